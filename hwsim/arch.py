@@ -1,0 +1,257 @@
+"""The machine: frozen, validated configuration, read from commented YAML.
+
+``load_arch`` takes a path or a name; a file that does not exist is looked up by its file name among
+the shipped ``arch_configs/``. Every unknown key, wrong type or impossible value is an
+:class:`ArchError` of one line that names file, key and the nearest valid choice.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hwsim.assets import asset_dir
+
+
+class ArchError(ValueError):
+    """A machine that cannot be read or built; the message is one line for the user."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Array(_Part):
+    """R x C processing elements, one MAC each and cycle; ``feed`` as in docs/timing.md."""
+
+    rows: int = Field(gt=0, le=1024, description="R: output pixels")
+    columns: int = Field(gt=0, le=1024, description="C: output channels")
+    feed: Literal["broadcast"] = "broadcast"
+
+
+class PartialSums(_Part):
+    """Two halves of ``entries`` 32-bit partial sums; one computes while one is emptied."""
+
+    entries: int = Field(gt=0)
+
+
+class Activation(_Part):
+    """Activation buffer: words of ``word_channels`` (A) int8 channels in ``banks`` (B) banks."""
+
+    word_channels: int = Field(gt=0, le=64)
+    banks: int = Field(gt=0, le=1024)
+    bank_conflicts: Literal["exact"] = "exact"
+    buffer_kib: int = Field(gt=0)
+
+
+class Weight(_Part):
+    """Weight buffer; one word of C bytes is read per step."""
+
+    buffer_kib: int = Field(gt=0)
+
+
+class Index(_Part):
+    """Index memory and decoders; ``lane_group`` is the V that is compared with V = 1."""
+
+    lane_group: int = Field(gt=0)
+    word_bits: int = Field(gt=0, le=64, description="W")
+    indices_per_cycle: int = Field(gt=0, description="E")
+    decoders: Literal["private"] = "private"
+    format: Literal["bitmap"] = "bitmap"
+
+
+class Dram(_Part):
+    """Off-chip memory; ``bandwidth_gb_per_s`` is in 1e9 bytes per second."""
+
+    bandwidth_gb_per_s: float = Field(gt=0)
+    efficiency_percent: int = Field(gt=0, le=100)
+    pj_per_bit: float = Field(gt=0)
+
+    @property
+    def bytes_per_s(self) -> int:
+        return round(self.bandwidth_gb_per_s * 1e9)
+
+
+class Pricing(_Part):
+    """Which energy table prices the counters, and the operand network's price factor."""
+
+    table: str
+    operand_network_scale: float = Field(default=1.0, ge=0)
+
+
+class ArchConfig(_Part):
+    """One design point (docs/timing.md, "The machine")."""
+
+    name: str
+    clock_mhz: int = Field(gt=0)
+    batch: int = Field(gt=0, description="images in flight for throughput; latency runs take 1")
+    array: Array
+    partial_sums: PartialSums
+    activation: Activation
+    weight: Weight
+    index: Index
+    dram: Dram
+    pricing: Pricing
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.partial_sums.entries < self.array.columns * self.array.rows:
+            raise ValueError(
+                f"partial_sums.entries: {self.partial_sums.entries} cannot hold one round of "
+                f"{self.array.rows} x {self.array.columns} partial sums"
+            )
+        if self.partial_sums.entries % self.array.columns:
+            raise ValueError(
+                f"partial_sums.entries: {self.partial_sums.entries} is not a multiple of "
+                f"array.columns = {self.array.columns}"
+            )
+        return self
+
+    @property
+    def pes(self) -> int:
+        return self.array.rows * self.array.columns
+
+    @property
+    def tile_pixels(self) -> int:
+        """P, the most pixels a tile may hold."""
+        return self.partial_sums.entries // self.array.columns
+
+    @property
+    def clock_hz(self) -> int:
+        return self.clock_mhz * 1_000_000
+
+    @property
+    def activation_buffer_bytes(self) -> int:
+        return self.activation.buffer_kib * 1024
+
+    @property
+    def weight_buffer_bytes(self) -> int:
+        return self.weight.buffer_kib * 1024
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML without silent surprises: equal keys in one mapping are an error."""
+
+
+def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise ArchError(f"key {key!r} stands twice (line {key_node.start_mark.line + 1})")
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
+
+
+_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def arch_names() -> list[str]:
+    """Names of the shipped design points."""
+    return sorted(path.stem for path in asset_dir("arch_configs").glob("*.yaml"))
+
+
+def find_arch(name_or_path: str | Path) -> Path:
+    """The file meant: an existing path, or a shipped design point of that file name."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    stem = path.stem if path.suffix in (".yaml", ".yml") else path.name
+    shipped = asset_dir("arch_configs") / f"{stem}.yaml"
+    if shipped.is_file():
+        return shipped
+    raise ArchError(
+        f"{name_or_path}: no such file, and no shipped machine of that name"
+        + _nearest(stem, arch_names())
+    )
+
+
+def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
+    """Read a machine; ``overrides`` maps dotted keys (``index.lane_group``) to values."""
+    path = find_arch(name_or_path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = yaml.load(text, Loader=_UniqueKeyLoader)
+    except ArchError as error:
+        raise ArchError(f"{path}: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArchError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise ArchError(f"{path}: not valid YAML ({_one_line(str(error))})") from None
+    if not isinstance(data, dict):
+        raise ArchError(f"{path}: expected a mapping of keys, found {type(data).__name__}")
+    data = {"name": path.stem, **data}
+    for key, value in (overrides or {}).items():
+        _set(data, key, value)
+    return build_arch(data, source=str(path))
+
+
+def build_arch(data: Mapping[str, Any], source: str = "machine") -> ArchConfig:
+    """Validate plain data; ``source`` names the file in the error."""
+    try:
+        return ArchConfig.model_validate(data)
+    except ValidationError as error:
+        raise ArchError(f"{source}: {_explain(error)}") from None
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split ``key=value`` of the command line; the value is read as YAML reads it."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ArchError(f"--set {text}: expected key=value, such as index.lane_group=4")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ArchError(f"--set {text}: the value is not valid YAML") from None
+
+
+def known_keys(model: type[BaseModel] = ArchConfig, prefix: str = "") -> list[str]:
+    """Every dotted key a machine may have."""
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        part = field.annotation
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            keys += known_keys(part, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+def _set(data: dict[str, Any], key: str, value: Any) -> None:
+    if key not in known_keys():
+        raise ArchError(f"--set {key}: unknown key" + _nearest(key, known_keys()))
+    *parents, last = key.split(".")
+    for parent in parents:
+        data[parent] = dict(data.get(parent) or {})
+        data = data[parent]
+    data[last] = value
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        siblings = known_keys()
+        return f"unknown key {key!r}" + _nearest(key, siblings)
+    if first["type"] == "missing":
+        return f"key {key!r} is missing"
+    message = str(first["ctx"]["error"]) if "error" in first.get("ctx", {}) else first["msg"]
+    if not key:
+        return message
+    return f"{key}: {_one_line(message)}, found {first['input']!r}"
+
+
+def _nearest(word: str, choices: list[str]) -> str:
+    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.4)
+    if near:
+        return f"; nearest valid: {near[0]!r}"
+    return f"; valid: {', '.join(choices)}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

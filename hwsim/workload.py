@@ -1,0 +1,253 @@
+"""Workloads: the convolution layers of a network, in execution order, with their edges.
+
+A :class:`ConvLayer` is one convolution (or a classifier, as a 1x1 convolution on one pixel) and
+what its output stage does behind it: residual addition and pooling. A :class:`Network` is the full
+graph; layers that are not gated are part of it, so that no total leaves anything out.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+INPUT = "input"
+"""Name of the network's input tensor; every other tensor is named after the layer that makes it."""
+
+
+class ConvLayer(BaseModel):
+    """One convolution; shapes are (channels, height, width), counts are per image.
+
+    ``input`` and ``residual`` name tensors: ``"input"`` or the layer whose (pooled) output they are.
+    ``pool`` is the factor by which the output stage shrinks the map in each direction (max and
+    average pooling cost the same); consumers see ``pooled_height`` x ``pooled_width``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    in_channels: int = Field(gt=0)
+    out_channels: int = Field(gt=0)
+    kernel_size: int = Field(gt=0)
+    stride: int = Field(default=1, gt=0)
+    padding: int = Field(default=0, ge=0)
+    in_height: int = Field(gt=0)
+    in_width: int = Field(gt=0)
+    gated: bool = False
+    groups: int = Field(default=1, gt=0, description="gating groups G; 1 where not gated")
+    input: str = INPUT
+    residual: str | None = None
+    pool: int = Field(default=1, gt=0)
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> Self:
+        if self.in_height + 2 * self.padding < self.kernel_size:
+            raise ValueError(f"layer {self.name}: the kernel is larger than the padded input")
+        if self.in_width + 2 * self.padding < self.kernel_size:
+            raise ValueError(f"layer {self.name}: the kernel is larger than the padded input")
+        if self.gated and self.groups < 2:
+            raise ValueError(f"layer {self.name}: a gated layer needs at least 2 gating groups")
+        if not self.gated and self.groups != 1:
+            raise ValueError(f"layer {self.name}: groups must be 1 where the layer is not gated")
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise ValueError(
+                f"layer {self.name}: {self.in_channels} -> {self.out_channels} channels cannot be "
+                f"cut into {self.groups} equal gating groups"
+            )
+        if self.out_height % self.pool or self.out_width % self.pool:
+            raise ValueError(
+                f"layer {self.name}: pool {self.pool} does not divide the "
+                f"{self.out_height}x{self.out_width} output"
+            )
+        return self
+
+    @property
+    def out_height(self) -> int:
+        return (self.in_height + 2 * self.padding - self.kernel_size) // self.stride + 1
+
+    @property
+    def out_width(self) -> int:
+        return (self.in_width + 2 * self.padding - self.kernel_size) // self.stride + 1
+
+    @property
+    def pooled_height(self) -> int:
+        return self.out_height // self.pool
+
+    @property
+    def pooled_width(self) -> int:
+        return self.out_width // self.pool
+
+    @property
+    def out_pixels(self) -> int:
+        """Output pixels per image, before pooling."""
+        return self.out_height * self.out_width
+
+    @property
+    def steps(self) -> int:
+        """L = K*K*C_in, the MACs of one output."""
+        return self.kernel_size**2 * self.in_channels
+
+    @property
+    def base_steps(self) -> int:
+        """L_b = L/G, the MACs of one output on the base path (all of them where not gated)."""
+        return self.steps // self.groups
+
+    @property
+    def conditional_steps(self) -> int:
+        """L_c = L - L_b, the MACs of one output on the conditional path."""
+        return self.steps - self.base_steps
+
+    @property
+    def macs(self) -> int:
+        """Dense MACs per image."""
+        return self.steps * self.out_channels * self.out_pixels
+
+    def mask_bits(self, mask_group: int = 1) -> int:
+        """Mask bits per image, one per ``mask_group`` consecutive output channels and pixel."""
+        return self.out_channels // mask_group * self.out_pixels if self.gated else 0
+
+
+class Network(BaseModel):
+    """Layers in execution order; every tensor is made before it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    layers: tuple[ConvLayer, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _edges_fit(self) -> Self:
+        first = self.layers[0]
+        made = {INPUT: (first.in_channels, first.in_height, first.in_width)}
+        for layer in self.layers:
+            if layer.name in made:
+                raise ValueError(f"layer {layer.name}: the name is used twice")
+            if layer.input not in made:
+                raise ValueError(f"layer {layer.name}: reads {layer.input!r}, which no layer before it makes")
+            expected = (layer.in_channels, layer.in_height, layer.in_width)
+            if made[layer.input] != expected:
+                raise ValueError(
+                    f"layer {layer.name}: expects (channels, height, width) {expected}, "
+                    f"but {layer.input} is {made[layer.input]}"
+                )
+            shape = (layer.out_channels, layer.pooled_height, layer.pooled_width)
+            if layer.residual is not None:
+                if layer.residual not in made:
+                    raise ValueError(f"layer {layer.name}: adds {layer.residual!r}, which no layer before it makes")
+                added = (layer.out_channels, layer.out_height, layer.out_width)
+                if made[layer.residual] != added:
+                    raise ValueError(
+                        f"layer {layer.name}: adds {layer.residual} of shape {made[layer.residual]} "
+                        f"to an output of shape {added}"
+                    )
+            made[layer.name] = shape
+        return self
+
+    @cached_property
+    def by_name(self) -> dict[str, ConvLayer]:
+        return {layer.name: layer for layer in self.layers}
+
+    @property
+    def gated_layers(self) -> tuple[ConvLayer, ...]:
+        return tuple(layer for layer in self.layers if layer.gated)
+
+    @property
+    def macs(self) -> int:
+        """Dense MACs per image, all layers."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def gated_macs(self) -> int:
+        """Dense MACs per image of the gated layers."""
+        return sum(layer.macs for layer in self.gated_layers)
+
+    def mask_bits(self, mask_group: int = 1) -> int:
+        """Mask bits per image, all gated layers."""
+        return sum(layer.mask_bits(mask_group) for layer in self.gated_layers)
+
+
+def resnet18(input_size: int = 32, classes: int = 10, width: int = 64, groups: int = 4) -> Network:
+    """ResNet-18 whose sixteen 3x3 block convolutions are gated.
+
+    ``input_size`` below 64 takes the CIFAR stem (3x3, stride 1, no pooling), otherwise the ImageNet
+    stem (7x7, stride 2, then 3x3/2 max pooling, priced by its factor of 2). The shortcut of a
+    block stands between its two convolutions, because the second adds the shortcut's output.
+    """
+    small = input_size < 64
+    stem = ConvLayer(
+        name="conv1",
+        in_channels=3,
+        out_channels=width,
+        kernel_size=3 if small else 7,
+        stride=1 if small else 2,
+        padding=1 if small else 3,
+        in_height=input_size,
+        in_width=input_size,
+        pool=1 if small else 2,
+    )
+    layers = [stem]
+    size, channels, source = stem.pooled_height, width, stem.name
+    for stage in range(4):
+        out_channels = width * 2**stage
+        for block in range(2):
+            stride = 2 if stage > 0 and block == 0 else 1
+            prefix = f"layer{stage + 1}.{block}"
+            first = ConvLayer(
+                name=f"{prefix}.conv1",
+                in_channels=channels,
+                out_channels=out_channels,
+                kernel_size=3,
+                stride=stride,
+                padding=1,
+                in_height=size,
+                in_width=size,
+                gated=True,
+                groups=groups,
+                input=source,
+            )
+            layers.append(first)
+            residual = source
+            if stride != 1 or channels != out_channels:
+                shortcut = ConvLayer(
+                    name=f"{prefix}.shortcut",
+                    in_channels=channels,
+                    out_channels=out_channels,
+                    kernel_size=1,
+                    stride=stride,
+                    in_height=size,
+                    in_width=size,
+                    input=source,
+                )
+                layers.append(shortcut)
+                residual = shortcut.name
+            size = first.out_height
+            last = stage == 3 and block == 1
+            second = ConvLayer(
+                name=f"{prefix}.conv2",
+                in_channels=out_channels,
+                out_channels=out_channels,
+                kernel_size=3,
+                padding=1,
+                in_height=size,
+                in_width=size,
+                gated=True,
+                groups=groups,
+                input=first.name,
+                residual=residual,
+                pool=size if last else 1,
+            )
+            layers.append(second)
+            channels, source = out_channels, second.name
+    layers.append(
+        ConvLayer(
+            name="fc",
+            in_channels=channels,
+            out_channels=classes,
+            kernel_size=1,
+            in_height=1,
+            in_width=1,
+            input=source,
+        )
+    )
+    return Network(name=f"resnet18-{input_size}", layers=tuple(layers))
