@@ -1,0 +1,479 @@
+"""Mask traces: one network, one gating method, one branch, N images, in one HDF5 file.
+
+docs/traces.md documents the format. A trace is opened for streaming (:class:`MaskTrace` reads slices
+of images) and written to a temporary name first, so that a crash leaves no half file behind.
+``python -m hwsim.trace inspect|verify FILE`` shows a trace and checks all of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hwsim.assets import asset_dir
+from hwsim.formats import pack_bits, unpack_bits
+from hwsim.workload import ConvLayer, Network
+
+FORMAT_VERSION = 1
+CHUNK_IMAGES = 64
+
+
+class TraceError(ValueError):
+    """A trace that cannot be read or used; the message is one line naming file, layer and reason."""
+
+
+class TraceHeader(BaseModel):
+    """What a trace says of itself. ``training`` holds plain JSON values: how the masks came about."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    network: Network
+    method: str
+    mask_group: int = Field(gt=0)
+    branch: str = "diagonal"
+    gate_norm: str = "batch"
+    dataset: str
+    image_ids: tuple[int, ...] = Field(min_length=1)
+    training: dict[str, Any] = Field(default_factory=dict)
+    synthetic: bool = False
+
+    @model_validator(mode="after")
+    def _masks_fit(self) -> Self:
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError(
+                f"format version {self.format_version}, this hwsim reads {FORMAT_VERSION}"
+            )
+        if not self.network.gated_layers:
+            raise ValueError("the network has no gated layer")
+        for layer in self.network.gated_layers:
+            width = layer.out_channels // layer.groups
+            if width % self.mask_group:
+                raise ValueError(
+                    f"layer {layer.name}: mask group {self.mask_group} does not divide the "
+                    f"{width} channels of a gating group"
+                )
+        return self
+
+    def lists(self, layer: ConvLayer) -> int:
+        """Masks of ``layer`` per image: one per ``mask_group`` output channels."""
+        return layer.out_channels // self.mask_group
+
+    @property
+    def label(self) -> str:
+        """How the trace is named wherever it is shown, with what a reader must know."""
+        notes = [
+            note
+            for note, holds in (
+                ("synthetic", self.synthetic),
+                ("barely trained", self.training.get("barely_trained", False)),
+                ("thresholds shifted, approximate", self.training.get("threshold_shift", 0) != 0),
+            )
+            if holds
+        ]
+        return self.method + (f" ({', '.join(notes)})" if notes else "")
+
+
+class MaskTrace:
+    """Masks of N images, layer by layer; arrays in memory or datasets of an open file.
+
+    Attributes: ``header``; ``path`` (None in memory); ``sha256`` of the contents.
+    """
+
+    def __init__(
+        self,
+        header: TraceHeader,
+        masks: Mapping[str, Any],
+        zero_operand_macs: Mapping[str, np.ndarray],
+        salience: Mapping[str, Any] | None = None,
+        salience_scale: Mapping[str, float] | None = None,
+        path: Path | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        self.header = header
+        self.path = path
+        self.sha256 = sha256
+        self._masks = masks
+        self._zero_operand_macs = zero_operand_macs
+        self._salience = salience or {}
+        self._salience_scale = dict(salience_scale or {})
+        self._check_shapes()
+
+    @classmethod
+    def from_masks(
+        cls,
+        header: TraceHeader,
+        masks: Mapping[str, np.ndarray],
+        zero_operand_macs: Mapping[str, np.ndarray] | None = None,
+    ) -> MaskTrace:
+        """In memory, from bool arrays (N, lists, out_height, out_width) per gated layer."""
+        packed = {name: pack_bits(bits) for name, bits in masks.items()}
+        zeros = {name: np.zeros(header_images(header), np.int64) for name in masks}
+        return cls(header, packed, {**zeros, **(zero_operand_macs or {})})
+
+    @classmethod
+    def open(cls, path: str | Path) -> MaskTrace:
+        """Open a file and check its header; data are checked chunk by chunk as they are read."""
+        path = Path(path)
+        try:
+            file = h5py.File(path, "r")
+        except FileNotFoundError:
+            raise TraceError(f"{path}: no such file") from None
+        except OSError as error:
+            raise TraceError(f"{path}: not a readable HDF5 file, perhaps truncated ({error})") from None
+        header = _read_header(path, file)
+        try:
+            group = file["salience"] if "salience" in file else {}
+            return cls(
+                header,
+                masks={name: file["masks"][name] for name in file["masks"]},
+                zero_operand_macs={
+                    name: file["zero_operand_macs"][name][:] for name in file["zero_operand_macs"]
+                },
+                salience={name: group[name] for name in group},
+                salience_scale={name: float(group[name].attrs["scale"]) for name in group},
+                path=path,
+                sha256=str(file.attrs["sha256"]),
+            )
+        except (KeyError, OSError, RuntimeError) as error:
+            raise TraceError(f"{path}: damaged ({_one_line(error)})") from None
+
+    @property
+    def network(self) -> Network:
+        return self.header.network
+
+    @property
+    def mask_group(self) -> int:
+        return self.header.mask_group
+
+    @property
+    def images(self) -> int:
+        return len(self.header.image_ids)
+
+    @property
+    def salience_images(self) -> int:
+        """Images for which margins are stored; 0 where thresholds cannot be shifted."""
+        return min((len(data) for data in self._salience.values()), default=0)
+
+    @property
+    def name(self) -> str:
+        return self.path.stem if self.path else self.header.method
+
+    def packed(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """uint8 (images, ceil(bits/8)), bits in (mask list, y, x) order."""
+        return self._read(self._masks, layer, start, stop)
+
+    def masks(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """bool (images, lists, out_height, out_width)."""
+        conv = self.network.by_name[layer]
+        shape = (self.header.lists(conv), conv.out_height, conv.out_width)
+        return unpack_bits(self.packed(layer, start, stop), shape)
+
+    def zero_operand_macs(self, layer: str) -> np.ndarray:
+        """int64 (N,): MACs of the dense convolution whose activation operand is zero."""
+        return np.asarray(self._zero_operand_macs[layer], np.int64)
+
+    def densities(self, start: int = 0, stop: int | None = None) -> dict[str, float]:
+        """Share of mask bits that are 1, per gated layer."""
+        shares = {}
+        for layer in self.network.gated_layers:
+            packed = self.packed(layer.name, start, stop)
+            ones = int(np.bitwise_count(packed).sum())
+            shares[layer.name] = ones / (len(packed) * layer.mask_bits(self.mask_group))
+        return shares
+
+    def head(self, images: int) -> MaskTrace:
+        """The first ``images`` images, read into memory where the trace is a file."""
+        if images >= self.images:
+            return self
+        return MaskTrace(
+            self.header.model_copy(update={"image_ids": self.header.image_ids[:images]}),
+            {layer.name: self.packed(layer.name, 0, images) for layer in self.network.gated_layers},
+            {name: counts[:images] for name, counts in self._zero_operand_macs.items()},
+            path=self.path,
+            sha256=self.sha256,
+        )
+
+    def shifted(self, shift: float) -> MaskTrace:
+        """The same images with every threshold moved by ``shift`` (units of Z).
+
+        Approximate: later layers do not react to the change, and zero-operand counts stay those of
+        the recorded network. ``shift`` 0 gives the recorded masks exactly.
+        """
+        count = self.salience_images
+        if not count:
+            raise TraceError(f"{self.path or self.name}: no salience stored, thresholds cannot be shifted")
+        packed = {}
+        for layer in self.network.gated_layers:
+            margins = self._read(self._salience, layer.name, 0, count)
+            packed[layer.name] = pack_bits(margins * np.float64(self._salience_scale[layer.name]) > shift)
+        update = {
+            "image_ids": self.header.image_ids[:count],
+            "training": {**self.header.training, "threshold_shift": shift},
+        }
+        return MaskTrace(
+            self.header.model_copy(update=update),
+            packed,
+            {name: counts[:count] for name, counts in self._zero_operand_macs.items()},
+            path=self.path,
+            sha256=self.sha256,
+        )
+
+    def _read(self, data: Mapping[str, Any], layer: str, start: int, stop: int | None) -> np.ndarray:
+        try:
+            return np.asarray(data[layer][start:stop])
+        except (OSError, RuntimeError) as error:
+            raise TraceError(
+                f"{self.path}: layer {layer}: data damaged ({_one_line(error)})"
+            ) from None
+
+    def _check_shapes(self) -> None:
+        where = self.path or "trace"
+        expected = {layer.name: layer for layer in self.network.gated_layers}
+        for kind, data in (("masks", self._masks), ("zero_operand_macs", self._zero_operand_macs)):
+            if set(data) != set(expected):
+                wrong = sorted(set(data) ^ set(expected))
+                raise TraceError(
+                    f"{where}: {kind} do not fit the layer list: {', '.join(wrong)} "
+                    f"{'is' if len(wrong) == 1 else 'are'} on one side only"
+                )
+        for name, layer in expected.items():
+            width = -(-layer.mask_bits(self.mask_group) // 8)
+            shapes = {
+                "masks": (self._masks[name].shape, (self.images, width)),
+                "zero_operand_macs": (self._zero_operand_macs[name].shape, (self.images,)),
+            }
+            for kind, (found, wanted) in shapes.items():
+                if tuple(found) != wanted:
+                    raise TraceError(
+                        f"{where}: layer {name}: {kind} of shape {tuple(found)}, expected {wanted}"
+                    )
+
+
+def header_images(header: TraceHeader) -> int:
+    """Images a header describes."""
+    return len(header.image_ids)
+
+
+def write_trace(
+    path: str | Path,
+    header: TraceHeader,
+    masks: Mapping[str, np.ndarray],
+    zero_operand_macs: Mapping[str, np.ndarray],
+    salience: Mapping[str, np.ndarray] | None = None,
+    salience_scale: Mapping[str, float] | None = None,
+) -> None:
+    """Write a trace: to a temporary name, flushed, fsynced, then renamed.
+
+    ``masks``: uint8 (N, ceil(bits/8)) per gated layer, bits in (mask list, y, x) order, little-endian
+    within the byte. ``zero_operand_macs``: int64 (N,). ``salience``: int8 (images, bits), margins in
+    steps of ``salience_scale`` (units of Z), stored with gzip. Raises :class:`TraceError` where the
+    arrays do not fit the header's layer list.
+    """
+    path = Path(path)
+    trace = MaskTrace(header, masks, zero_operand_macs, salience, salience_scale)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        with h5py.File(temporary, "w") as file:
+            _write_contents(file, trace)
+            file.flush()
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _write_contents(file: h5py.File, trace: MaskTrace) -> None:
+    names = [layer.name for layer in trace.network.gated_layers]
+    for name in names:
+        packed = trace.packed(name)
+        chunks = (min(CHUNK_IMAGES, len(packed)), packed.shape[1])
+        file.create_dataset(f"masks/{name}", data=packed, chunks=chunks, fletcher32=True)
+        counts = trace.zero_operand_macs(name)
+        file.create_dataset(f"zero_operand_macs/{name}", data=counts, chunks=counts.shape, fletcher32=True)
+        if name in trace._salience:
+            margins = np.asarray(trace._salience[name], np.int8)
+            stored = file.create_dataset(
+                f"salience/{name}",
+                data=margins,
+                chunks=(1, margins.shape[1]),
+                fletcher32=True,
+                shuffle=False,
+                compression="gzip",
+                compression_opts=9,
+            )
+            stored.attrs["scale"] = float(trace._salience_scale[name])
+    text = trace.header.model_dump_json()
+    file.attrs["header"] = text
+    file.attrs["header_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    file.attrs["sha256"] = contents_sha256(trace)
+
+
+def contents_sha256(trace: MaskTrace) -> str:
+    """SHA-256 over header and all data, in layer order; the same for any chunking."""
+    digest = hashlib.sha256(trace.header.model_dump_json().encode())
+    for layer in trace.network.gated_layers:
+        for start in range(0, trace.images, CHUNK_IMAGES):
+            digest.update(trace.packed(layer.name, start, start + CHUNK_IMAGES).tobytes())
+        digest.update(trace.zero_operand_macs(layer.name).astype("<i8").tobytes())
+        if layer.name in trace._salience:
+            margins = trace._read(trace._salience, layer.name, 0, None)
+            digest.update(np.float64(trace._salience_scale[layer.name]).tobytes())
+            digest.update(margins.tobytes())
+    return digest.hexdigest()
+
+
+def _read_header(path: Path, file: h5py.File) -> TraceHeader:
+    try:
+        text = str(file.attrs["header"])
+        recorded = str(file.attrs["header_sha256"])
+    except KeyError:
+        raise TraceError(f"{path}: not a mask trace: it has no header") from None
+    except (OSError, UnicodeError) as error:
+        raise TraceError(f"{path}: header damaged ({_one_line(error)})") from None
+    if hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() != recorded:
+        raise TraceError(f"{path}: header damaged: it does not match its hash")
+    try:
+        return TraceHeader.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = str(first["ctx"]["error"]) if "error" in first.get("ctx", {}) else first["msg"]
+        raise TraceError(f"{path}: header: {message}") from None
+
+
+def find_traces(names: Sequence[str | Path]) -> list[Path]:
+    """Trace files meant: none -> the shipped ones; a folder -> its ``*.h5``; else the files."""
+    if not names:
+        names = [asset_dir("traces")]
+    paths: list[Path] = []
+    for name in map(Path, names):
+        if name.is_dir():
+            inside = sorted(name.glob("*.h5"))
+            if not inside:
+                raise TraceError(f"{name}: no trace (*.h5) in this folder")
+            paths += inside
+        elif name.is_file():
+            paths.append(name)
+        elif (asset_dir("traces") / name.name).is_file():
+            paths.append(asset_dir("traces") / name.name)
+        else:
+            shipped = ", ".join(path.name for path in sorted(asset_dir("traces").glob("*.h5")))
+            raise TraceError(f"{name}: no such file or folder; shipped traces: {shipped or 'none'}")
+    return paths
+
+
+def synthetic_trace(
+    network: Network,
+    density: float,
+    *,
+    mask_group: int = 1,
+    images: int = 16,
+    correlation: float = 0.0,
+    channel_bias: float = 0.0,
+    seed: int = 0,
+) -> MaskTrace:
+    """Masks drawn at random: a Gaussian field per mask list, cut at the quantile of ``density``.
+
+    ``correlation`` (0 to 1) mixes in a field smoothed over 3x3 pixels; ``channel_bias`` is the
+    standard deviation of an offset per list. Labelled synthetic wherever it is shown.
+    """
+    if not 0 <= density <= 1:
+        raise TraceError(f"density {density}: expected a share between 0 and 1")
+    generator = np.random.default_rng(seed)
+    masks = {}
+    for layer in network.gated_layers:
+        shape = (images, layer.out_channels // mask_group, layer.out_height, layer.out_width)
+        field = generator.standard_normal(shape)
+        if correlation:
+            neighbours = sum(
+                np.roll(field, (dy, dx), axis=(2, 3)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)
+            )
+            field = (1 - correlation) * field + correlation * neighbours / 3
+        if channel_bias:
+            field = field + channel_bias * generator.standard_normal((1, shape[1], 1, 1))
+        if density in (0, 1):
+            masks[layer.name] = np.full(shape, bool(density))
+        elif correlation or channel_bias:
+            masks[layer.name] = field > np.quantile(field, 1 - density)
+        else:
+            masks[layer.name] = generator.random(shape) < density
+    header = TraceHeader(
+        network=network,
+        method="synthetic",
+        mask_group=mask_group,
+        dataset=f"synthetic, density {density}, correlation {correlation}, bias {channel_bias}",
+        image_ids=tuple(range(images)),
+        training={"seed": seed},
+        synthetic=True,
+    )
+    return MaskTrace.from_masks(header, masks)
+
+
+def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
+    """Rows (what, value) that ``inspect`` prints."""
+    header = trace.header
+    yield "file", str(trace.path)
+    yield "network", f"{trace.network.name}, {len(trace.network.layers)} layers, {len(trace.network.gated_layers)} gated"
+    yield "method", header.label
+    yield "mask group", f"{header.mask_group} ({trace.network.mask_bits(header.mask_group):,} bits per image)"
+    yield "branch, gate norm", f"{header.branch}, {header.gate_norm}"
+    yield "dataset", header.dataset
+    yield "images", f"{trace.images} (salience for {trace.salience_images})"
+    for key, value in header.training.items():
+        yield key, json.dumps(value) if isinstance(value, dict | list) else str(value)
+    for name, share in trace.densities().items():
+        yield f"density {name}", f"{share:.4f}"
+    yield "sha256", str(trace.sha256)
+
+
+def verify(path: str | Path) -> MaskTrace:
+    """Read everything once: every chunk's checksum, the contents' hash. Raises TraceError."""
+    trace = MaskTrace.open(path)
+    found = contents_sha256(trace)
+    if found != trace.sha256:
+        raise TraceError(f"{path}: contents do not match the recorded SHA-256")
+    return trace
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m hwsim.trace", description="show or check traces")
+    parser.add_argument("action", choices=["inspect", "verify"])
+    parser.add_argument("files", nargs="*", metavar="FILE", help="default: the shipped traces")
+    options = parser.parse_args(arguments)
+    try:
+        for path in find_traces(options.files):
+            trace = MaskTrace.open(path) if options.action == "inspect" else verify(path)
+            if options.action == "verify":
+                print(f"{path}: ok, {trace.images} images, sha256 {trace.sha256}")
+                continue
+            width = max(len(what) for what, _ in describe(trace))
+            for what, value in describe(trace):
+                print(f"{what:{width}}  {value}")
+            print()
+    except TraceError as error:
+        print(f"hwsim: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
