@@ -59,7 +59,7 @@ class Index(_Part):
     """Index memory and decoders; ``lane_group`` is the V that is compared with V = 1."""
 
     lane_group: int = Field(gt=0)
-    word_bits: int = Field(gt=0, le=64, description="W")
+    word_bits: Literal[8, 16, 32, 64] = Field(description="W")
     indices_per_cycle: int = Field(gt=0, description="E")
     decoders: Literal["private"] = "private"
     format: Literal["bitmap"] = "bitmap"

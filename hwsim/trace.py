@@ -66,6 +66,10 @@ class TraceHeader(BaseModel):
                 )
         return self
 
+    @property
+    def images(self) -> int:
+        return len(self.image_ids)
+
     def lists(self, layer: ConvLayer) -> int:
         """Masks of ``layer`` per image: one per ``mask_group`` output channels."""
         return layer.out_channels // self.mask_group
@@ -119,7 +123,7 @@ class MaskTrace:
     ) -> MaskTrace:
         """In memory, from bool arrays (N, lists, out_height, out_width) per gated layer."""
         packed = {name: pack_bits(bits) for name, bits in masks.items()}
-        zeros = {name: np.zeros(header_images(header), np.int64) for name in masks}
+        zeros = {name: np.zeros(header.images, np.int64) for name in masks}
         return cls(header, packed, {**zeros, **(zero_operand_macs or {})})
 
     @classmethod
@@ -159,7 +163,7 @@ class MaskTrace:
 
     @property
     def images(self) -> int:
-        return len(self.header.image_ids)
+        return self.header.images
 
     @property
     def salience_images(self) -> int:
@@ -184,14 +188,22 @@ class MaskTrace:
         """int64 (N,): MACs of the dense convolution whose activation operand is zero."""
         return np.asarray(self._zero_operand_macs[layer], np.int64)
 
-    def densities(self, start: int = 0, stop: int | None = None) -> dict[str, float]:
-        """Share of mask bits that are 1, per gated layer."""
-        shares = {}
+    def ones(self) -> dict[str, int]:
+        """Set mask bits per gated layer, over all images."""
+        ones = {}
         for layer in self.network.gated_layers:
-            packed = self.packed(layer.name, start, stop)
-            ones = int(np.bitwise_count(packed).sum())
-            shares[layer.name] = ones / (len(packed) * layer.mask_bits(self.mask_group))
-        return shares
+            chunks = range(0, self.images, CHUNK_IMAGES)
+            packed = (self.packed(layer.name, start, start + CHUNK_IMAGES) for start in chunks)
+            ones[layer.name] = sum(int(np.bitwise_count(bits).sum()) for bits in packed)
+        return ones
+
+    def densities(self) -> dict[str, float]:
+        """Share of mask bits that are 1, per gated layer."""
+        bits = {
+            layer.name: self.images * layer.mask_bits(self.mask_group)
+            for layer in self.network.gated_layers
+        }
+        return {name: ones / bits[name] for name, ones in self.ones().items()}
 
     def head(self, images: int) -> MaskTrace:
         """The first ``images`` images, read into memory where the trace is a file."""
@@ -259,11 +271,6 @@ class MaskTrace:
                     raise TraceError(
                         f"{where}: layer {name}: {kind} of shape {tuple(found)}, expected {wanted}"
                     )
-
-
-def header_images(header: TraceHeader) -> int:
-    """Images a header describes."""
-    return len(header.image_ids)
 
 
 def write_trace(

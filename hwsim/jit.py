@@ -1,0 +1,40 @@
+"""Numba's compiler with a cache that belongs to the sources it was made from.
+
+Numba keys its cache on the file of the cached function alone; a changed callee or an imported
+constant would go unnoticed. Here the cache folder is named after a hash of every source that
+kernels are made of, under the user's cache directory, or a temporary one where that is read-only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_SOURCES = ("jit.py", "counts.py", "kernel.py")
+
+
+def _cache_dir() -> Path:
+    digest = hashlib.sha256()
+    for name in _SOURCES:
+        digest.update((Path(__file__).parent / name).read_bytes())
+    folder = f"kernels-{digest.hexdigest()[:16]}"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for root in (home / "hwsim", Path(tempfile.gettempdir()) / f"hwsim-{os.getuid()}"):
+        try:
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            if os.access(root / folder, os.W_OK):
+                return root / folder
+        except OSError:
+            continue
+    return Path(tempfile.mkdtemp(prefix="hwsim-"))
+
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache_dir()))
+
+import numba  # noqa: E402  (the cache directory is read when Numba is imported)
+
+compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, boundscheck=None)

@@ -1,0 +1,330 @@
+"""The cycle model: loops over int64 arrays and uint64 mask words (docs/timing.md).
+
+Nothing here validates; the caller does. Every function works on one layer and one batch and fills
+an array of cycles by cause, (tiles, len(CAUSES)), and one of counters, (tiles, len(COUNTERS)).
+Masks come as words of a tile, least significant bit first, with unused bits 0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim.counts import CAUSES, C
+from hwsim.jit import compiled
+
+BASE, CONDITIONAL, BANK_STALL, DRAIN, DECODE_STALL, OUTPUT_STALL, DRAM_STALL = range(len(CAUSES))
+
+_MACS_BASE, _MACS_CONDITIONAL, _MACS_GATED_OFF = (
+    C["macs_base"],
+    C["macs_conditional"],
+    C["macs_gated_off"],
+)
+_WORD_READS, _FILLS, _WEIGHT_READS = (
+    C["activation_word_reads"],
+    C["line_fills"],
+    C["weight_word_reads"],
+)
+_PSUM_BASE, _PSUM_READS, _PSUM_WRITES, _PSUM_OUTPUT = (
+    C["psum_base_writes"],
+    C["psum_conditional_reads"],
+    C["psum_conditional_writes"],
+    C["psum_output_reads"],
+)
+_MASK_BITS, _INDEX_WORDS, _DECODER = (
+    C["mask_bits_written"],
+    C["index_words_read"],
+    C["decoder_cycles"],
+)
+_COMPARATOR, _ADDER, _OUTPUT = C["comparator_ops"], C["adder_ops"], C["output_ops"]
+
+_U0, _U1, _U2, _U4 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(4)
+_U8, _U16, _U32 = np.uint64(8), np.uint64(16), np.uint64(32)
+_M1 = np.uint64(0x5555555555555555)
+_M2 = np.uint64(0x3333333333333333)
+_M4 = np.uint64(0x0F0F0F0F0F0F0F0F)
+_LOW7 = np.uint64(0x7F)
+
+
+class Machine(NamedTuple):
+    """What the kernel needs of the machine, all int64. ``lane_group`` is V, C on dense hardware."""
+
+    rows: int
+    banks: int
+    lane_group: int
+    word_bits: int
+    indices_per_cycle: int
+
+
+class Beats(NamedTuple):
+    """One pass: ``full`` beats of ``full_steps`` steps and ``short`` beats of ``short_steps``."""
+
+    full: int
+    full_steps: int
+    short: int
+    short_steps: int
+
+
+class TileArrays(NamedTuple):
+    """int64 (tiles,) each: first channel, channels, pixels, and which pixel tile it is."""
+
+    channel_start: np.ndarray
+    width: np.ndarray
+    pixels: np.ndarray
+    pixel_tile: np.ndarray
+
+
+@compiled
+def popcount(word):  # type: ignore[no-untyped-def]
+    """Ones of a uint64, without a multiplication: it must not overflow where JIT is disabled."""
+    word = word - ((word >> _U1) & _M1)
+    word = (word & _M2) + ((word >> _U2) & _M2)
+    word = (word + (word >> _U4)) & _M4
+    word = word + (word >> _U8)
+    word = word + (word >> _U16)
+    word = word + (word >> _U32)
+    return np.int64(word & _LOW7)
+
+
+@compiled
+def _steps(beats):  # type: ignore[no-untyped-def]
+    return beats.full * beats.full_steps + beats.short * beats.short_steps
+
+
+@compiled
+def _busy(beats, load):  # type: ignore[no-untyped-def]
+    """Cycles of a round's beats: each takes max(steps, load)."""
+    return beats.full * max(beats.full_steps, load) + beats.short * max(beats.short_steps, load)
+
+
+@compiled
+def consecutive_loads(banks, pixels_per_tile, rows, bank_count):  # type: ignore[no-untyped-def]
+    """Loads of rounds of consecutive pixels: int64 (pixel tiles, rounds).
+
+    ``banks``: int64 (pixels of the batch,), the bank of each pixel's address.
+    """
+    total = banks.size
+    tiles = -(-total // pixels_per_tile)
+    rounds = -(-pixels_per_tile // rows)
+    loads = np.zeros((tiles, rounds), np.int64)
+    held = np.zeros(bank_count, np.int64)
+    for tile in range(tiles):
+        end = min(total, (tile + 1) * pixels_per_tile)
+        for i in range(rounds):
+            start = tile * pixels_per_tile + i * rows
+            held[:] = 0
+            for pixel in range(start, min(start + rows, end)):
+                held[banks[pixel]] += 1
+                loads[tile, i] = max(loads[tile, i], held[banks[pixel]])
+    return loads
+
+
+@compiled
+def bank_masks(banks, pixels_per_tile, bank_count):  # type: ignore[no-untyped-def]
+    """uint64 (pixel tiles, banks, words): which pixels of a tile lie in which bank."""
+    tiles = -(-banks.size // pixels_per_tile)
+    masks = np.zeros((tiles, bank_count, -(-pixels_per_tile // 64)), np.uint64)
+    for pixel in range(banks.size):
+        tile = pixel // pixels_per_tile
+        place = pixel - tile * pixels_per_tile
+        masks[tile, banks[pixel], place >> 6] |= _U1 << np.uint64(place & 63)
+    return masks
+
+
+@compiled
+def _consecutive_pass(machine, beats, loads, pixels, groups, cause, cycles, counts):  # type: ignore[no-untyped-def]
+    """One pass over consecutive pixels, ``groups`` pointer lists alike."""
+    rounds = -(-pixels // machine.rows)
+    steps = _steps(beats)
+    for i in range(rounds):
+        busy = _busy(beats, loads[i])
+        cycles[BANK_STALL] += busy - steps
+        cycles[DRAIN] += max(0, machine.rows - busy)
+    cycles[cause] += rounds * steps
+    cycles[DRAIN] += machine.rows
+    counts[_WORD_READS] += pixels * (beats.full + beats.short)
+    counts[_FILLS] += groups * pixels * (beats.full + beats.short)
+    counts[_WEIGHT_READS] += rounds * steps
+
+
+@compiled
+def _first_pass(machine, beats, loads, width, pixels, cycles, counts):  # type: ignore[no-untyped-def]
+    """The dense or base pass of a tile, and the emptying of its partial sums."""
+    groups = -(-width // machine.lane_group)
+    _consecutive_pass(machine, beats, loads, pixels, groups, BASE, cycles, counts)
+    counts[_MACS_BASE] += width * pixels * _steps(beats)
+    counts[_PSUM_BASE] += groups * pixels
+    counts[_PSUM_OUTPUT] += groups * pixels
+    counts[_OUTPUT] += width * pixels
+
+
+@compiled
+def _decide(first_list, last_list, width, pixels, counts):  # type: ignore[no-untyped-def]
+    """Comparators and adders of a tile's decisions, one per mask list and pixel."""
+    lists = last_list - first_list
+    counts[_COMPARATOR] += lists * pixels
+    counts[_ADDER] += (width - lists) * pixels
+
+
+@compiled
+def dense_tiles(machine, beats, tiles, loads, cycles, counts):  # type: ignore[no-untyped-def]
+    """Tiles of one dense pass each (any scheme's layers that are not gated, too)."""
+    for t in range(tiles.width.size):
+        _first_pass(
+            machine, beats, loads[tiles.pixel_tile[t]], tiles.width[t], tiles.pixels[t], cycles[t], counts[t]
+        )
+
+
+@compiled
+def gated_tiles(machine, base, conditional, tiles, loads, masks, mask_group, cycles, counts):  # type: ignore[no-untyped-def]
+    """Base and conditional pass over every pixel; masked MACs are clock-gated."""
+    steps = _steps(conditional)
+    for t in range(tiles.width.size):
+        p, width, pixels = tiles.pixel_tile[t], tiles.width[t], tiles.pixels[t]
+        _first_pass(machine, base, loads[p], width, pixels, cycles[t], counts[t])
+        _consecutive_pass(machine, conditional, loads[p], pixels, 1, CONDITIONAL, cycles[t], counts[t])
+        start = tiles.channel_start[t]
+        first, last = start // mask_group, -(-(start + width) // mask_group)
+        _decide(first, last, width, pixels, counts[t])
+        ones = 0
+        any_pixels = 0
+        for word in range(masks.shape[2]):
+            union = _U0
+            for row in range(first, last):
+                lanes = min(start + width, (row + 1) * mask_group) - max(start, row * mask_group)
+                union |= masks[p, row, word]
+                ones += lanes * popcount(masks[p, row, word])
+            any_pixels += popcount(union)
+        counts[t, _MACS_CONDITIONAL] += ones * steps
+        counts[t, _MACS_GATED_OFF] += (width * pixels - ones) * steps
+        counts[t, _PSUM_READS] += any_pixels
+        counts[t, _PSUM_WRITES] += any_pixels
+        counts[t, _MASK_BITS] += (last - first) * pixels
+        counts[t, _INDEX_WORDS] += (last - first) * -(-pixels // machine.word_bits)
+
+
+@compiled
+def _decode(machine, bits, words, unions, slots):  # type: ignore[no-untyped-def]
+    """Scan one bitmap list of ``words`` index words; returns (rounds, ones, decoder cycles).
+
+    Adds the list's pixels to the ``unions`` of their rounds and raises ``slots`` to its v_j(i).
+    """
+    index_mask = ~_U0 >> np.uint64(64 - machine.word_bits)
+    current, room, spent, ones, total = 0, machine.rows, 0, 0, 0
+    for k in range(words):
+        bit = k * machine.word_bits
+        place = np.uint64(bit & 63)
+        rest = (bits[bit >> 6] >> place) & index_mask
+        if rest == _U0:
+            spent += 1
+            continue
+        while rest != _U0:
+            taken, count = rest, popcount(rest)
+            if count > room:
+                for _ in range(room):
+                    rest &= rest - _U1
+                taken, count = taken ^ rest, room
+            else:
+                rest = _U0
+            unions[current, bit >> 6] |= taken << place
+            spent += -(-count // machine.indices_per_cycle)
+            ones += count
+            room -= count
+            if room == 0:
+                slots[current] = max(slots[current], spent)
+                total += spent
+                current, room, spent = current + 1, machine.rows, 0
+    slots[current] = max(slots[current], spent)
+    return current + (room < machine.rows), ones, total + spent
+
+
+@compiled
+def _conditional_pass(machine, beats, rounds, unions, slots, in_bank, cycles, counts):  # type: ignore[no-untyped-def]
+    """Rounds of the lane groups' lists against the decoding of the next ones."""
+    steps = _steps(beats)
+    cycles[DECODE_STALL] += slots[0]
+    for i in range(rounds):
+        load, distinct = 0, 0
+        for bank in range(machine.banks):
+            held = 0
+            for word in range(unions.shape[1]):
+                held += popcount(unions[i, word] & in_bank[bank, word])
+            load = max(load, held)
+            distinct += held
+        busy = _busy(beats, load)
+        taken = max(busy, machine.rows)
+        cycles[BANK_STALL] += busy - steps
+        cycles[DRAIN] += taken - busy
+        cycles[DECODE_STALL] += max(0, slots[i + 1] - taken)
+        counts[_WORD_READS] += distinct * (beats.full + beats.short)
+    if rounds:
+        cycles[DRAIN] += machine.rows
+    cycles[CONDITIONAL] += rounds * steps
+    counts[_WEIGHT_READS] += rounds * steps
+
+
+@compiled
+def sparse_tiles(machine, base, conditional, tiles, loads, masks, mask_group, in_bank, cycles, counts):  # type: ignore[no-untyped-def]
+    """Base pass, then only the pixels of each lane group's list.
+
+    ``masks`` uint64 (pixel tiles, mask lists, words); a lane group's list is the OR of the mask
+    lists of its channels: unstructured (V = 1), structured (all equal), or lockstep.
+    """
+    v = machine.lane_group
+    words = masks.shape[2]
+    most_rounds = -(-(words * 64) // machine.rows) + 1
+    unions = np.zeros((most_rounds, words), np.uint64)
+    slots = np.zeros(most_rounds + 1, np.int64)
+    bits = np.zeros(words, np.uint64)
+    steps, beats = _steps(conditional), conditional.full + conditional.short
+    for t in range(tiles.width.size):
+        p, width, pixels = tiles.pixel_tile[t], tiles.width[t], tiles.pixels[t]
+        _first_pass(machine, base, loads[p], width, pixels, cycles[t], counts[t])
+        start, end = tiles.channel_start[t], tiles.channel_start[t] + width
+        _decide(start // mask_group, -(-end // mask_group), width, pixels, counts[t])
+        unions[:] = _U0
+        slots[:] = 0
+        index_words = -(-pixels // machine.word_bits)
+        rounds = 0
+        for lane in range(start, end, v):
+            lane_end = min(lane + v, end)
+            first, last = lane // mask_group, -(-lane_end // mask_group)
+            bits[:] = _U0
+            ones = 0
+            for row in range(first, last):
+                lanes = min(lane_end, (row + 1) * mask_group) - max(lane, row * mask_group)
+                for word in range(words):
+                    bits[word] |= masks[p, row, word]
+                    ones += lanes * popcount(masks[p, row, word])
+            list_rounds, list_ones, decoder = _decode(machine, bits, index_words, unions, slots)
+            rounds = max(rounds, list_rounds)
+            counts[t, _MACS_CONDITIONAL] += ones * steps
+            counts[t, _MACS_GATED_OFF] += ((lane_end - lane) * list_ones - ones) * steps
+            counts[t, _FILLS] += list_ones * beats
+            counts[t, _PSUM_READS] += list_ones
+            counts[t, _PSUM_WRITES] += list_ones
+            counts[t, _MASK_BITS] += (last - first) * pixels
+            counts[t, _INDEX_WORDS] += (last - first) * index_words
+            counts[t, _DECODER] += decoder
+        _conditional_pass(machine, conditional, rounds, unions, slots, in_bank[p], cycles[t], counts[t])
+
+
+@compiled
+def layer_stalls(tile_cycles, pixels, loads, stores, exposed):  # type: ignore[no-untyped-def]
+    """(output stall, DRAM stall) of a layer's tiles in loop order.
+
+    ``loads`` int64 (tiles + 1,): load_k in DMA cycles, the last being the next layer's weights;
+    ``stores`` (tiles,): store_k; ``exposed`` (tiles,): weight loads that nothing hides.
+    """
+    output, dram = 0, loads[0]
+    last = tile_cycles.size - 1
+    for k in range(last + 1):
+        emptying = pixels[k - 1] if k else 0
+        storing = stores[k - 1] if k else 0
+        computing = max(tile_cycles[k], emptying)
+        output += computing - tile_cycles[k]
+        dram += max(0, storing + loads[k + 1] - computing) + exposed[k]
+    output += pixels[last]
+    dram += max(0, stores[last] - pixels[last])
+    return output, dram

@@ -1,0 +1,270 @@
+"""Results: cycles and counters of a run, priced, as data frames and plain data.
+
+:class:`SimResult` holds integers; energy is added when a table prices them. ``summary`` is the row
+of the comparison table and of ``summary.json``; ``layers_frame`` is ``layers.parquet``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwsim.arch import ArchConfig
+from hwsim.counts import CAUSES, COUNTERS, DRAM_COUNTERS, idle_pe_cycles, utilisation
+from hwsim.energy import COMPONENTS, EnergyTable, price
+from hwsim.schemes import Scheme
+from hwsim.trace import TraceHeader
+from hwsim.workload import ConvLayer, Network
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class SimResult:
+    """One scheme on one trace: int64 ``causes`` (layers, CAUSES), ``counters`` (layers, COUNTERS).
+
+    Totals over all images. ``mask_ones`` are the set mask bits per gated layer.
+    """
+
+    arch: ArchConfig
+    header: TraceHeader
+    trace_name: str
+    trace_sha256: str | None
+    scheme: Scheme
+    batch: int
+    causes: np.ndarray
+    counters: np.ndarray
+    mask_ones: Mapping[str, int]
+
+    @property
+    def network(self) -> Network:
+        return self.header.network
+
+    @property
+    def images(self) -> int:
+        return self.header.images
+
+    @property
+    def layer_cycles(self) -> np.ndarray:
+        return self.causes.sum(axis=1)
+
+    @property
+    def cycles(self) -> int:
+        return int(self.causes.sum())
+
+    @cached_property
+    def totals(self) -> dict[str, int]:
+        """Counters over all layers."""
+        return _named(COUNTERS, self.counters.sum(axis=0))
+
+    @property
+    def sram_bytes(self) -> int:
+        """Bytes through all on-chip memories; what DMA moves passes a buffer once as well."""
+        return self._sram_bytes(self.totals)
+
+    @cached_property
+    def energy_pj(self) -> dict[str, float]:
+        """Energy over all images by component."""
+        table = EnergyTable.load(self.arch.pricing.table)
+        return price(self.totals, self.cycles, self.arch, self.scheme, table)
+
+    def density(self, layer: ConvLayer) -> float:
+        return self.mask_ones[layer.name] / (self.images * layer.mask_bits(self.header.mask_group))
+
+    @property
+    def density_elements(self) -> float:
+        """Share of mask bits that are 1."""
+        return sum(self.mask_ones.values()) / (
+            self.images * self.network.mask_bits(self.header.mask_group)
+        )
+
+    @property
+    def density_macs(self) -> float:
+        """Share of conditional MACs whose mask bit is 1."""
+        weighted = [(layer, layer.macs) for layer in self.network.gated_layers]
+        return sum(self.density(layer) * macs for layer, macs in weighted) / sum(
+            macs for _, macs in weighted
+        )
+
+    @property
+    def ideal_speedup(self) -> float:
+        """1 / (1/G + (1 - 1/G) d_MAC) over the gated layers; 1 without gating."""
+        return self.network.gated_macs / self._promised_gated_macs()
+
+    @property
+    def ideal_speedup_network(self) -> float:
+        """The same over the whole network with its dense layers."""
+        dense_layers = self.network.macs - self.network.gated_macs
+        return self.network.macs / (dense_layers + self._promised_gated_macs())
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per layer: shape, cycles by cause, counters, energy in pJ; totals over images."""
+        import pandas as pd
+
+        table = EnergyTable.load(self.arch.pricing.table)
+        rows = []
+        for position, layer in enumerate(self.network.layers):
+            counters = _named(COUNTERS, self.counters[position])
+            causes = _named(CAUSES, self.causes[position])
+            cycles = sum(causes.values())
+            energy = price(counters, cycles, self.arch, self.scheme, table)
+            rows.append(
+                {
+                    **self._identity(),
+                    "layer": layer.name,
+                    "gated": layer.gated,
+                    "in_channels": layer.in_channels,
+                    "out_channels": layer.out_channels,
+                    "kernel_size": layer.kernel_size,
+                    "stride": layer.stride,
+                    "out_height": layer.out_height,
+                    "out_width": layer.out_width,
+                    "dense_macs": layer.macs * self.images,
+                    "density": self.density(layer) if layer.gated else None,
+                    "cycles": cycles,
+                    "utilisation": utilisation(self.arch.pes, cycles, counters),
+                    **{f"{cause}_cycles": spent for cause, spent in causes.items()},
+                    **counters,
+                    "idle_pe_cycles": idle_pe_cycles(self.arch.pes, cycles, counters),
+                    "sram_bytes": self._sram_bytes(counters),
+                    **{f"{component}_pj": spent for component, spent in energy.items()},
+                    "energy_pj": sum(energy.values()),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "arch": self.arch.name,
+            "trace": self.trace_name,
+            "method": self.header.method,
+            "label": self.header.label,
+            "scheme": self.scheme.name,
+            "batch": self.batch,
+            "images": self.images,
+        }
+
+    def _promised_gated_macs(self) -> float:
+        if self.scheme.kind == "dense":
+            return self.network.gated_macs
+        promised = 0.0
+        for layer in self.network.gated_layers:
+            share = 1 / layer.groups
+            promised += layer.macs * (share + (1 - share) * self.density(layer))
+        return promised
+
+    def _sram_bytes(self, counters: Mapping[str, int]) -> int:
+        lanes = min(self.scheme.lane_group, self.arch.array.columns)
+        activation_words = (
+            counters["activation_word_reads"]
+            + counters["residual_word_reads"]
+            + counters["activation_word_writes"]
+        )
+        partial_sum_words = (
+            counters["psum_base_writes"]
+            + counters["psum_conditional_reads"]
+            + counters["psum_conditional_writes"]
+            + counters["psum_output_reads"]
+        )
+        index_bits = (
+            counters["mask_bits_written"]
+            + counters["index_words_read"] * self.arch.index.word_bits
+        )
+        return (
+            activation_words * self.arch.activation.word_channels
+            + counters["weight_word_reads"] * self.arch.array.columns
+            + partial_sum_words * lanes * 4
+            + -(-index_bits // 8)
+            + sum(counters[name] for name in DRAM_COUNTERS)
+        )
+
+
+def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
+    """The row of ``summary.json`` (per image where it says so); ``dense`` is the same trace's."""
+    images, totals = result.images, result.totals
+    cycles = result.cycles / images
+    speedup = dense.cycles / result.cycles
+    energy_uj = {name: pj / images / 1e6 for name, pj in result.energy_pj.items()}
+    total_uj = sum(energy_uj.values())
+    ideal = result.ideal_speedup_network
+    return {
+        "scheme": result.scheme.name,
+        "trace": result.trace_name,
+        "method": result.header.method,
+        "label": result.header.label,
+        "mask_group": result.header.mask_group,
+        "images": images,
+        "batch": result.batch,
+        "lane_group": result.scheme.lane_group,
+        "format": result.arch.index.format,
+        "cycles_per_image": cycles,
+        "images_per_s": result.arch.clock_hz / cycles,
+        "speedup": speedup,
+        "ideal_speedup": result.ideal_speedup,
+        "ideal_speedup_network": ideal,
+        "share_realised": (1 - 1 / speedup) / (1 - 1 / ideal) if ideal > 1 else None,
+        "utilisation": utilisation(result.arch.pes, result.cycles, totals),
+        "density_elements": result.density_elements,
+        "density_macs": result.density_macs,
+        "energy_uj_per_image": total_uj,
+        "energy_uj": energy_uj,
+        "tops_per_w_dense_equivalent": 2 * result.network.macs / total_uj / 1e6,
+        "dram_bytes_per_image": sum(totals[name] for name in DRAM_COUNTERS) / images,
+        "sram_bytes_per_image": result.sram_bytes / images,
+        "index_bits_per_image": totals["mask_bits_written"] / images,
+        "stalls": _named(CAUSES, result.causes.sum(axis=0)),
+    }
+
+
+def layers_frame(results: Iterable[SimResult]) -> pd.DataFrame:
+    """Per-layer rows of several runs, one below the other."""
+    import pandas as pd
+
+    return pd.concat([result.to_frame() for result in results], ignore_index=True)
+
+
+def provenance(arch: ArchConfig, traces: Mapping[str, str | None]) -> dict[str, Any]:
+    """What a result depends on: machine, traces by hash, versions, platform."""
+    dump = arch.model_dump_json()
+    return {
+        "hwsim": metadata.version("hwsim"),
+        "arch": json.loads(dump),
+        "arch_sha256": hashlib.sha256(dump.encode()).hexdigest(),
+        "traces": dict(traces),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {
+            name: metadata.version(name) for name in ("numpy", "numba", "pandas", "h5py", "pydantic")
+        },
+    }
+
+
+def write_atomically(path: Path, contents: bytes) -> None:
+    """Write to a temporary name in the same folder, fsync, rename: whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _named(names: tuple[str, ...], values: np.ndarray) -> dict[str, int]:
+    return {name: int(value) for name, value in zip(names, values, strict=True)}

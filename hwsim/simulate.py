@@ -1,0 +1,217 @@
+"""Replay a trace on a machine: layer by layer, tile -> cycles -> counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim import kernel
+from hwsim.arch import ArchConfig
+from hwsim.counts import CAUSES, COUNTERS, C
+from hwsim.formats import tile_words
+from hwsim.results import SimResult
+from hwsim.schemes import Scheme, SchemeError, parse_scheme, schemes_for
+from hwsim.tiling import Mapping, Tiles, dma_cycles, map_network, pixel_addresses, tile_layer
+from hwsim.trace import MaskTrace
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What of a layer's run does not depend on its masks."""
+
+    mapping: Mapping
+    tiles: Tiles
+    arrays: kernel.TileArrays
+    loads: np.ndarray
+    in_bank: np.ndarray
+    static_counts: np.ndarray
+    load_cycles: np.ndarray
+    prefetched_load_cycles: int
+    store_cycles: np.ndarray
+    exposed_cycles: np.ndarray
+    first_weights_cycles: int
+
+
+def simulate(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: str,
+    *,
+    batch: int | None = None,
+    on_batch: Callable[[int], None] | None = None,
+) -> SimResult:
+    """Replay all images of ``trace`` under ``scheme``, ``batch`` (default: the machine's) at a time.
+
+    ``on_batch`` is called with the number of images done after each batch. Raises SchemeError where
+    the masks do not fit the scheme, MappingError where the machine cannot hold a layer.
+    """
+    chosen = parse_scheme(scheme, arch)
+    require_usable(chosen, arch, trace)
+    batch = batch or arch.batch
+    causes = np.zeros((len(trace.network.layers), len(CAUSES)), np.int64)
+    counters = np.zeros((len(trace.network.layers), len(COUNTERS)), np.int64)
+    plans: dict[int, list[_Layer]] = {}
+    for start in range(0, trace.images, batch):
+        images = min(batch, trace.images - start)
+        if images not in plans:
+            plans[images] = _plan(arch, trace, chosen, images)
+        # A first layer's weights are prefetched by the last layer of the batch before it.
+        following = min(batch, trace.images - start - images)
+        if following and following not in plans:
+            plans[following] = _plan(arch, trace, chosen, following)
+        _run_batch(
+            arch, trace, chosen, start, plans[images], plans.get(following), start > 0, causes, counters
+        )
+        if on_batch:
+            on_batch(start + images)
+    if chosen.zero_gated:
+        _gate_zero_operands(trace, counters)
+    return SimResult(
+        arch=arch, header=trace.header, trace_name=trace.name, trace_sha256=trace.sha256,
+        scheme=chosen, batch=batch, causes=causes, counters=counters, mask_ones=trace.ones(),
+    )  # fmt: skip
+
+
+def require_usable(scheme: Scheme, arch: ArchConfig, trace: MaskTrace) -> None:
+    """Raise SchemeError unless the trace's masks can run under the scheme."""
+    fitting = schemes_for(arch, trace.mask_group, trace.network.layers)
+    if scheme.name not in fitting:
+        raise SchemeError(
+            f"{trace.path or trace.name}: scheme {scheme.name!r} does not fit masks of "
+            f"{trace.mask_group} channels per bit on {arch.name}; valid: {', '.join(fitting)}"
+        )
+
+
+def _plan(arch: ArchConfig, trace: MaskTrace, scheme: Scheme, images: int) -> list[_Layer]:
+    gating = scheme.kind != "dense"
+    mappings = map_network(trace.network, arch, images, gating)
+    return [_prepare(arch, scheme, mapping) for mapping in mappings]
+
+
+def _prepare(arch: ArchConfig, scheme: Scheme, mapping: Mapping) -> _Layer:
+    tiles = tile_layer(mapping, arch)
+    banks = pixel_addresses(mapping) % arch.activation.banks
+    sparse = scheme.kind == "sparse" and mapping.gating
+    hidden_weights = tiles.weight_bytes.copy()
+    exposed = np.zeros_like(hidden_weights)
+    if mapping.weights == "one":
+        exposed[1:] = dma_cycles(hidden_weights[1:], arch)
+        hidden_weights[1:] = 0
+    rows = tiles.input_bytes + tiles.residual_bytes
+    return _Layer(
+        mapping=mapping,
+        tiles=tiles,
+        arrays=kernel.TileArrays(
+            tiles.channel_start, tiles.width, tiles.pixels, tiles.pixel_tile
+        ),
+        loads=kernel.consecutive_loads(
+            banks, mapping.pixels, arch.array.rows, arch.activation.banks
+        ),
+        in_bank=kernel.bank_masks(banks, mapping.pixels, arch.activation.banks)
+        if sparse
+        else np.zeros((1, 1, 1), np.uint64),
+        static_counts=_static_counts(arch, mapping, tiles),
+        load_cycles=dma_cycles(rows + hidden_weights, arch),
+        prefetched_load_cycles=int(dma_cycles(rows[:1], arch)[0]),
+        store_cycles=dma_cycles(tiles.output_bytes, arch),
+        exposed_cycles=exposed,
+        first_weights_cycles=int(dma_cycles(tiles.weight_bytes[:1], arch)[0]),
+    )
+
+
+def _static_counts(arch: ArchConfig, mapping: Mapping, tiles: Tiles) -> np.ndarray:
+    """Counters that shapes alone decide, summed over tiles: int64 (len(COUNTERS),)."""
+    counts = np.zeros(len(COUNTERS), np.int64)
+    words = -(-tiles.width // arch.activation.word_channels)
+    counts[C["activation_word_writes"]] = (words * tiles.pooled_pixels).sum()
+    if mapping.residual is not None:
+        counts[C["residual_word_reads"]] = (words * tiles.pixels).sum()
+    counts[C["dram_input_bytes"]] = tiles.input_bytes.sum()
+    counts[C["dram_weight_bytes"]] = tiles.weight_bytes.sum()
+    counts[C["dram_residual_bytes"]] = tiles.residual_bytes.sum()
+    counts[C["dram_output_bytes"]] = tiles.output_bytes.sum()
+    return counts
+
+
+def _run_batch(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    start: int,
+    layers: list[_Layer],
+    following: list[_Layer] | None,
+    follows: bool,
+    causes: np.ndarray,
+    counters: np.ndarray,
+) -> None:
+    """One batch through the network; adds to ``causes`` and ``counters``, (layers, ...)."""
+    prefetched = follows and layers[-1].mapping.prefetches
+    for position, layer in enumerate(layers):
+        last = position + 1 == len(layers)
+        successor = (following[0] if following else None) if last else layers[position + 1]
+        cycles = np.zeros((len(layer.tiles), len(CAUSES)), np.int64)
+        counts = np.zeros((len(layer.tiles), len(COUNTERS)), np.int64)
+        _run_tiles(arch, trace, scheme, start, layer, cycles, counts)
+        prefetches = successor is not None and layer.mapping.prefetches
+        loads = np.append(layer.load_cycles, successor.first_weights_cycles if prefetches else 0)
+        if prefetched:
+            loads[0] = layer.prefetched_load_cycles
+        output_stall, dram_stall = kernel.layer_stalls(
+            cycles.sum(axis=1), layer.tiles.pixels, loads, layer.store_cycles, layer.exposed_cycles
+        )
+        causes[position] += cycles.sum(axis=0)
+        causes[position, kernel.OUTPUT_STALL] += output_stall
+        causes[position, kernel.DRAM_STALL] += dram_stall
+        counters[position] += counts.sum(axis=0) + layer.static_counts
+        prefetched = prefetches
+
+
+def _run_tiles(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    start: int,
+    layer: _Layer,
+    cycles: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    mapping = layer.mapping
+    conv = mapping.layer
+    machine = kernel.Machine(
+        rows=arch.array.rows,
+        banks=arch.activation.banks,
+        lane_group=scheme.lane_group,
+        word_bits=arch.index.word_bits,
+        indices_per_cycle=arch.index.indices_per_cycle,
+    )
+    if not mapping.gating:
+        beats = _beats(mapping, arch, conv.groups)
+        kernel.dense_tiles(machine, beats, layer.arrays, layer.loads, cycles, counts)
+        return
+    base, conditional = _beats(mapping, arch, 1), _beats(mapping, arch, conv.groups - 1)
+    lists = trace.header.lists(conv)
+    packed = trace.packed(conv.name, start, start + mapping.images)
+    masks = tile_words(packed, lists, conv.out_pixels, mapping.pixels)
+    common = (machine, base, conditional, layer.arrays, layer.loads, masks, trace.mask_group)
+    if scheme.kind == "gated":
+        kernel.gated_tiles(*common, cycles, counts)
+    else:
+        kernel.sparse_tiles(*common, layer.in_bank, cycles, counts)
+
+
+def _beats(mapping: Mapping, arch: ArchConfig, groups: int) -> kernel.Beats:
+    """A pass over ``groups`` input groups; each starts on a word (docs/timing.md, "Passes")."""
+    layer, word = mapping.layer, arch.activation.word_channels
+    taps = layer.kernel_size**2
+    full, short_steps = divmod(layer.in_channels // layer.groups, word)
+    return kernel.Beats(groups * taps * full, word, groups * taps * (short_steps > 0), short_steps)
+
+
+def _gate_zero_operands(trace: MaskTrace, counters: np.ndarray) -> None:
+    for position, layer in enumerate(trace.network.layers):
+        if layer.gated:
+            zeros = int(trace.zero_operand_macs(layer.name).sum())
+            counters[position, C["macs_base"]] -= zeros
+            counters[position, C["macs_gated_off"]] += zeros
