@@ -1,0 +1,120 @@
+"""Hardware: the memories and the logic that a scheme needs on a machine, before any price.
+
+Lane groups decide: hardware of lane group V has J = ceil(C/V) pixel lists, R x J pointers and J
+banks of partial sums; the dense and the gated machine follow one list (J = 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwsim.arch import ArchConfig
+from hwsim.schemes import Scheme, parse_scheme
+
+WIDEST_MACRO_BITS = 512
+"""Wider words are split over macros side by side; the widest that the tables measured."""
+
+SUM_BITS = 32
+"""Bits of an accumulator and of a partial sum."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """``banks`` words can be reached at once; each word lies in ``split`` macros side by side."""
+
+    name: str
+    banks: int
+    split: int
+    capacity_bytes: float
+    width_bits: int
+
+    @property
+    def macros(self) -> int:
+        return self.banks * self.split
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a scheme builds, in units of memories, bits and logic.
+
+    ``lanes`` are the columns of one lane group, ``lists`` the mask lists that the index memory
+    holds, ``decision_adders`` the adders in front of the comparators of a structured gate.
+    """
+
+    scheme: Scheme
+    lanes: int
+    lane_groups: int
+    pointers: int
+    lists: int
+    decoders: int
+    comparators: int
+    decision_adders: int
+    tile_pixels: int
+    activation: Memory
+    weight: Memory
+    partial_sums: Memory
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of the index memory."""
+        return self.lists * self.tile_pixels
+
+    @property
+    def pixel_bits(self) -> int:
+        """Bits of one pixel index within a tile."""
+        return max(1, (self.tile_pixels - 1).bit_length())
+
+    @property
+    def memories(self) -> tuple[Memory, ...]:
+        return self.activation, self.weight, self.partial_sums
+
+
+def hardware_of(
+    scheme: str | Scheme | Hardware, arch: ArchConfig, mask_group: int | None = None
+) -> Hardware:
+    """The hardware of ``scheme`` on ``arch``; a Hardware is returned as it is.
+
+    ``mask_group`` is the number of channels that one decision covers; without it V for a
+    structured scheme and 1 for the others. It sizes the gate and the lists of gated and lockstep.
+    """
+    if isinstance(scheme, Hardware):
+        return scheme
+    if isinstance(scheme, str):
+        scheme = parse_scheme(scheme, arch)
+    columns = arch.array.columns
+    lanes = min(scheme.lane_group, columns)
+    lane_groups = -(-columns // lanes)
+    sparse = scheme.kind == "sparse"
+    if mask_group is None:
+        mask_group = scheme.lane_group if sparse and not scheme.lockstep else 1
+    decisions = 0 if scheme.kind == "dense" else -(-columns // mask_group)
+    halves = 2
+    return Hardware(
+        scheme=scheme,
+        lanes=lanes,
+        lane_groups=lane_groups,
+        pointers=arch.array.rows * lane_groups,
+        lists=lane_groups if sparse and not scheme.lockstep else decisions,
+        decoders=lane_groups if sparse else 0,
+        comparators=decisions,
+        decision_adders=columns - decisions if decisions else 0,
+        tile_pixels=arch.tile_pixels,
+        activation=_memory(
+            "activation_buffer",
+            arch.activation.banks,
+            arch.activation_buffer_bytes / arch.activation.banks,
+            8 * arch.activation.word_channels,
+        ),
+        weight=_memory("weight_buffer", 1, arch.weight_buffer_bytes, 8 * columns),
+        partial_sums=_memory(
+            "partial_sums",
+            halves * lane_groups,
+            arch.tile_pixels * lanes * SUM_BITS / 8,
+            lanes * SUM_BITS,
+        ),
+    )
+
+
+def _memory(name: str, banks: int, bank_bytes: float, word_bits: int) -> Memory:
+    split = -(-word_bits // WIDEST_MACRO_BITS)
+    return Memory(name, banks, split, bank_bytes / split, -(-word_bits // split))
