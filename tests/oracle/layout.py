@@ -1,0 +1,109 @@
+"""How tensors lie in the activation buffer (docs/timing.md, "The machine"; readings 3, 4, 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwsim.arch import ArchConfig
+from hwsim.workload import ConvLayer, Network
+
+Pixel = tuple[int, int, int]
+"""(image within the batch, row, column) of an output."""
+
+Row = tuple[int, int]
+"""(image within the batch, row) of an input."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Planes of words: ``hq`` x ``wq`` words per image and phase, ``words`` planes of channels."""
+
+    hq: int
+    wq: int
+    phases: int
+    words: int
+
+    def address(self, pixel: Pixel) -> int:
+        """Word of a plane that the pointer of this output pixel starts from."""
+        image, y, x = pixel
+        return (image * self.hq + y) * self.wq + x
+
+    def stored_bytes(self, arch: ArchConfig, images: int) -> int:
+        """Bytes of buffer that ``images`` images of this tensor take."""
+        return stored_bytes(arch, self.words, self.phases * images * self.hq * self.wq)
+
+
+def stored_bytes(arch: ArchConfig, words: int, plane: int) -> int:
+    """Bytes of ``words`` planes of ``plane`` words each, the pitch padded for the banks."""
+    banks = arch.activation.banks
+    pitch = plane
+    while pitch % banks != (banks // words) % banks:
+        pitch += 1
+    return words * pitch * arch.activation.word_channels
+
+
+def ceil_div(amount: int, size: int) -> int:
+    """How many pieces of ``size`` hold ``amount``."""
+    pieces, rest = divmod(amount, size)
+    return pieces + 1 if rest else pieces
+
+
+def conv_layout(layer: ConvLayer, arch: ArchConfig) -> Layout:
+    """The layout a convolution wants of its input: each gating group starts on a word."""
+    reach = (layer.kernel_size - 1) // layer.stride
+    group_channels = layer.in_channels // layer.groups
+    return Layout(
+        hq=layer.out_height + reach,
+        wq=layer.out_width + reach,
+        phases=layer.stride * layer.stride,
+        words=layer.groups * ceil_div(group_channels, arch.activation.word_channels),
+    )
+
+
+def residual_layout(layer: ConvLayer, arch: ArchConfig) -> Layout:
+    """The layout a residual addition wants of what it adds: the output map, unpadded."""
+    return Layout(
+        hq=layer.out_height,
+        wq=layer.out_width,
+        phases=1,
+        words=ceil_div(layer.out_channels, arch.activation.word_channels),
+    )
+
+
+def tensor_layout(network: Network, tensor: str, arch: ArchConfig, images: int) -> Layout:
+    """The one layout of a tensor: its consumer's with the largest Hq, then the most bytes."""
+    wanted: list[Layout] = []
+    for layer in network.layers:
+        if layer.input == tensor:
+            wanted.append(conv_layout(layer, arch))
+        if layer.residual == tensor:
+            wanted.append(residual_layout(layer, arch))
+    best = wanted[0]
+    for layout in wanted[1:]:
+        taller = layout.hq > best.hq
+        as_tall = layout.hq == best.hq
+        if taller or (
+            as_tall and layout.stored_bytes(arch, images) > best.stored_bytes(arch, images)
+        ):
+            best = layout
+    return best
+
+
+def touched_rows(layer: ConvLayer, pixels: list[Pixel]) -> set[Row]:
+    """Input rows that a tap of these output pixels touches, clipped to the map (reading 6)."""
+    rows: set[Row] = set()
+    for image, y, _ in pixels:
+        for ky in range(layer.kernel_size):
+            row = layer.stride * y - layer.padding + ky
+            if 0 <= row < layer.in_height:
+                rows.add((image, row))
+    return rows
+
+
+def footprint_bytes(layer: ConvLayer, arch: ArchConfig, pixels: list[Pixel]) -> int:
+    """Bytes of buffer for the input of one tile of whole output rows (reading 7)."""
+    own = conv_layout(layer, arch)
+    padded_rows = [image * own.hq + y for image, y, _ in pixels]
+    reach = (layer.kernel_size - 1) // layer.stride
+    rows = max(padded_rows) - min(padded_rows) + 1 + reach
+    return stored_bytes(arch, own.words, own.phases * rows * own.wq)

@@ -1,0 +1,143 @@
+"""A whole run: batches of layers of tiles on one clock (docs/timing.md, "Output stage, DMA")."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from hwsim.arch import ArchConfig
+from hwsim.counts import CAUSES, COUNTERS
+from hwsim.workload import Network
+
+from .cycles import tile as tile_cycles
+from .residency import LayerPlan, Tile, plan
+
+
+def run(
+    network: Network,
+    arch: ArchConfig,
+    scheme: str,
+    masks: Mapping[str, np.ndarray],
+    mask_group: int,
+    batch: int,
+    images: int,
+    zero_operand_macs: Mapping[str, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Totals over all images and batches; raises DoesNotFit.
+
+    ``masks``: gated layer -> bool (images, out_channels / mask_group, out_height, out_width).
+    ``zero_operand_macs``: gated layer -> int (images,), for ``dense-zero-gated``.
+    Returns causes (layers, CAUSES) and counters (layers, COUNTERS), int64.
+    """
+    firsts = range(0, images, batch)
+    sizes = [min(batch, images - first) for first in firsts]
+    plans: list[tuple[int, LayerPlan]] = []  # (first image, layer), one behind the other
+    for first, size in zip(firsts, sizes, strict=True):
+        plans += [(first, layer_plan) for layer_plan in plan(network, arch, scheme, size)]
+
+    causes = {layer.name: Counter[str]() for layer in network.layers}
+    counts = {layer.name: Counter[str]() for layer in network.layers}
+    prefetched = False
+    for at, (first, this) in enumerate(plans):
+        name = this.layer.name
+        following = plans[at + 1][1] if at + 1 < len(plans) else None
+        prefetches = following is not None and both_fit(this, following, arch)
+        next_bytes = following.tiles[0].weight_bytes if following and prefetches else 0
+        mask = masks[name][first : first + batch] if name in masks else None
+        run_layer(
+            this, arch, scheme, mask, mask_group, prefetched, next_bytes, causes[name], counts[name]
+        )
+        prefetched = prefetches
+    if scheme == "dense-zero-gated":
+        for name, zeros in (zero_operand_macs or {}).items():
+            if network.by_name[name].gated:
+                counts[name]["macs_base"] -= int(zeros[:images].sum())
+                counts[name]["macs_gated_off"] += int(zeros[:images].sum())
+    return table(causes, network, CAUSES), table(counts, network, COUNTERS)
+
+
+def both_fit(this: LayerPlan, following: LayerPlan, arch: ArchConfig) -> bool:
+    """Whether the next layer's first channel tile fits beside this layer's weights (reading 10)."""
+    together = this.held_weight_bytes + following.first_weight_bytes
+    return together <= arch.weight.buffer_kib * 1024
+
+
+def run_layer(
+    this: LayerPlan,
+    arch: ArchConfig,
+    scheme: str,
+    mask: np.ndarray | None,
+    mask_group: int,
+    prefetched: bool,
+    next_layer_bytes: int,
+    causes: Counter[str],
+    counts: Counter[str],
+) -> None:
+    """Add one layer of one batch: load_0, every tile beside output stage and DMA, the rest.
+
+    ``prefetched``: the first tile's weights came during the layer before; ``next_layer_bytes``:
+    what this layer's last tile loads for the next one.
+    """
+    exposed = this.weights == "one"
+    first = this.tiles[0]
+    load_bytes = first.input_bytes + first.residual_bytes
+    if not prefetched:
+        load_bytes += first.weight_bytes
+    causes["dram_stall"] += dma_cycles(load_bytes, arch)
+
+    pixels_before = store_before = 0
+    for k, tile in enumerate(this.tiles):
+        computed, counted = tile_cycles(
+            this.layer, arch, scheme, mask, mask_group, tile.channels, tile.pixels,
+            this.placement.layout,
+        )  # fmt: skip
+        causes.update(computed)
+        counts.update(counted)
+        count_dram(tile, counts)
+
+        after = this.tiles[k + 1] if k + 1 < len(this.tiles) else None
+        load_bytes = next_layer_bytes
+        if after is not None:
+            load_bytes = after.input_bytes + after.residual_bytes
+            if not exposed:
+                load_bytes += after.weight_bytes
+        dma = dma_cycles(store_before, arch) + dma_cycles(load_bytes, arch)
+        busy = sum(computed.values())
+        causes["output_stall"] += max(0, pixels_before - busy)
+        causes["dram_stall"] += max(0, dma - max(busy, pixels_before))
+        if after is not None and exposed:
+            causes["dram_stall"] += dma_cycles(after.weight_bytes, arch)
+        pixels_before, store_before = len(tile.pixels), tile.output_bytes
+
+    causes["output_stall"] += pixels_before
+    causes["dram_stall"] += max(0, dma_cycles(store_before, arch) - pixels_before)
+
+
+def count_dram(tile: Tile, counts: Counter[str]) -> None:
+    """Real bytes of a tile, whenever they are moved."""
+    counts["dram_input_bytes"] += tile.input_bytes
+    counts["dram_weight_bytes"] += tile.weight_bytes
+    counts["dram_residual_bytes"] += tile.residual_bytes
+    counts["dram_output_bytes"] += tile.output_bytes
+
+
+def dma_cycles(transfer_bytes: int, arch: ArchConfig) -> int:
+    """Cycles of one transfer: bytes / (bandwidth * efficiency / clock), rounded up."""
+    bytes_per_100_seconds = arch.dram.bytes_per_s * arch.dram.efficiency_percent
+    clocks_per_100_seconds = arch.clock_mhz * 1_000_000 * 100
+    cycles, rest = divmod(transfer_bytes * clocks_per_100_seconds, bytes_per_100_seconds)
+    return cycles + 1 if rest else cycles
+
+
+def table(
+    rows: Mapping[str, Counter[str]], network: Network, columns: tuple[str, ...]
+) -> np.ndarray:
+    """Layers in execution order, columns in the order of hwsim.counts; int64."""
+    for row in rows.values():
+        assert set(row) <= set(columns), f"unknown column among {sorted(row)}"
+    return np.array(
+        [[rows[layer.name][column] for column in columns] for layer in network.layers],
+        dtype=np.int64,
+    )

@@ -1,0 +1,256 @@
+"""What is kept, loaded and stored, tile by tile (docs/timing.md, "Residency"; readings 5 to 15)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwsim.arch import ArchConfig
+from hwsim.workload import INPUT, ConvLayer, Network
+
+from .cycles import finishes_pooled, hardware
+from .layout import Layout, Pixel, Row, footprint_bytes, tensor_layout, touched_rows
+
+
+class DoesNotFit(ValueError):
+    """A layer that this machine cannot hold; names layer, buffer and bytes."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the tensors of one layer are: on chip, or in DRAM."""
+
+    input_resident: bool  # the whole input is in the buffer, or comes to be
+    input_on_chip: bool  # ... and was there before the layer began
+    residual_on_chip: bool
+    output_stored: bool
+    layout: Layout  # of the input tensor
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile and the bytes it lacks when it starts and leaves when it ends."""
+
+    channels: range
+    pixels: list[Pixel]
+    input_bytes: int
+    weight_bytes: int
+    residual_bytes: int
+    output_bytes: int
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """The tiles of one layer and batch in the order in which they run; buffer bytes held."""
+
+    layer: ConvLayer
+    placement: Placement
+    weights: str  # "all", "two" or "one": channel tiles the weight buffer holds
+    tiles: list[Tile]
+    held_weight_bytes: int  # during the last tile
+    first_weight_bytes: int  # stored bytes of one channel tile
+
+
+def plan(network: Network, arch: ArchConfig, scheme: str, images: int) -> list[LayerPlan]:
+    """Plan one batch of ``images`` images, layer by layer; raises DoesNotFit."""
+    placements = place(network, arch, images)
+    return [
+        plan_layer(layer, arch, scheme, images, placement)
+        for layer, placement in zip(network.layers, placements, strict=True)
+    ]
+
+
+def activation_room(arch: ArchConfig) -> int:
+    """Bytes of the activation buffer beside the two staging tiles (reading 5)."""
+    staging_tile = arch.array.columns * (arch.partial_sums.entries // arch.array.columns)
+    return arch.activation.buffer_kib * 1024 - 2 * staging_tile
+
+
+def place(network: Network, arch: ArchConfig, images: int) -> list[Placement]:
+    """Decide in execution order which tensors stay on chip (reading 12)."""
+    room = activation_room(arch)
+    made = [INPUT, *(layer.name for layer in network.layers)]
+    layouts = {
+        tensor: tensor_layout(network, tensor, arch, images)
+        for tensor in made
+        if is_read(network, tensor, after=-1)
+    }
+    size = {tensor: layout.stored_bytes(arch, images) for tensor, layout in layouts.items()}
+    on_chip: set[str] = set()
+    from_dram: set[str] = set()
+    seen: list[tuple[bool, bool, bool]] = []
+    for at, layer in enumerate(network.layers):
+        resident = size[layer.input] <= room
+        was_there = layer.input in on_chip
+        placed: list[str] = []
+        if resident:
+            placed.append(layer.input)
+            wished = [layer.name] if is_read(network, layer.name, after=at) else []
+            wished += [
+                tensor
+                for tensor in made
+                if tensor in on_chip
+                and tensor != layer.input
+                and (tensor == layer.residual or is_read(network, tensor, after=at))
+            ]
+            for tensor in wished:
+                if sum(size[other] for other in placed) + size[tensor] <= room:
+                    placed.append(tensor)
+        if not was_there:
+            from_dram.add(layer.input)
+        if layer.residual is not None and layer.residual not in placed:
+            from_dram.add(layer.residual)
+        seen.append((resident, was_there, layer.residual in placed))
+        on_chip = {tensor for tensor in placed if is_read(network, tensor, after=at)}
+        if not was_there and not touches_all(layer):
+            on_chip.discard(layer.input)
+    return [
+        Placement(
+            input_resident=resident,
+            input_on_chip=was_there,
+            residual_on_chip=residual_there,
+            output_stored=(
+                layer is network.layers[-1]
+                or not is_read(network, layer.name, after=-1)
+                or layer.name in from_dram
+            ),
+            layout=layouts[layer.input],
+        )
+        for layer, (resident, was_there, residual_there) in zip(network.layers, seen, strict=True)
+    ]
+
+
+def is_read(network: Network, tensor: str, after: int) -> bool:
+    """Whether a layer behind position ``after`` reads the tensor, as input or as residual."""
+    return any(tensor in (layer.input, layer.residual) for layer in network.layers[after + 1 :])
+
+
+def touches_all(layer: ConvLayer) -> bool:
+    """Whether the layer's taps touch every row of its input."""
+    pixels = flattened(layer, images=1)
+    return touched_rows(layer, pixels) == {(0, row) for row in range(layer.in_height)}
+
+
+def plan_layer(
+    layer: ConvLayer, arch: ArchConfig, scheme: str, images: int, placement: Placement
+) -> LayerPlan:
+    """Play both loop orders and take the one that moves fewer bytes."""
+    channel_tiles = cut_channels(layer, arch, scheme)
+    channel_tile_bytes = layer.steps * arch.array.columns
+    weights = weight_residency(layer, arch, len(channel_tiles) * channel_tile_bytes)
+    pixel_tiles = cut_pixels(layer, arch, images, placement.input_resident)
+
+    weights_outer = [(cut, part) for cut in channel_tiles for part in pixel_tiles]
+    pixels_outer = [(cut, part) for part in pixel_tiles for cut in channel_tiles]
+    tiles = play_order(layer, weights_outer, placement, weights)
+    other = play_order(layer, pixels_outer, placement, weights)
+    if moved_bytes(other) < moved_bytes(tiles):
+        tiles = other
+    return LayerPlan(
+        layer=layer,
+        placement=placement,
+        weights=weights,
+        tiles=tiles,
+        held_weight_bytes=channel_tile_bytes * (len(channel_tiles) if weights == "all" else 1),
+        first_weight_bytes=channel_tile_bytes,
+    )
+
+
+def moved_bytes(tiles: list[Tile]) -> int:
+    """What the loop orders are compared by: input and weights (reading 11)."""
+    return sum(tile.input_bytes + tile.weight_bytes for tile in tiles)
+
+
+def cut_channels(layer: ConvLayer, arch: ArchConfig, scheme: str) -> list[range]:
+    """Channel tiles; with gating none crosses a gating-group boundary."""
+    gating = layer.gated and hardware(scheme).masks != "none"
+    group = layer.out_channels // layer.groups if gating else layer.out_channels
+    tiles = []
+    for start in range(0, layer.out_channels, group):
+        for first in range(start, start + group, arch.array.columns):
+            tiles.append(range(first, min(first + arch.array.columns, start + group)))
+    return tiles
+
+
+def flattened(layer: ConvLayer, images: int) -> list[Pixel]:
+    """Output pixels of the batch in (image, row, column) order."""
+    return [
+        (image, y, x)
+        for image in range(images)
+        for y in range(layer.out_height)
+        for x in range(layer.out_width)
+    ]
+
+
+def cut_pixels(
+    layer: ConvLayer, arch: ArchConfig, images: int, resident: bool
+) -> list[list[Pixel]]:
+    """Pixel tiles of P; with a tiled input the most whole rows whose two footprints fit."""
+    pixels = flattened(layer, images)
+    most = arch.partial_sums.entries // arch.array.columns
+    if resident:
+        return split(pixels, most)
+    room = activation_room(arch)
+    for rows in range(most // layer.out_width, 0, -1):
+        tiles = split(pixels, rows * layer.out_width)
+        if 2 * max(footprint_bytes(layer, arch, tile) for tile in tiles) <= room:
+            return tiles
+    raise DoesNotFit(f"layer {layer.name}: not one output row's input fits twice in {room} bytes")
+
+
+def split(pixels: list[Pixel], size: int) -> list[list[Pixel]]:
+    """Pieces of ``size``; the last may be shorter."""
+    return [pixels[at : at + size] for at in range(0, len(pixels), size)]
+
+
+def weight_residency(layer: ConvLayer, arch: ArchConfig, all_bytes: int) -> str:
+    """How many channel tiles of weights the buffer holds, in whole words of C bytes."""
+    room = arch.weight.buffer_kib * 1024
+    one = layer.steps * arch.array.columns
+    if all_bytes <= room:
+        return "all"
+    if 2 * one <= room:
+        return "two"
+    if one <= room:
+        return "one"
+    raise DoesNotFit(f"layer {layer.name}: {one} bytes of weights in a buffer of {room}")
+
+
+def play_order(
+    layer: ConvLayer,
+    order: list[tuple[range, list[Pixel]]],
+    placement: Placement,
+    weights: str,
+) -> list[Tile]:
+    """Bytes of every tile, from the rows and channel tiles that are there when it starts."""
+    rows_there: set[Row] = set()
+    weights_there: set[range] = set()
+    before: tuple[range, list[Pixel]] | None = None
+    tiles = []
+    for channels, pixels in order:
+        rows = touched_rows(layer, pixels)
+        if placement.input_on_chip:
+            lacking = set()
+        elif placement.input_resident:
+            lacking = rows - rows_there
+        else:
+            same = before is not None and before[1] == pixels
+            lacking = set() if same else rows
+        rows_there |= lacking
+        if weights != "all":  # what is not the predecessor's is gone
+            weights_there = set() if before is None else {before[0]}
+        lacks_weights = channels not in weights_there
+        weights_there.add(channels)
+        finished = [pixel for pixel in pixels if finishes_pooled(layer, pixel)]
+        from_dram = layer.residual is not None and not placement.residual_on_chip
+        tiles.append(
+            Tile(
+                channels=channels,
+                pixels=pixels,
+                input_bytes=len(lacking) * layer.in_width * layer.in_channels,
+                weight_bytes=layer.steps * len(channels) if lacks_weights else 0,
+                residual_bytes=len(channels) * len(pixels) if from_dram else 0,
+                output_bytes=len(channels) * len(finished) if placement.output_stored else 0,
+            )
+        )
+        before = (channels, pixels)
+    return tiles
