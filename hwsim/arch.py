@@ -7,7 +7,6 @@ the shipped ``arch_configs/``. Every unknown key, wrong type or impossible value
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,9 +15,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hwsim.assets import asset_dir
+from hwsim.errors import UserError, nearest, one_line
 
 
-class ArchError(ValueError):
+class ArchError(UserError):
     """A machine that cannot be read or built; the message is one line for the user."""
 
 
@@ -167,7 +167,7 @@ def find_arch(name_or_path: str | Path) -> Path:
         return shipped
     raise ArchError(
         f"{name_or_path}: no such file, and no shipped machine of that name"
-        + _nearest(stem, arch_names())
+        + nearest(stem, arch_names())
     )
 
 
@@ -182,7 +182,7 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = No
     except (OSError, UnicodeDecodeError) as error:
         raise ArchError(f"{path}: cannot be read ({error})") from None
     except yaml.YAMLError as error:
-        raise ArchError(f"{path}: not valid YAML ({_one_line(str(error))})") from None
+        raise ArchError(f"{path}: not valid YAML ({one_line(str(error))})") from None
     if not isinstance(data, dict):
         raise ArchError(f"{path}: expected a mapping of keys, found {type(data).__name__}")
     data = {"name": path.stem, **data}
@@ -224,7 +224,7 @@ def known_keys(model: type[BaseModel] = ArchConfig, prefix: str = "") -> list[st
 
 def _set(data: dict[str, Any], key: str, value: Any) -> None:
     if key not in known_keys():
-        raise ArchError(f"--set {key}: unknown key" + _nearest(key, known_keys()))
+        raise ArchError(f"--set {key}: unknown key" + nearest(key, known_keys()))
     *parents, last = key.split(".")
     for parent in parents:
         data[parent] = dict(data.get(parent) or {})
@@ -237,21 +237,10 @@ def _explain(error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         siblings = known_keys()
-        return f"unknown key {key!r}" + _nearest(key, siblings)
+        return f"unknown key {key!r}" + nearest(key, siblings)
     if first["type"] == "missing":
         return f"key {key!r} is missing"
     message = str(first["ctx"]["error"]) if "error" in first.get("ctx", {}) else first["msg"]
     if not key:
         return message
-    return f"{key}: {_one_line(message)}, found {first['input']!r}"
-
-
-def _nearest(word: str, choices: list[str]) -> str:
-    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.4)
-    if near:
-        return f"; nearest valid: {near[0]!r}"
-    return f"; valid: {', '.join(choices)}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return f"{key}: {one_line(message)}, found {first['input']!r}"

@@ -1,4 +1,4 @@
-"""Where the files that travel with the package lie: beside it in a checkout, inside it when installed."""
+"""Where the files that travel with the package lie: beside it in a checkout, inside a wheel."""
 
 from __future__ import annotations
 

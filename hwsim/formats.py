@@ -20,7 +20,11 @@ def pack_bits(bits: np.ndarray) -> np.ndarray:
 def unpack_bits(packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """uint8 (n, ceil(bits/8)) -> bool (n, *shape)."""
     bits = int(np.prod(shape))
-    return np.unpackbits(packed, axis=1, count=bits, bitorder="little").astype(bool).reshape(-1, *shape)
+    return (
+        np.unpackbits(packed, axis=1, count=bits, bitorder="little")
+        .astype(bool)
+        .reshape(-1, *shape)
+    )
 
 
 def tile_words(packed: np.ndarray, lists: int, pixels: int, tile_pixels: int) -> np.ndarray:

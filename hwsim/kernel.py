@@ -172,7 +172,13 @@ def dense_tiles(machine, beats, tiles, loads, cycles, counts):  # type: ignore[n
     """Tiles of one dense pass each (any scheme's layers that are not gated, too)."""
     for t in range(tiles.width.size):
         _first_pass(
-            machine, beats, loads[tiles.pixel_tile[t]], tiles.width[t], tiles.pixels[t], cycles[t], counts[t]
+            machine,
+            beats,
+            loads[tiles.pixel_tile[t]],
+            tiles.width[t],
+            tiles.pixels[t],
+            cycles[t],
+            counts[t],
         )
 
 
@@ -183,7 +189,9 @@ def gated_tiles(machine, base, conditional, tiles, loads, masks, mask_group, cyc
     for t in range(tiles.width.size):
         p, width, pixels = tiles.pixel_tile[t], tiles.width[t], tiles.pixels[t]
         _first_pass(machine, base, loads[p], width, pixels, cycles[t], counts[t])
-        _consecutive_pass(machine, conditional, loads[p], pixels, 1, CONDITIONAL, cycles[t], counts[t])
+        _consecutive_pass(
+            machine, conditional, loads[p], pixels, 1, CONDITIONAL, cycles[t], counts[t]
+        )
         start = tiles.channel_start[t]
         first, last = start // mask_group, -(-(start + width) // mask_group)
         _decide(first, last, width, pixels, counts[t])
@@ -265,7 +273,9 @@ def _conditional_pass(machine, beats, rounds, unions, slots, in_bank, cycles, co
 
 
 @compiled
-def sparse_tiles(machine, base, conditional, tiles, loads, masks, mask_group, in_bank, cycles, counts):  # type: ignore[no-untyped-def]
+def sparse_tiles(
+    machine, base, conditional, tiles, loads, masks, mask_group, in_bank, cycles, counts
+):  # type: ignore[no-untyped-def]
     """Base pass, then only the pixels of each lane group's list.
 
     ``masks`` uint64 (pixel tiles, mask lists, words); a lane group's list is the OR of the mask
@@ -307,7 +317,9 @@ def sparse_tiles(machine, base, conditional, tiles, loads, masks, mask_group, in
             counts[t, _MASK_BITS] += (last - first) * pixels
             counts[t, _INDEX_WORDS] += (last - first) * index_words
             counts[t, _DECODER] += decoder
-        _conditional_pass(machine, conditional, rounds, unions, slots, in_bank[p], cycles[t], counts[t])
+        _conditional_pass(
+            machine, conditional, rounds, unions, slots, in_bank[p], cycles[t], counts[t]
+        )
 
 
 @compiled

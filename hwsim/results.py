@@ -22,9 +22,9 @@ import numpy as np
 
 from hwsim.arch import ArchConfig
 from hwsim.counts import CAUSES, COUNTERS, DRAM_COUNTERS, idle_pe_cycles, utilisation
-from hwsim.energy import COMPONENTS, EnergyTable, price
+from hwsim.energy import EnergyTable, price
+from hwsim.header import TraceHeader
 from hwsim.schemes import Scheme
-from hwsim.trace import TraceHeader
 from hwsim.workload import ConvLayer, Network
 
 if TYPE_CHECKING:
@@ -82,21 +82,6 @@ class SimResult:
 
     def density(self, layer: ConvLayer) -> float:
         return self.mask_ones[layer.name] / (self.images * layer.mask_bits(self.header.mask_group))
-
-    @property
-    def density_elements(self) -> float:
-        """Share of mask bits that are 1."""
-        return sum(self.mask_ones.values()) / (
-            self.images * self.network.mask_bits(self.header.mask_group)
-        )
-
-    @property
-    def density_macs(self) -> float:
-        """Share of conditional MACs whose mask bit is 1."""
-        weighted = [(layer, layer.macs) for layer in self.network.gated_layers]
-        return sum(self.density(layer) * macs for layer, macs in weighted) / sum(
-            macs for _, macs in weighted
-        )
 
     @property
     def ideal_speedup(self) -> float:
@@ -179,8 +164,7 @@ class SimResult:
             + counters["psum_output_reads"]
         )
         index_bits = (
-            counters["mask_bits_written"]
-            + counters["index_words_read"] * self.arch.index.word_bits
+            counters["mask_bits_written"] + counters["index_words_read"] * self.arch.index.word_bits
         )
         return (
             activation_words * self.arch.activation.word_channels
@@ -216,8 +200,8 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
         "ideal_speedup_network": ideal,
         "share_realised": (1 - 1 / speedup) / (1 - 1 / ideal) if ideal > 1 else None,
         "utilisation": utilisation(result.arch.pes, result.cycles, totals),
-        "density_elements": result.density_elements,
-        "density_macs": result.density_macs,
+        "density_elements": result.header.density_elements(result.mask_ones),
+        "density_macs": result.header.density_macs(result.mask_ones),
         "energy_uj_per_image": total_uj,
         "energy_uj": energy_uj,
         "tops_per_w_dense_equivalent": 2 * result.network.macs / total_uj / 1e6,
@@ -246,7 +230,8 @@ def provenance(arch: ArchConfig, traces: Mapping[str, str | None]) -> dict[str, 
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {
-            name: metadata.version(name) for name in ("numpy", "numba", "pandas", "h5py", "pydantic")
+            name: metadata.version(name)
+            for name in ("numpy", "numba", "pandas", "h5py", "pydantic")
         },
     }
 

@@ -6,12 +6,12 @@ A scheme is a name on the command line and a :class:`Scheme` everywhere else. ``
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from hwsim.arch import ArchConfig
+from hwsim.errors import UserError, nearest
 from hwsim.workload import ConvLayer
 
 Kind = Literal["dense", "gated", "sparse"]
@@ -19,7 +19,7 @@ Kind = Literal["dense", "gated", "sparse"]
 _ALWAYS = ("dense", "dense-zero-gated", "gated", "unstructured")
 
 
-class SchemeError(ValueError):
+class SchemeError(UserError):
     """A scheme that does not exist on this machine; the message is one line for the user."""
 
 
@@ -68,7 +68,7 @@ def parse_scheme(name: str, arch: ArchConfig) -> Scheme:
         return schemes[name]
     raise SchemeError(
         f"scheme {name!r}: unknown on {arch.name} (index.lane_group = {lane_group})"
-        + _nearest(name, valid)
+        + nearest(name, valid)
     )
 
 
@@ -105,10 +105,3 @@ def lanes_align(layer: ConvLayer, columns: int, lane_group: int, mask_group: int
                 if first // mask_group != last // mask_group:
                     return False
     return True
-
-
-def _nearest(word: str, choices: list[str]) -> str:
-    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.4)
-    if near:
-        return f"; nearest valid: {near[0]!r}"
-    return f"; valid: {', '.join(choices)}"

@@ -42,7 +42,7 @@ def simulate(
     batch: int | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> SimResult:
-    """Replay all images of ``trace`` under ``scheme``, ``batch`` (default: the machine's) at a time.
+    """Replay all images of ``trace`` under ``scheme``, ``batch`` (the machine's) at a time.
 
     ``on_batch`` is called with the number of images done after each batch. Raises SchemeError where
     the masks do not fit the scheme, MappingError where the machine cannot hold a layer.
@@ -62,7 +62,15 @@ def simulate(
         if following and following not in plans:
             plans[following] = _plan(arch, trace, chosen, following)
         _run_batch(
-            arch, trace, chosen, start, plans[images], plans.get(following), start > 0, causes, counters
+            arch,
+            trace,
+            chosen,
+            start,
+            plans[images],
+            plans.get(following),
+            start > 0,
+            causes,
+            counters,
         )
         if on_batch:
             on_batch(start + images)
@@ -103,9 +111,7 @@ def _prepare(arch: ArchConfig, scheme: Scheme, mapping: Mapping) -> _Layer:
     return _Layer(
         mapping=mapping,
         tiles=tiles,
-        arrays=kernel.TileArrays(
-            tiles.channel_start, tiles.width, tiles.pixels, tiles.pixel_tile
-        ),
+        arrays=kernel.TileArrays(tiles.channel_start, tiles.width, tiles.pixels, tiles.pixel_tile),
         loads=kernel.consecutive_loads(
             banks, mapping.pixels, arch.array.rows, arch.activation.banks
         ),

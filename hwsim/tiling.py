@@ -15,16 +15,17 @@ from typing import Literal
 import numpy as np
 
 from hwsim.arch import ArchConfig
+from hwsim.errors import UserError
 from hwsim.workload import ConvLayer, Network
 
 
-class MappingError(ValueError):
+class MappingError(UserError):
     """A machine that cannot hold what a layer needs; one line naming layer, buffer and bytes."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a tensor lies in the activation buffer: planes of ``phases`` x n x height x width words."""
+    """How a tensor lies in the buffer: ``words`` planes of phases x n x height x width words."""
 
     height: int
     width: int
@@ -95,7 +96,10 @@ def layout_of_input(layer: ConvLayer, arch: ArchConfig) -> Layout:
     reach = (layer.kernel_size - 1) // layer.stride
     group_words = -(-(layer.in_channels // layer.groups) // arch.activation.word_channels)
     return Layout(
-        layer.out_height + reach, layer.out_width + reach, layer.stride**2, layer.groups * group_words
+        layer.out_height + reach,
+        layer.out_width + reach,
+        layer.stride**2,
+        layer.groups * group_words,
     )
 
 
@@ -288,8 +292,8 @@ def _tiled_pixels(layer: ConvLayer, arch: ArchConfig, images: int) -> int:
             f"a tiled input has {layer.out_width}"
         )
     raise MappingError(
-        f"layer {layer.name}: activation buffer: two footprints of one row need {2 * one_row} bytes, "
-        f"activation.buffer_kib leaves {max(room, 0)} beside the staging tiles"
+        f"layer {layer.name}: activation buffer: two footprints of one row need {2 * one_row} "
+        f"bytes, activation.buffer_kib leaves {max(room, 0)} beside the staging tiles"
     )
 
 

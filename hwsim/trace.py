@@ -1,13 +1,12 @@
 """Mask traces: one network, one gating method, one branch, N images, in one HDF5 file.
 
-docs/traces.md documents the format. A trace is opened for streaming (:class:`MaskTrace` reads slices
-of images) and written to a temporary name first, so that a crash leaves no half file behind.
+docs/traces.md documents the format. A trace is opened for streaming (:class:`MaskTrace` reads
+slices of images) and written to a temporary name first: a crash leaves no half file behind.
 ``python -m hwsim.trace inspect|verify FILE`` shows a trace and checks all of it.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -15,78 +14,21 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import h5py
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from hwsim.assets import asset_dir
+from hwsim.errors import OneLineParser, one_line
 from hwsim.formats import pack_bits, unpack_bits
-from hwsim.workload import ConvLayer, Network
+from hwsim.header import TraceError, TraceHeader
+from hwsim.workload import Network
 
-FORMAT_VERSION = 1
+__all__ = ["MaskTrace", "TraceError", "TraceHeader", "find_traces", "verify", "write_trace"]
+
 CHUNK_IMAGES = 64
-
-
-class TraceError(ValueError):
-    """A trace that cannot be read or used; the message is one line naming file, layer and reason."""
-
-
-class TraceHeader(BaseModel):
-    """What a trace says of itself. ``training`` holds plain JSON values: how the masks came about."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format_version: int = FORMAT_VERSION
-    network: Network
-    method: str
-    mask_group: int = Field(gt=0)
-    branch: str = "diagonal"
-    gate_norm: str = "batch"
-    dataset: str
-    image_ids: tuple[int, ...] = Field(min_length=1)
-    training: dict[str, Any] = Field(default_factory=dict)
-    synthetic: bool = False
-
-    @model_validator(mode="after")
-    def _masks_fit(self) -> Self:
-        if self.format_version != FORMAT_VERSION:
-            raise ValueError(
-                f"format version {self.format_version}, this hwsim reads {FORMAT_VERSION}"
-            )
-        if not self.network.gated_layers:
-            raise ValueError("the network has no gated layer")
-        for layer in self.network.gated_layers:
-            width = layer.out_channels // layer.groups
-            if width % self.mask_group:
-                raise ValueError(
-                    f"layer {layer.name}: mask group {self.mask_group} does not divide the "
-                    f"{width} channels of a gating group"
-                )
-        return self
-
-    @property
-    def images(self) -> int:
-        return len(self.image_ids)
-
-    def lists(self, layer: ConvLayer) -> int:
-        """Masks of ``layer`` per image: one per ``mask_group`` output channels."""
-        return layer.out_channels // self.mask_group
-
-    @property
-    def label(self) -> str:
-        """How the trace is named wherever it is shown, with what a reader must know."""
-        notes = [
-            note
-            for note, holds in (
-                ("synthetic", self.synthetic),
-                ("barely trained", self.training.get("barely_trained", False)),
-                ("thresholds shifted, approximate", self.training.get("threshold_shift", 0) != 0),
-            )
-            if holds
-        ]
-        return self.method + (f" ({', '.join(notes)})" if notes else "")
 
 
 class MaskTrace:
@@ -135,10 +77,12 @@ class MaskTrace:
         except FileNotFoundError:
             raise TraceError(f"{path}: no such file") from None
         except OSError as error:
-            raise TraceError(f"{path}: not a readable HDF5 file, perhaps truncated ({error})") from None
+            raise TraceError(
+                f"{path}: not a readable HDF5 file, perhaps truncated ({error})"
+            ) from None
         header = _read_header(path, file)
         try:
-            group = file["salience"] if "salience" in file else {}
+            group = file.get("salience", {})
             return cls(
                 header,
                 masks={name: file["masks"][name] for name in file["masks"]},
@@ -150,8 +94,8 @@ class MaskTrace:
                 path=path,
                 sha256=str(file.attrs["sha256"]),
             )
-        except (KeyError, OSError, RuntimeError) as error:
-            raise TraceError(f"{path}: damaged ({_one_line(error)})") from None
+        except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise TraceError(f"{path}: damaged ({one_line(error)})") from None
 
     @property
     def network(self) -> Network:
@@ -225,11 +169,15 @@ class MaskTrace:
         """
         count = self.salience_images
         if not count:
-            raise TraceError(f"{self.path or self.name}: no salience stored, thresholds cannot be shifted")
+            raise TraceError(
+                f"{self.path or self.name}: no salience stored, thresholds cannot be shifted"
+            )
         packed = {}
         for layer in self.network.gated_layers:
             margins = self._read(self._salience, layer.name, 0, count)
-            packed[layer.name] = pack_bits(margins * np.float64(self._salience_scale[layer.name]) > shift)
+            packed[layer.name] = pack_bits(
+                margins * np.float64(self._salience_scale[layer.name]) > shift
+            )
         update = {
             "image_ids": self.header.image_ids[:count],
             "training": {**self.header.training, "threshold_shift": shift},
@@ -242,12 +190,46 @@ class MaskTrace:
             sha256=self.sha256,
         )
 
-    def _read(self, data: Mapping[str, Any], layer: str, start: int, stop: int | None) -> np.ndarray:
+    def shift_for_density(self, density_macs: float) -> float:
+        """The threshold shift whose MAC-weighted density is nearest to ``density_macs``.
+
+        Densities come from histograms of the stored margins, exactly as :meth:`shifted` cuts them.
+        """
+        histograms = {}
+        for layer in self.network.gated_layers:
+            margins = self._read(self._salience, layer.name, 0, None).view(np.uint8)
+            histograms[layer.name] = np.roll(np.bincount(margins.ravel(), minlength=256), 128)
+        levels = np.arange(-128, 128)
+        few = self.header.model_copy(
+            update={"image_ids": self.header.image_ids[: self.salience_images]}
+        )
+
+        def density(shift: float) -> float:
+            ones = {
+                name: int(counts[levels * self._salience_scale[name] > shift].sum())
+                for name, counts in histograms.items()
+            }
+            return few.density_macs(ones)
+
+        cuts = np.unique(np.concatenate([levels * s for s in self._salience_scale.values()]))
+        low, high = 0, len(cuts) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if density(cuts[middle]) > density_macs:
+                low = middle + 1
+            else:
+                high = middle
+        near = cuts[max(low - 1, 0) : low + 1]
+        return float(min(near, key=lambda cut: abs(density(cut) - density_macs)))
+
+    def _read(
+        self, data: Mapping[str, Any], layer: str, start: int, stop: int | None
+    ) -> np.ndarray:
         try:
             return np.asarray(data[layer][start:stop])
         except (OSError, RuntimeError) as error:
             raise TraceError(
-                f"{self.path}: layer {layer}: data damaged ({_one_line(error)})"
+                f"{self.path}: layer {layer}: data damaged ({one_line(error)})"
             ) from None
 
     def _check_shapes(self) -> None:
@@ -283,10 +265,10 @@ def write_trace(
 ) -> None:
     """Write a trace: to a temporary name, flushed, fsynced, then renamed.
 
-    ``masks``: uint8 (N, ceil(bits/8)) per gated layer, bits in (mask list, y, x) order, little-endian
-    within the byte. ``zero_operand_macs``: int64 (N,). ``salience``: int8 (images, bits), margins in
-    steps of ``salience_scale`` (units of Z), stored with gzip. Raises :class:`TraceError` where the
-    arrays do not fit the header's layer list.
+    ``masks``: uint8 (N, ceil(bits/8)) per gated layer, bits in (mask list, y, x) order,
+    little-endian within the byte. ``zero_operand_macs``: int64 (N,). ``salience``: int8 (images,
+    bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip. Raises
+    :class:`TraceError` where the arrays do not fit the header's layer list.
     """
     path = Path(path)
     trace = MaskTrace(header, masks, zero_operand_macs, salience, salience_scale)
@@ -312,7 +294,9 @@ def _write_contents(file: h5py.File, trace: MaskTrace) -> None:
         chunks = (min(CHUNK_IMAGES, len(packed)), packed.shape[1])
         file.create_dataset(f"masks/{name}", data=packed, chunks=chunks, fletcher32=True)
         counts = trace.zero_operand_macs(name)
-        file.create_dataset(f"zero_operand_macs/{name}", data=counts, chunks=counts.shape, fletcher32=True)
+        file.create_dataset(
+            f"zero_operand_macs/{name}", data=counts, chunks=counts.shape, fletcher32=True
+        )
         if name in trace._salience:
             margins = np.asarray(trace._salience[name], np.int8)
             stored = file.create_dataset(
@@ -352,7 +336,7 @@ def _read_header(path: Path, file: h5py.File) -> TraceHeader:
     except KeyError:
         raise TraceError(f"{path}: not a mask trace: it has no header") from None
     except (OSError, UnicodeError) as error:
-        raise TraceError(f"{path}: header damaged ({_one_line(error)})") from None
+        raise TraceError(f"{path}: header damaged ({one_line(error)})") from None
     if hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() != recorded:
         raise TraceError(f"{path}: header damaged: it does not match its hash")
     try:
@@ -384,60 +368,20 @@ def find_traces(names: Sequence[str | Path]) -> list[Path]:
     return paths
 
 
-def synthetic_trace(
-    network: Network,
-    density: float,
-    *,
-    mask_group: int = 1,
-    images: int = 16,
-    correlation: float = 0.0,
-    channel_bias: float = 0.0,
-    seed: int = 0,
-) -> MaskTrace:
-    """Masks drawn at random: a Gaussian field per mask list, cut at the quantile of ``density``.
-
-    ``correlation`` (0 to 1) mixes in a field smoothed over 3x3 pixels; ``channel_bias`` is the
-    standard deviation of an offset per list. Labelled synthetic wherever it is shown.
-    """
-    if not 0 <= density <= 1:
-        raise TraceError(f"density {density}: expected a share between 0 and 1")
-    generator = np.random.default_rng(seed)
-    masks = {}
-    for layer in network.gated_layers:
-        shape = (images, layer.out_channels // mask_group, layer.out_height, layer.out_width)
-        field = generator.standard_normal(shape)
-        if correlation:
-            neighbours = sum(
-                np.roll(field, (dy, dx), axis=(2, 3)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)
-            )
-            field = (1 - correlation) * field + correlation * neighbours / 3
-        if channel_bias:
-            field = field + channel_bias * generator.standard_normal((1, shape[1], 1, 1))
-        if density in (0, 1):
-            masks[layer.name] = np.full(shape, bool(density))
-        elif correlation or channel_bias:
-            masks[layer.name] = field > np.quantile(field, 1 - density)
-        else:
-            masks[layer.name] = generator.random(shape) < density
-    header = TraceHeader(
-        network=network,
-        method="synthetic",
-        mask_group=mask_group,
-        dataset=f"synthetic, density {density}, correlation {correlation}, bias {channel_bias}",
-        image_ids=tuple(range(images)),
-        training={"seed": seed},
-        synthetic=True,
-    )
-    return MaskTrace.from_masks(header, masks)
-
-
 def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
     """Rows (what, value) that ``inspect`` prints."""
     header = trace.header
     yield "file", str(trace.path)
-    yield "network", f"{trace.network.name}, {len(trace.network.layers)} layers, {len(trace.network.gated_layers)} gated"
+    yield (
+        "network",
+        f"{trace.network.name}, {len(trace.network.layers)} layers, "
+        f"{len(trace.network.gated_layers)} gated",
+    )
     yield "method", header.label
-    yield "mask group", f"{header.mask_group} ({trace.network.mask_bits(header.mask_group):,} bits per image)"
+    yield (
+        "mask group",
+        f"{header.mask_group} ({trace.network.mask_bits(header.mask_group):,} bits per image)",
+    )
     yield "branch, gate norm", f"{header.branch}, {header.gate_norm}"
     yield "dataset", header.dataset
     yield "images", f"{trace.images} (salience for {trace.salience_images})"
@@ -457,12 +401,8 @@ def verify(path: str | Path) -> MaskTrace:
     return trace
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m hwsim.trace", description="show or check traces")
+    parser = OneLineParser(prog="python -m hwsim.trace", description="show or check traces")
     parser.add_argument("action", choices=["inspect", "verify"])
     parser.add_argument("files", nargs="*", metavar="FILE", help="default: the shipped traces")
     options = parser.parse_args(arguments)

@@ -19,7 +19,7 @@ INPUT = "input"
 class ConvLayer(BaseModel):
     """One convolution; shapes are (channels, height, width), counts are per image.
 
-    ``input`` and ``residual`` name tensors: ``"input"`` or the layer whose (pooled) output they are.
+    ``input`` and ``residual`` name tensors: ``"input"`` or the layer that makes them (pooled).
     ``pool`` is the factor by which the output stage shrinks the map in each direction (max and
     average pooling cost the same); consumers see ``pooled_height`` x ``pooled_width``.
     """
@@ -124,7 +124,9 @@ class Network(BaseModel):
             if layer.name in made:
                 raise ValueError(f"layer {layer.name}: the name is used twice")
             if layer.input not in made:
-                raise ValueError(f"layer {layer.name}: reads {layer.input!r}, which no layer before it makes")
+                raise ValueError(
+                    f"layer {layer.name}: reads {layer.input!r}, which no layer before it makes"
+                )
             expected = (layer.in_channels, layer.in_height, layer.in_width)
             if made[layer.input] != expected:
                 raise ValueError(
@@ -134,12 +136,15 @@ class Network(BaseModel):
             shape = (layer.out_channels, layer.pooled_height, layer.pooled_width)
             if layer.residual is not None:
                 if layer.residual not in made:
-                    raise ValueError(f"layer {layer.name}: adds {layer.residual!r}, which no layer before it makes")
+                    raise ValueError(
+                        f"layer {layer.name}: adds {layer.residual!r}, "
+                        "which no layer before it makes"
+                    )
                 added = (layer.out_channels, layer.out_height, layer.out_width)
                 if made[layer.residual] != added:
                     raise ValueError(
-                        f"layer {layer.name}: adds {layer.residual} of shape {made[layer.residual]} "
-                        f"to an output of shape {added}"
+                        f"layer {layer.name}: adds {layer.residual} of shape "
+                        f"{made[layer.residual]} to an output of shape {added}"
                     )
             made[layer.name] = shape
         return self

@@ -1,0 +1,55 @@
+"""Synthetic traces: masks drawn at random, labelled synthetic wherever they are shown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.trace import MaskTrace, TraceError, TraceHeader
+from hwsim.workload import Network
+
+
+def synthetic_trace(
+    network: Network,
+    density: float,
+    *,
+    mask_group: int = 1,
+    images: int = 16,
+    correlation: float = 0.0,
+    channel_bias: float = 0.0,
+    seed: int = 0,
+) -> MaskTrace:
+    """Masks drawn at random: a Gaussian field per mask list, cut at the quantile of ``density``.
+
+    ``correlation`` (0 to 1) mixes in a field smoothed over 3x3 pixels; ``channel_bias`` is the
+    standard deviation of an offset per list. Labelled synthetic wherever it is shown.
+    """
+    if not 0 <= density <= 1:
+        raise TraceError(f"density {density}: expected a share between 0 and 1")
+    generator = np.random.default_rng(seed)
+    masks = {}
+    for layer in network.gated_layers:
+        shape = (images, layer.out_channels // mask_group, layer.out_height, layer.out_width)
+        field = generator.standard_normal(shape)
+        if correlation:
+            neighbours = sum(
+                np.roll(field, (dy, dx), axis=(2, 3)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)
+            )
+            field = (1 - correlation) * field + correlation * neighbours / 3
+        if channel_bias:
+            field = field + channel_bias * generator.standard_normal((1, shape[1], 1, 1))
+        if density in (0, 1):
+            masks[layer.name] = np.full(shape, bool(density))
+        elif correlation or channel_bias:
+            masks[layer.name] = field > np.quantile(field, 1 - density)
+        else:
+            masks[layer.name] = generator.random(shape) < density
+    header = TraceHeader(
+        network=network,
+        method="synthetic",
+        mask_group=mask_group,
+        dataset=f"synthetic, density {density}, correlation {correlation}, bias {channel_bias}",
+        image_ids=tuple(range(images)),
+        training={"seed": seed},
+        synthetic=True,
+    )
+    return MaskTrace.from_masks(header, masks)
