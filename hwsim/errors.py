@@ -17,7 +17,7 @@ class OneLineParser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line, with the nearest option named."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str) -> NoReturn:
         unknown = message.removeprefix("unrecognized arguments: ")

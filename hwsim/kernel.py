@@ -76,7 +76,7 @@ class TileArrays(NamedTuple):
 
 
 @compiled
-def popcount(word):  # type: ignore[no-untyped-def]
+def popcount(word):
     """Ones of a uint64, without a multiplication: it must not overflow where JIT is disabled."""
     word = word - ((word >> _U1) & _M1)
     word = (word & _M2) + ((word >> _U2) & _M2)
@@ -88,18 +88,18 @@ def popcount(word):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _steps(beats):  # type: ignore[no-untyped-def]
+def _steps(beats):
     return beats.full * beats.full_steps + beats.short * beats.short_steps
 
 
 @compiled
-def _busy(beats, load):  # type: ignore[no-untyped-def]
+def _busy(beats, load):
     """Cycles of a round's beats: each takes max(steps, load)."""
     return beats.full * max(beats.full_steps, load) + beats.short * max(beats.short_steps, load)
 
 
 @compiled
-def consecutive_loads(banks, pixels_per_tile, rows, bank_count):  # type: ignore[no-untyped-def]
+def consecutive_loads(banks, pixels_per_tile, rows, bank_count):
     """Loads of rounds of consecutive pixels: int64 (pixel tiles, rounds).
 
     ``banks``: int64 (pixels of the batch,), the bank of each pixel's address.
@@ -121,7 +121,7 @@ def consecutive_loads(banks, pixels_per_tile, rows, bank_count):  # type: ignore
 
 
 @compiled
-def bank_masks(banks, pixels_per_tile, bank_count):  # type: ignore[no-untyped-def]
+def bank_masks(banks, pixels_per_tile, bank_count):
     """uint64 (pixel tiles, banks, words): which pixels of a tile lie in which bank."""
     tiles = -(-banks.size // pixels_per_tile)
     masks = np.zeros((tiles, bank_count, -(-pixels_per_tile // 64)), np.uint64)
@@ -133,7 +133,7 @@ def bank_masks(banks, pixels_per_tile, bank_count):  # type: ignore[no-untyped-d
 
 
 @compiled
-def _consecutive_pass(machine, beats, loads, pixels, groups, cause, cycles, counts):  # type: ignore[no-untyped-def]
+def _consecutive_pass(machine, beats, loads, pixels, groups, cause, cycles, counts):
     """One pass over consecutive pixels, ``groups`` pointer lists alike."""
     rounds = -(-pixels // machine.rows)
     steps = _steps(beats)
@@ -149,7 +149,7 @@ def _consecutive_pass(machine, beats, loads, pixels, groups, cause, cycles, coun
 
 
 @compiled
-def _first_pass(machine, beats, loads, width, pixels, cycles, counts):  # type: ignore[no-untyped-def]
+def _first_pass(machine, beats, loads, width, pixels, cycles, counts):
     """The dense or base pass of a tile, and the emptying of its partial sums."""
     groups = -(-width // machine.lane_group)
     _consecutive_pass(machine, beats, loads, pixels, groups, BASE, cycles, counts)
@@ -160,7 +160,7 @@ def _first_pass(machine, beats, loads, width, pixels, cycles, counts):  # type: 
 
 
 @compiled
-def _decide(first_list, last_list, width, pixels, counts):  # type: ignore[no-untyped-def]
+def _decide(first_list, last_list, width, pixels, counts):
     """Comparators and adders of a tile's decisions, one per mask list and pixel."""
     lists = last_list - first_list
     counts[_COMPARATOR] += lists * pixels
@@ -168,7 +168,7 @@ def _decide(first_list, last_list, width, pixels, counts):  # type: ignore[no-un
 
 
 @compiled
-def dense_tiles(machine, beats, tiles, loads, cycles, counts):  # type: ignore[no-untyped-def]
+def dense_tiles(machine, beats, tiles, loads, cycles, counts):
     """Tiles of one dense pass each (any scheme's layers that are not gated, too)."""
     for t in range(tiles.width.size):
         _first_pass(
@@ -183,7 +183,7 @@ def dense_tiles(machine, beats, tiles, loads, cycles, counts):  # type: ignore[n
 
 
 @compiled
-def gated_tiles(machine, base, conditional, tiles, loads, masks, mask_group, cycles, counts):  # type: ignore[no-untyped-def]
+def gated_tiles(machine, base, conditional, tiles, loads, masks, mask_group, cycles, counts):
     """Base and conditional pass over every pixel; masked MACs are clock-gated."""
     steps = _steps(conditional)
     for t in range(tiles.width.size):
@@ -213,7 +213,7 @@ def gated_tiles(machine, base, conditional, tiles, loads, masks, mask_group, cyc
 
 
 @compiled
-def _decode(machine, bits, words, unions, slots):  # type: ignore[no-untyped-def]
+def _decode(machine, bits, words, unions, slots):
     """Scan one bitmap list of ``words`` index words; returns (rounds, ones, decoder cycles).
 
     Adds the list's pixels to the ``unions`` of their rounds and raises ``slots`` to its v_j(i).
@@ -248,7 +248,7 @@ def _decode(machine, bits, words, unions, slots):  # type: ignore[no-untyped-def
 
 
 @compiled
-def _conditional_pass(machine, beats, rounds, unions, slots, in_bank, cycles, counts):  # type: ignore[no-untyped-def]
+def _conditional_pass(machine, beats, rounds, unions, slots, in_bank, cycles, counts):
     """Rounds of the lane groups' lists against the decoding of the next ones."""
     steps = _steps(beats)
     cycles[DECODE_STALL] += slots[0]
@@ -275,7 +275,7 @@ def _conditional_pass(machine, beats, rounds, unions, slots, in_bank, cycles, co
 @compiled
 def sparse_tiles(
     machine, base, conditional, tiles, loads, masks, mask_group, in_bank, cycles, counts
-):  # type: ignore[no-untyped-def]
+):
     """Base pass, then only the pixels of each lane group's list.
 
     ``masks`` uint64 (pixel tiles, mask lists, words); a lane group's list is the OR of the mask
@@ -323,7 +323,7 @@ def sparse_tiles(
 
 
 @compiled
-def layer_stalls(tile_cycles, pixels, loads, stores, exposed):  # type: ignore[no-untyped-def]
+def layer_stalls(tile_cycles, pixels, loads, stores, exposed):
     """(output stall, DRAM stall) of a layer's tiles in loop order.
 
     ``loads`` int64 (tiles + 1,): load_k in DMA cycles, the last being the next layer's weights;

@@ -44,7 +44,7 @@ def simulate(
 ) -> SimResult:
     """Replay all images of ``trace`` under ``scheme``, ``batch`` (the machine's) at a time.
 
-    ``on_batch`` is called with the number of images done after each batch. Raises SchemeError where
+    ``on_batch`` is called with the images of each finished batch. Raises SchemeError where
     the masks do not fit the scheme, MappingError where the machine cannot hold a layer.
     """
     chosen = parse_scheme(scheme, arch)
@@ -73,7 +73,7 @@ def simulate(
             counters,
         )
         if on_batch:
-            on_batch(start + images)
+            on_batch(images)
     if chosen.zero_gated:
         _gate_zero_operands(trace, counters)
     return SimResult(
@@ -160,8 +160,10 @@ def _run_batch(
         cycles = np.zeros((len(layer.tiles), len(CAUSES)), np.int64)
         counts = np.zeros((len(layer.tiles), len(COUNTERS)), np.int64)
         _run_tiles(arch, trace, scheme, start, layer, cycles, counts)
-        prefetches = successor is not None and layer.mapping.prefetches
-        loads = np.append(layer.load_cycles, successor.first_weights_cycles if prefetches else 0)
+        prefetched_next = 0
+        if successor is not None and layer.mapping.prefetches:
+            prefetched_next = successor.first_weights_cycles
+        loads = np.append(layer.load_cycles, prefetched_next)
         if prefetched:
             loads[0] = layer.prefetched_load_cycles
         output_stall, dram_stall = kernel.layer_stalls(
@@ -171,7 +173,7 @@ def _run_batch(
         causes[position, kernel.OUTPUT_STALL] += output_stall
         causes[position, kernel.DRAM_STALL] += dram_stall
         counters[position] += counts.sum(axis=0) + layer.static_counts
-        prefetched = prefetches
+        prefetched = prefetched_next > 0
 
 
 def _run_tiles(

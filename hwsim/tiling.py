@@ -8,7 +8,7 @@ Everything here depends on shapes alone, never on a mask.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -325,8 +325,8 @@ def _ordered(mapping: Mapping, arch: ArchConfig, following: Mapping) -> Mapping:
     tiles = len(channel_tiles(mapping.layer, mapping.gating, arch.array.columns))
     held = tile * (tiles if mapping.weights == "all" else 1)
     fits = held + following.layer.steps * arch.array.columns <= arch.weight_buffer_bytes
-    pixels_outer = _replace(mapping, order="pixels", prefetches=fits)
-    weights_outer = _replace(mapping, order="weights", prefetches=fits)
+    pixels_outer = replace(mapping, order="pixels", prefetches=fits)
+    weights_outer = replace(mapping, order="weights", prefetches=fits)
     fewer = _moved(pixels_outer, arch) < _moved(weights_outer, arch)
     return pixels_outer if fewer else weights_outer
 
@@ -334,10 +334,6 @@ def _ordered(mapping: Mapping, arch: ArchConfig, following: Mapping) -> Mapping:
 def _moved(mapping: Mapping, arch: ArchConfig) -> int:
     tiles = tile_layer(mapping, arch)
     return int(tiles.input_bytes.sum() + tiles.weight_bytes.sum())
-
-
-def _replace(mapping: Mapping, **changes: object) -> Mapping:
-    return Mapping(**{**mapping.__dict__, **changes})  # type: ignore[arg-type]
 
 
 def _loop(channels: int, pixels: int, order: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,188 @@
+"""Comparisons: schemes x traces x batches, the 2x2 of mask by hardware, and the density axis."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hwsim.arch import ArchConfig
+from hwsim.errors import UserError
+from hwsim.results import SimResult, summary
+from hwsim.schemes import parse_scheme, schemes_for
+from hwsim.simulate import simulate
+from hwsim.trace import MaskTrace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAC_DENSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Points of the density axis."""
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs of several schemes, each with the dense run of the same trace and batch."""
+
+    runs: list[tuple[SimResult, SimResult]]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One :func:`hwsim.results.summary` per run."""
+        return [summary(result, dense) for result, dense in self.runs]
+
+    def distinct_rows(self) -> list[dict[str, Any]]:
+        """The same with one dense row for all traces that give it equal figures."""
+        seen = set()
+        rows = []
+        for row in self.rows():
+            key = (row["batch"], row["cycles_per_image"], row["energy_uj_per_image"])
+            if row["scheme"] != "dense" or key not in seen:
+                rows.append(row)
+            if row["scheme"] == "dense":
+                seen.add(key)
+        return rows
+
+    def results(self) -> list[SimResult]:
+        return [result for result, _ in self.runs]
+
+
+def choose_schemes(
+    arch: ArchConfig, traces: Sequence[MaskTrace], wanted: Sequence[str] | None
+) -> list[list[str]]:
+    """Per trace the schemes to run: all that fit, or those of ``wanted`` that do.
+
+    Raises UserError where a wanted scheme fits none of the traces.
+    """
+    fitting = [schemes_for(arch, trace.mask_group, trace.network.layers) for trace in traces]
+    if not wanted:
+        return fitting
+    for name in wanted:
+        parse_scheme(name, arch)
+        if not any(name in names for names in fitting):
+            groups = ", ".join(
+                f"{trace.path or trace.name} (mask group {trace.mask_group}): {', '.join(names)}"
+                for trace, names in zip(traces, fitting, strict=True)
+            )
+            raise UserError(f"scheme {name!r} cannot use these masks; valid for {groups}")
+    return [[name for name in names if name in wanted] for names in fitting]
+
+
+def compare(
+    arch: ArchConfig,
+    traces: Sequence[MaskTrace],
+    schemes: Sequence[str] | None = None,
+    batches: Sequence[int] | None = None,
+) -> Comparison:
+    """Replay every trace under every scheme that fits, at every batch (the machine's, and 1)."""
+    batches = batches or sorted({arch.batch, 1}, reverse=True)
+    chosen = choose_schemes(arch, traces, schemes)
+    runs: list[tuple[SimResult, SimResult]] = []
+    total = sum(
+        trace.images * len(batches) * (len(names) + ("dense" not in names))
+        for trace, names in zip(traces, chosen, strict=True)
+    )
+    with progress("replaying", total) as advance:
+        for batch in batches:
+            for trace, names in zip(traces, chosen, strict=True):
+                dense = _advancing(arch, trace, "dense", batch, advance)
+                for name in names:
+                    result = dense
+                    if name != "dense":
+                        result = _advancing(arch, trace, name, batch, advance)
+                    runs.append((result, dense))
+    return Comparison(runs)
+
+
+def two_by_two(arch: ArchConfig, traces: Sequence[MaskTrace]) -> list[dict[str, Any]]:
+    """Mask (unstructured, structured) by hardware (V = 1, V): summaries of the cells.
+
+    Recorded masks first; then, where margins are stored, both at equal MAC density on the images
+    that have margins: the thresholds of the unstructured network are shifted (approximate). Each
+    row says which in ``density`` ("recorded" or "equal"). Empty without a pair of traces of one
+    network, or on a machine of lane group 1.
+    """
+    lane_group = arch.index.lane_group
+    pairs = [
+        (fine, coarse)
+        for fine in traces
+        for coarse in traces
+        if fine.mask_group == 1 and coarse.mask_group > 1 and fine.network == coarse.network
+    ]
+    if lane_group == 1 or not pairs:
+        return []
+    fine, coarse = pairs[0]
+    cells = [("recorded", fine), ("recorded", coarse)]
+    if fine.salience_images and coarse.salience_images:
+        level = coarse.shifted(0.0)
+        target = level.header.density_macs(level.ones())
+        cells += [("equal", fine.shifted(fine.shift_for_density(target))), ("equal", level)]
+    rows = []
+    with progress("mask by hardware", 3 * sum(trace.images for _, trace in cells)) as advance:
+        for density, trace in cells:
+            dense = _advancing(arch, trace, "dense", arch.batch, advance)
+            fitting = schemes_for(arch, trace.mask_group, trace.network.layers)
+            for name in ("unstructured", fitting[-1]):
+                result = _advancing(arch, trace, name, arch.batch, advance)
+                rows.append({"density": density, **summary(result, dense)})
+    return rows
+
+
+def density_sweep(
+    arch: ArchConfig,
+    traces: Sequence[MaskTrace],
+    schemes: Sequence[str] | None = None,
+    densities: Sequence[float] = MAC_DENSITIES,
+) -> pd.DataFrame:
+    """Energy and cycles against density, one real network replayed at shifted thresholds.
+
+    One row per trace, scheme and point: the summary's figures, ``threshold_shift`` (units of Z; 0
+    is the recorded network) and one ``<component>_uj`` each. Traces without margins have none.
+    """
+    import pandas as pd
+
+    usable = [trace for trace in traces if trace.salience_images]
+    rows = []
+    points = [
+        (trace, names, shift)
+        for trace, names in zip(usable, choose_schemes(arch, usable, schemes), strict=True)
+        for shift in sorted({0.0, *(trace.shift_for_density(density) for density in densities)})
+    ]
+    total = sum(trace.salience_images * len({"dense", *names}) for trace, names, _ in points)
+    with progress("shifting thresholds", total) as advance:
+        for trace, names, shift in points:
+            shifted = trace.shifted(shift)
+            dense = _advancing(arch, shifted, "dense", arch.batch, advance)
+            for name in names:
+                result = dense
+                if name != "dense":
+                    result = _advancing(arch, shifted, name, arch.batch, advance)
+                row = summary(result, dense)
+                energy = row.pop("energy_uj")
+                row.pop("stalls")
+                components = {f"{component}_uj": uj for component, uj in energy.items()}
+                rows.append({**row, "threshold_shift": shift, **components})
+    return pd.DataFrame(rows)
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Advance]:
+    """A progress bar over ``total`` images on standard error; nothing where it is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda images: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda images: bar.advance(task, images)
+
+
+def _advancing(
+    arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int, advance: Advance
+) -> SimResult:
+    return simulate(arch, trace, scheme, batch=batch, on_batch=advance)

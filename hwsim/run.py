@@ -1,0 +1,208 @@
+"""The command line: what is channel gating worth on this machine?
+
+    python -m hwsim.run --arch configs/pe16x16.yaml --trace
+
+prints the comparison of schemes on the shipped traces. Exit status 0; 2 for bad input, with one
+line that says what is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwsim.arch import ArchConfig, load_arch, parse_override
+from hwsim.errors import OneLineParser, UserError
+from hwsim.trace import MaskTrace, find_traces
+
+if TYPE_CHECKING:
+    from hwsim.comparison import Comparison
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(prog="hwsim.run", description="replay recorded masks on a machine")
+    parser.add_argument("--arch", default="pe16x16", help="machine: a path or a shipped name")
+    parser.add_argument(
+        "--trace", nargs="*", default=[], metavar="PATH", help="files or folders; none: the shipped"
+    )
+    parser.add_argument("--scheme", nargs="+", metavar="NAME", help="default: all that fit")
+    parser.add_argument("--batch", nargs="+", type=_positive, metavar="N", help="images in flight")
+    parser.add_argument("--images", type=_positive, metavar="N", help="only the first N")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="index.lane_group=4"
+    )
+    parser.add_argument("--layers", action="store_true", help="print the per-layer table as well")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write tables and figures here")
+    parser.add_argument("--json", metavar="FILE", help="write the summary; - prints it alone")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    try:
+        run(options)
+    except UserError as error:
+        print(f"hwsim.run: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"hwsim.run: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("hwsim.run: interrupted, nothing half-written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Validate everything, replay, print, write."""
+    arch = load_arch(options.arch, dict(parse_override(text) for text in options.set))
+    traces = [_open(path, options.images) for path in find_traces(options.trace)]
+    # Numba and the simulator are loaded once the input is known to be good.
+    from hwsim.comparison import choose_schemes, compare, two_by_two
+    from hwsim.energy import EnergyTable
+
+    EnergyTable.load(arch.pricing.table)
+    choose_schemes(arch, traces, options.scheme)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+    comparison = compare(arch, traces, options.scheme, options.batch)
+    cells = two_by_two(arch, traces) if not options.scheme else []
+    report = _report(arch, comparison, cells)
+    if options.json == "-":
+        print(report)
+    else:
+        _show(arch, comparison, cells, options.layers)
+    if options.json and options.json != "-":
+        _write(Path(options.json), report)
+    if options.out:
+        _write_all(options, arch, traces, comparison, report)
+
+
+def _open(path: Path, images: int | None) -> MaskTrace:
+    trace = MaskTrace.open(path)
+    if images and images > trace.images:
+        raise UserError(f"--images {images}: {path} holds {trace.images}")
+    return trace.head(images) if images else trace
+
+
+def _report(arch: ArchConfig, comparison: Comparison, cells: list[dict[str, Any]]) -> str:
+    from hwsim.results import provenance
+
+    traces = {result.trace_name: result.trace_sha256 for result in comparison.results()}
+    report = {
+        "arch": arch.name,
+        "clock_mhz": arch.clock_mhz,
+        "energy_table": arch.pricing.table,
+        "schemes": comparison.rows(),
+        "mask_by_hardware": cells,
+        "provenance": provenance(arch, traces),
+    }
+    return json.dumps(report, indent=2)
+
+
+def _show(
+    arch: ArchConfig, comparison: Comparison, cells: list[dict[str, Any]], layers: bool
+) -> None:
+    from rich.console import Console
+
+    from hwsim.results import layers_frame
+    from hwsim.tables import comparison_table, layers_table, two_by_two_table
+
+    console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
+    rows = comparison.distinct_rows()
+    for batch in dict.fromkeys(row["batch"] for row in rows):
+        at_batch = [row for row in rows if row["batch"] == batch]
+        network = comparison.results()[0].network.name
+        title = (
+            f"{network} on {arch.name}, batch {batch}, {at_batch[0]['images']} images, "
+            f"energy table {arch.pricing.table}"
+        )
+        comparison_table(console, title, at_batch)
+    if cells:
+        two_by_two_table(console, cells)
+    if layers:
+        layers_table(console, layers_frame(comparison.results()))
+    for line in _notes(arch, comparison):
+        console.print(line)
+
+
+def _notes(arch: ArchConfig, comparison: Comparison) -> list[str]:
+    """What a reader must know beside the table."""
+    from hwsim.area import slow_memories
+    from hwsim.energy import EnergyTable
+
+    table = EnergyTable.load(arch.pricing.table)
+    slow: dict[str, float] = {}
+    for result in comparison.results():
+        slow |= slow_memories(arch, result.scheme, table)
+    notes = [
+        f"{name.replace('_', ' ')}: an access takes {latency_ns:.2f} ns, longer than a clock "
+        f"period of {1e3 / arch.clock_mhz:.2f} ns; it must be pipelined"
+        for name, latency_ns in slow.items()
+    ]
+    if any(result.scheme.zero_gated for result in comparison.results()):
+        notes.append(
+            "dense-zero-gated: MACs with a zero operand in the gated layers are clock-gated, "
+            "as counted in the trace's own network"
+        )
+    return notes
+
+
+def _write_all(
+    options: argparse.Namespace,
+    arch: ArchConfig,
+    traces: Sequence[MaskTrace],
+    comparison: Comparison,
+    report: str,
+) -> None:
+    import io
+
+    import pandas as pd
+
+    from hwsim import plots
+    from hwsim.comparison import density_sweep
+    from hwsim.results import layers_frame
+
+    out: Path = options.out
+    frame = layers_frame(comparison.results())
+    parquet = io.BytesIO()
+    frame.to_parquet(parquet, index=False)
+    rows = [
+        {**row, **{f"{name}_uj": uj for name, uj in row["energy_uj"].items()}}
+        for row in comparison.distinct_rows()
+    ]
+    _write(out / "summary.json", report)
+    _write(out / "provenance.json", json.dumps(json.loads(report)["provenance"], indent=2))
+    _write(out / "layers.csv", frame.to_csv(index=False))
+    _write(out / "layers.parquet", parquet.getvalue())
+    _write(out / "energy_breakdown.png", plots.png(plots.energy_breakdown(pd.DataFrame(rows))))
+    sweep = density_sweep(arch, traces, options.scheme)
+    if len(sweep):
+        _write(out / "energy_vs_sparsity.csv", sweep.to_csv(index=False))
+        _write(out / "energy_vs_sparsity.png", plots.png(plots.energy_vs_sparsity(sweep)))
+    else:
+        print(
+            "hwsim.run: no trace stores margins: energy_vs_sparsity.png was not made",
+            file=sys.stderr,
+        )
+
+
+def _write(path: Path, contents: str | bytes) -> None:
+    from hwsim.results import write_atomically
+
+    write_atomically(path, contents.encode() if isinstance(contents, str) else contents)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, found {text!r}")
+    return value
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
