@@ -1,0 +1,233 @@
+"""CIFAR-10 as uint8 arrays, and contrastive views drawn from them in batches.
+
+Decoding happens once: the arrays are cached as .npy beside the run. Augmentation is plain torch on
+whole batches, on the device the images are on, from one generator so that a run can be resumed.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from hwsim.errors import UserError, one_line
+
+CHANNEL_MEAN = (0.4914, 0.4822, 0.4465)
+CHANNEL_STD = (0.2470, 0.2435, 0.2616)
+LUMA = (0.299, 0.587, 0.114)
+
+JITTER_PROBABILITY, GREY_PROBABILITY = 0.8, 0.2
+BRIGHTNESS, CONTRAST, SATURATION, HUE_TURNS = 0.4, 0.4, 0.4, 0.1
+ASPECT = (3 / 4, 4 / 3)
+
+
+class DataError(UserError):
+    """The folder given by the user is not what was expected."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """images (N, 3, H, W) uint8, labels (N,) int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def head(self, count: int | None) -> Split:
+        """The first `count` images, all where None."""
+        return Split(self.images[:count], self.labels[:count])
+
+    def to(self, device: torch.device) -> Split:
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+def load_split(folder: Path, split: str, cache: Path) -> Split:
+    """The "train" or "test" split of a folder of parquet files, decoded once into `cache`.
+
+    Expects files named <split>*.parquet with an image column (struct of bytes and path) and an
+    int64 label column: the layout of the Hugging Face copies. Raises DataError.
+    """
+    if not folder.is_dir():
+        raise DataError(f"--data {folder}: no such folder, expected one with {split}*.parquet")
+    files = sorted(folder.glob(f"{split}*.parquet"))
+    if not files:
+        raise DataError(f"--data {folder}: no {split}*.parquet in it (expected CIFAR-10 parquet)")
+    # The stamp keeps a cache from being taken for that of another folder or a changed file.
+    stamp = "-".join(f"{f.stat().st_size:x}{f.stat().st_mtime_ns:x}" for f in files)[:80]
+    paths = [cache / f"{split}-{what}-{stamp}.npy" for what in ("images", "labels")]
+    if not all(p.exists() for p in paths):
+        cache.mkdir(parents=True, exist_ok=True)
+        for path, array in zip(paths, _decode(files), strict=True):
+            part = path.with_name(f"{path.name}.{os.getpid()}.part")
+            with part.open("wb") as handle:
+                np.save(handle, array, allow_pickle=False)
+            part.replace(path)
+    images, labels = (torch.from_numpy(np.load(p, allow_pickle=False)) for p in paths)
+    return Split(images, labels)
+
+
+def _decode(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """All images of the files as (N, 3, H, W) uint8 and (N,) int64; grey ones made RGB."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image, UnidentifiedImageError
+
+    images, labels = [], []
+    for file in files:
+        try:
+            table = pq.read_table(file)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{file}: not a readable parquet file ({one_line(error)})") from None
+        column = next((c for c in ("img", "image") if c in table.column_names), None)
+        if column is None or "label" not in table.column_names:
+            raise DataError(
+                f"{file}: columns {', '.join(table.column_names)}; expected img and label"
+            )
+        for row, cell in enumerate(table.column(column).to_pylist()):
+            try:
+                with Image.open(io.BytesIO(cell["bytes"])) as picture:
+                    images.append(np.asarray(picture.convert("RGB")).transpose(2, 0, 1))
+            except (UnidentifiedImageError, OSError, TypeError, KeyError):
+                raise DataError(f"{file}: row {row} holds no readable image") from None
+        labels.append(table.column("label").to_numpy())
+    if len({image.shape for image in images}) != 1:
+        raise DataError(f"{files[0].parent}: images of one size were expected")
+    return np.stack(images), np.concatenate(labels).astype(np.int64)
+
+
+def describe(folder: Path) -> str:
+    """How the images of the folder are encoded, with the warning that a lossy format deserves."""
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    file = min(folder.glob("train*.parquet"))
+    with pq.ParquetFile(file) as opened:
+        first = next(opened.iter_batches(batch_size=1)).to_pylist()[0]
+    cell = first.get("img") or first["image"]
+    with Image.open(io.BytesIO(cell["bytes"])) as picture:
+        encoding = picture.format
+    if encoding == "JPEG":
+        return "CIFAR-10 re-encoded as JPEG (lossy): accuracies are below those on the originals"
+    return f"CIFAR-10 stored as {encoding}"
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Values in 0..1, (N, 3, H, W) float -> zero mean and unit deviation per channel."""
+    mean = torch.tensor(CHANNEL_MEAN, device=images.device)[:, None, None]
+    std = torch.tensor(CHANNEL_STD, device=images.device)[:, None, None]
+    return (images - mean) / std
+
+
+def plain(images: Tensor) -> Tensor:
+    """uint8 (N, 3, H, W) -> the network's input without augmentation, float32."""
+    return normalise(images.float() / 255)
+
+
+class Shuffler:
+    """Endless batches of indices, every image once per epoch; a short rest is dropped."""
+
+    def __init__(self, count: int, batch: int, generator: Generator) -> None:
+        self.count, self.batch, self.generator = count, batch, generator
+        self.order = torch.empty(0, dtype=torch.int64)
+        self.epoch = 0
+
+    def next(self) -> Tensor:
+        if len(self.order) < self.batch:
+            self.order = torch.randperm(self.count, generator=self.generator)
+            self.epoch += 1
+        chosen, self.order = self.order[: self.batch], self.order[self.batch :]
+        return chosen
+
+    def state_dict(self) -> dict[str, object]:
+        return {"order": self.order.clone(), "epoch": self.epoch}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.order, self.epoch = state["order"], state["epoch"]
+
+
+def augment(
+    images: Tensor, resolution: int, generator: Generator, min_crop_area: float = 0.08
+) -> Tensor:
+    """One SimCLR view of each image: uint8 (N, 3, H, W) -> float32 (N, 3, resolution, resolution).
+
+    Random resized crop (area min_crop_area..1, aspect 3/4..4/3), flip, colour jitter
+    0.4/0.4/0.4/0.1 at probability 0.8, grey at 0.2; normalised. Random numbers are drawn on the
+    generator's device and moved, in a fixed number, so that a resumed run draws the same ones.
+    """
+    count, device = len(images), images.device
+    draws = torch.rand(12, count, generator=generator, device=generator.device).to(device)
+    pixels = _crop(images.float() / 255, draws[:5], resolution, min_crop_area)
+    jitter = (draws[5] < JITTER_PROBABILITY)[:, None, None, None]
+    pixels = torch.where(jitter, _jitter(pixels, draws[6:10]), pixels)
+    grey = (draws[10] < GREY_PROBABILITY)[:, None, None, None]
+    return normalise(torch.where(grey, _luma(pixels).expand_as(pixels), pixels))
+
+
+def _crop(pixels: Tensor, draws: Tensor, resolution: int, min_crop_area: float) -> Tensor:
+    """A random rectangle of each image at resolution x resolution, half of them mirrored."""
+    area = min_crop_area + (1 - min_crop_area) * draws[0]
+    low, high = math.log(ASPECT[0]), math.log(ASPECT[1])
+    aspect = torch.exp(low + (high - low) * draws[1])
+    # Shares of the image's sides; a rectangle longer than a side is cut to it.
+    width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
+    centre_x, centre_y = (1 - width) * (2 * draws[2] - 1), (1 - height) * (2 * draws[3] - 1)
+    zero = torch.zeros_like(area)
+    mirror = torch.where(draws[4] < 0.5, -1.0, 1.0)
+    transform = torch.stack(
+        [
+            torch.stack([width * mirror, zero, centre_x], 1),
+            torch.stack([zero, height, centre_y], 1),
+        ],
+        1,
+    )
+    # Sampled twice as finely and averaged when shrinking, so that nothing aliases.
+    fine = 2 if resolution < pixels.shape[-1] else 1
+    size = [len(pixels), 3, fine * resolution, fine * resolution]
+    grid = F.affine_grid(transform, size, align_corners=False)
+    sampled = F.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
+    return F.avg_pool2d(sampled, fine) if fine > 1 else sampled
+
+
+def _luma(pixels: Tensor) -> Tensor:
+    """(N, 3, H, W) -> (N, 1, H, W) brightness."""
+    weights = torch.tensor(LUMA, device=pixels.device)[:, None, None]
+    return (pixels * weights).sum(1, keepdim=True)
+
+
+def _jitter(pixels: Tensor, draws: Tensor) -> Tensor:
+    """Brightness, contrast, saturation and hue, each by its own random amount, in this order.
+
+    The order is fixed (SimCLR draws it too) and hue is a rotation in YIQ instead of HSV: both keep
+    the operations batched.
+    """
+
+    def factor(index: int, strength: float) -> Tensor:
+        return (1 + strength * (2 * draws[index] - 1))[:, None, None, None]
+
+    pixels = (pixels * factor(0, BRIGHTNESS)).clamp(0, 1)
+    mean = _luma(pixels).mean((2, 3), keepdim=True)
+    pixels = (mean + (pixels - mean) * factor(1, CONTRAST)).clamp(0, 1)
+    grey = _luma(pixels)
+    pixels = (grey + (pixels - grey) * factor(2, SATURATION)).clamp(0, 1)
+    return _rotate_hue(pixels, 2 * math.pi * HUE_TURNS * (2 * draws[3] - 1))
+
+
+def _rotate_hue(pixels: Tensor, angle: Tensor) -> Tensor:
+    """Rotates the colours of each image about the grey axis by `angle` radians, (N,)."""
+    to_yiq = torch.tensor(
+        [LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)], device=pixels.device
+    )
+    one, zero = torch.ones_like(angle), torch.zeros_like(angle)
+    cos, sin = angle.cos(), angle.sin()
+    turn = torch.stack([one, zero, zero, zero, cos, -sin, zero, sin, cos], 1).view(-1, 3, 3)
+    matrix = torch.linalg.inv(to_yiq) @ turn @ to_yiq
+    return (matrix @ pixels.flatten(2)).view_as(pixels).clamp(0, 1)

@@ -1,0 +1,178 @@
+"""The gated convolution of contrastive dual gating (CDG) and its structured form (SCDG).
+
+The channels are cut into G equal groups, the weight into a G x G grid of blocks. A branch owns one
+block per output group: the input group g (diagonal) or G-1-g (inverse diagonal). Those blocks give
+the base partial sum Yb; the others give Yc, kept only where the mask is 1:
+
+    Z = normalise(Yb),   M = [Z - tau > 0],   Y = Yb + M * Yc
+
+docs/methods.md says which part comes from where.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Branch = Literal["diagonal", "inverse"]
+BRANCHES: tuple[Branch, ...] = get_args(Branch)
+
+STEP_SLOPE = 2.0
+"""Slope of the sigmoid whose gradient stands in for the step's (CGNet's published code)."""
+
+
+class _Gate(torch.autograd.Function):
+    """Y = where(margin > 0, full, base), with the gradient of sigmoid(2 z) for the step.
+
+    base and full are (N, C, H, W), margin is (N, C / mask_group, H, W). Written by hand because
+    the three operands are all that has to be kept for the way back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, base: Tensor, full: Tensor, margin: Tensor) -> Tensor:
+        ctx.save_for_backward(base, full, margin)
+        return torch.where(spread(margin > 0, full.shape[1]), full, base)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        (grad,) = grad_outputs
+        base, full, margin = ctx.saved_tensors
+        mask = spread(margin > 0, full.shape[1])
+        grad_full = grad * mask
+        sigmoid = torch.sigmoid(STEP_SLOPE * margin)
+        effect = (full - base).to(margin.dtype) * grad
+        if margin.shape[1] != full.shape[1]:
+            effect = effect.unflatten(1, (margin.shape[1], -1)).sum(2)
+        grad_margin = torch.ops.aten.sigmoid_backward(effect, sigmoid).mul_(STEP_SLOPE)
+        return grad - grad_full, grad_full, grad_margin
+
+
+class _BaseBlocks(torch.autograd.Function):
+    """The base blocks of a weight, stacked as a grouped convolution's.
+
+    Slicing would do, but autograd fills a whole weight with zeros for each slice on the way back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, groups: int, inverse: bool) -> Tensor:
+        ctx.groups, ctx.inverse, ctx.shape = groups, inverse, weight.shape
+        return torch.cat([block.clone() for block in base_blocks(weight, groups, inverse)])
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+        (grad,) = grad_outputs
+        whole = grad.new_zeros(ctx.shape)
+        parts = grad.chunk(ctx.groups)
+        for block, part in zip(base_blocks(whole, ctx.groups, ctx.inverse), parts, strict=True):
+            block.copy_(part)
+        return whole, None, None
+
+
+def base_blocks(weight: Tensor, groups: int, inverse: bool) -> list[Tensor]:
+    """Views (C_out / G, C_in / G, K, K) into a (C_out, C_in, K, K) weight, by output group."""
+    blocks = weight.unflatten(0, (groups, -1)).unflatten(2, (groups, -1))
+    return [blocks[g, :, groups - 1 - g if inverse else g] for g in range(groups)]
+
+
+def spread(per_group: Tensor, channels: int) -> Tensor:
+    """(N, C / mask_group, H, W) -> (N, C, H, W): each decision at every channel it covers."""
+    groups = per_group.shape[1]
+    if groups == channels:
+        return per_group
+    return per_group.repeat_interleave(channels // groups, dim=1)
+
+
+class GatedConv2d(nn.Conv2d):
+    """A convolution whose conditional blocks run only where the normalised base sum exceeds tau.
+
+    in_channels and out_channels must be multiples of `groups_of_gate` (G); `mask_group` consecutive
+    output channels share one decision and must divide out_channels / G. No bias: BatchNorm follows.
+    `tau` has one value per decision channel, in units of the normalised base sum.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        *,
+        gate_groups: int = 4,
+        mask_group: int = 1,
+    ) -> None:
+        if in_channels % gate_groups or out_channels % gate_groups:
+            raise ValueError(
+                f"{in_channels} -> {out_channels} channels cannot be cut into {gate_groups} groups"
+            )
+        if (out_channels // gate_groups) % mask_group:
+            raise ValueError(
+                f"mask_group {mask_group} does not divide the group width "
+                f"{out_channels // gate_groups}"
+            )
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=False
+        )
+        self.gate_groups = gate_groups
+        self.mask_group = mask_group
+        self.tau = nn.Parameter(torch.zeros(out_channels // mask_group))
+        # Running statistics per branch: the two base sums come from different weights.
+        self.gate_norm = nn.ModuleDict(
+            {name: nn.BatchNorm2d(out_channels // mask_group, affine=False) for name in BRANCHES}
+        )
+        self.register_buffer("density", torch.zeros(()), persistent=False)
+
+    def base_input(self, x: Tensor, branch: Branch) -> Tensor:
+        """The input with its groups in the order in which the output groups read them."""
+        if branch == "diagonal":
+            return x
+        return x.unflatten(1, (self.gate_groups, -1)).flip(1).flatten(1, 2)
+
+    def base_weight(self, branch: Branch) -> Tensor:
+        """The base blocks, (out_channels, in_channels / G, K, K), as a grouped convolution's."""
+        return _BaseBlocks.apply(self.weight, self.gate_groups, branch == "inverse")
+
+    def base_sum(self, x: Tensor, branch: Branch) -> Tensor:
+        """Yb, (N, out_channels, H', W')."""
+        return F.conv2d(
+            self.base_input(x, branch),
+            self.base_weight(branch),
+            stride=self.stride,
+            padding=self.padding,
+            groups=self.gate_groups,
+        )
+
+    def margin(self, base: Tensor, branch: Branch) -> Tensor:
+        """Z - tau per decision, (N, out_channels / mask_group, H', W'), at least in fp32."""
+        with torch.autocast(base.device.type, enabled=False):
+            wide = base if base.dtype == torch.float64 else base.float()
+            if self.mask_group > 1:
+                wide = wide.unflatten(1, (-1, self.mask_group)).mean(2)
+            return self.gate_norm[branch](wide) - self.tau[:, None, None]
+
+    def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
+        base = self.base_sum(x, branch)
+        full = F.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
+        margin = self.margin(base, branch)
+        self.density = (margin.detach() > 0).float().mean()
+        return _Gate.apply(base, full, margin)
+
+
+class DenseConv2d(nn.Conv2d):
+    """The ungated convolution with the gated one's call: the branch does not matter."""
+
+    def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
+        return super().forward(x)
+
+
+def gated_layers(model: nn.Module) -> dict[str, GatedConv2d]:
+    """The gated convolutions by module path, in execution order."""
+    return {name: m for name, m in model.named_modules() if isinstance(m, GatedConv2d)}
+
+
+def penalty(model: nn.Module, target: float) -> Tensor:
+    """sum (tau - T)^2 over every threshold of the network: what pulls the density down."""
+    terms = [((layer.tau - target) ** 2).sum() for layer in gated_layers(model).values()]
+    return torch.stack(terms).sum() if terms else torch.zeros(())

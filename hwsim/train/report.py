@@ -1,0 +1,109 @@
+"""What a finished run leaves: weights as shipped, their accuracy and densities, and the trace."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from hwsim.train import data, evaluate, models, record
+from hwsim.train.gating import gated_layers
+from hwsim.workload import resnet18
+
+RECALIBRATION_IMAGES = 2048
+DENSITY_IMAGES = 1000
+MIN_KNN_GAIN_PERCENT = 10
+"""Below this gain over the untrained network a trace is labelled barely trained."""
+
+
+class Run(Protocol):
+    """The part of a Trainer that is read here."""
+
+    args: argparse.Namespace
+    model: models.SimCLR
+    device: torch.device
+    step: int
+    seconds: float
+
+    def autocast(self) -> AbstractContextManager[Any]: ...
+
+
+def finish(trainer: Run, train: data.Split, test: data.Split) -> None:
+    """Evaluates the encoder as it is shipped; writes weights, evaluation.json and the trace.
+
+    The weights are rounded to fp16 first: statistics, accuracy and masks are theirs.
+    """
+    args, encoder = trainer.args, trainer.model.encoder
+    training = summary(trainer, len(train))
+    training |= final_knn(trainer, encoder, train, test, "knn_percent")
+    torch.manual_seed(args.seed)
+    untrained = models.ResNet18(args.method, args.width).to(trainer.device)
+    untrained = untrained.to(memory_format=torch.channels_last)
+    training |= final_knn(trainer, untrained, train, test, "untrained_knn_percent")
+    gain = training["knn_percent"] - training["untrained_knn_percent"]
+    training["barely_trained"] = gain < MIN_KNN_GAIN_PERCENT
+    if gated_layers(encoder):
+        images = test.images[:DENSITY_IMAGES]
+        network = resnet18(images.shape[-1], 10, args.width, models.GATE_GROUPS)
+        layers = evaluate.layer_densities(encoder, images)
+        elements, macs = evaluate.weighted_densities(layers, network)
+        training |= {"density_elements": elements, "density_macs": macs}
+        training["density_images"] = len(images)
+    name = f"resnet18-cifar10-{args.method}"
+    models.save_weights(args.out / f"{name}.npz", encoder, training)
+    (args.out / "evaluation.json").write_text(json.dumps(training, indent=2) + "\n")
+    if gated_layers(encoder):
+        # The trace is made from the file, as anyone else would make it.
+        shipped, _ = models.load_weights(args.out / f"{name}.npz")
+        record.write(
+            args.out / f"{name}.h5", shipped, test.to(torch.device("cpu")), args.images, training
+        )
+
+
+def final_knn(
+    trainer: Run, encoder: models.ResNet18, train: data.Split, test: data.Split, key: str
+) -> dict[str, Any]:
+    """{key: kNN per cent} after rounding and recalibration, which stay with the encoder."""
+    args = trainer.args
+    models.round_to_fp16(encoder)
+    evaluate.recalibrate(encoder, train.images[:RECALIBRATION_IMAGES])
+    bank, queries = train.head(args.knn_bank), test.head(args.knn_queries)
+    network: Any = torch.compile(encoder, dynamic=False) if args.compile else encoder
+    with trainer.autocast():
+        accuracy = evaluate.knn(network, bank, queries)
+    return {key: round(accuracy, 2), "knn_bank": len(bank), "knn_queries": len(queries)}
+
+
+def summary(trainer: Run, images: int) -> dict[str, Any]:
+    """How the network came about, as plain JSON values: a trace carries it."""
+    args = trainer.args
+    views = 2 * args.batch * trainer.step
+    return {
+        "framework": "SimCLR, view 1 on the diagonal, view 2 on the inverse diagonal",
+        "seed": args.seed,
+        "steps": trainer.step,
+        "views": views,
+        "epochs": round(views / 2 / images, 2),
+        "seconds": round(trainer.seconds),
+        "batch": args.batch,
+        "resolution_schedule": args.resolution,
+        "min_crop_area": args.min_crop_area,
+        "loss": f"NT-Xent, temperature {args.temperature}",
+        "optimiser": f"AdamW, peak lr {args.lr}, weight decay {args.weight_decay}, cosine",
+        "tau_optimiser": f"SGD, peak lr {args.tau_lr}, momentum 0.9",
+        "tau_target": args.target,
+        "tau_penalty": args.penalty,
+        "precision": args.precision,
+        "recalibration_images": min(RECALIBRATION_IMAGES, images),
+        "data": data.describe(args.data),
+        "software": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    }

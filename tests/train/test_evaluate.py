@@ -1,0 +1,60 @@
+"""kNN, recalibration and densities against their definitions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from hwsim.train import evaluate, models
+from hwsim.train.gating import gated_layers
+from hwsim.workload import resnet18
+
+
+def test_knn_votes_by_hand() -> None:
+    # Query (1, 0): one near neighbour of class 0 against two farther ones of class 1.
+    angles = [0.1, 0.6, 0.7, 3.0]
+    bank = torch.tensor([[math.cos(a), math.sin(a)] for a in angles])
+    labels = torch.tensor([0, 1, 1, 2])
+    query = torch.tensor([[1.0, 0.0]])
+    near = math.exp(math.cos(0.1) / 0.1)
+    far = math.exp(math.cos(0.6) / 0.1) + math.exp(math.cos(0.7) / 0.1)
+    assert near > far
+    assert evaluate.knn_accuracy(bank, labels, query, torch.tensor([0]), neighbours=3) == 100
+    assert evaluate.knn_accuracy(bank, labels, query, torch.tensor([1]), neighbours=3) == 0
+    assert evaluate.knn_accuracy(bank[1:], labels[1:], query, torch.tensor([1])) == 100
+
+
+def test_recalibration_gives_the_images_statistics_and_leaves_the_other_branch() -> None:
+    torch.manual_seed(0)
+    encoder = models.ResNet18("scdg", 32)
+    images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
+    before = encoder.layer1[0].conv1.gate_norm["inverse"].running_var.clone()
+    evaluate.recalibrate(encoder, images)
+    stem = encoder.conv1(evaluate.plain(images)).detach()
+    torch.testing.assert_close(encoder.bn1.running_mean, stem.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        encoder.bn1.running_var, stem.transpose(0, 1).flatten(1).var(1), rtol=1e-4, atol=1e-5
+    )
+    gates = encoder.layer1[0].conv1.gate_norm
+    assert torch.equal(gates["inverse"].running_var, before)
+    assert not torch.equal(gates["diagonal"].running_var, before)
+    momenta = {m.momentum for m in encoder.modules() if isinstance(m, nn.BatchNorm2d)}
+    assert momenta == {0.1}
+
+
+def test_densities_follow_the_thresholds() -> None:
+    torch.manual_seed(0)
+    encoder = models.ResNet18("cdg", 32)
+    for index, layer in enumerate(gated_layers(encoder).values()):
+        nn.init.constant_(layer.tau, -1e9 if index < 4 else 1e9)
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    per_layer = evaluate.layer_densities(encoder, images)
+    assert list(per_layer.values()) == [1.0] * 4 + [0.0] * 12
+    elements, macs = evaluate.weighted_densities(per_layer, resnet18(width=32))
+    # The first stage holds 4 * 32 * 1024 of 4 * (32 * 1024 + 64 * 256 + 128 * 64 + 256 * 16) bits,
+    # and of the MACs 4 full layers against 4 + 3 * 3.5 (the strided ones cost half).
+    assert elements == pytest.approx(8 / 15)
+    assert macs == pytest.approx(4 / 14.5)

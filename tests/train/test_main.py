@@ -1,0 +1,131 @@
+"""The command, end to end on drawn images; a resumed run equals an uninterrupted one."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hwsim.trace import MaskTrace
+from hwsim.train import __main__ as cli
+
+OPTIONS = [
+    "--width", "32", "--batch", "8", "--seed", "7", "--log-every", "1", "--knn-every", "3",
+    "--resolution", "8:0.6,16", "--images", "4", "--device", "cpu",
+]  # fmt: skip
+
+
+def command(method: str, drawn: Path, out: Path, steps: int) -> list[str]:
+    return ["--method", method, "--data", str(drawn), "--out", str(out),
+            "--steps", str(steps), *OPTIONS]  # fmt: skip
+
+
+def losses(out: Path) -> list[tuple[str, str, str]]:
+    with (out / "log.csv").open(newline="") as handle:
+        return [(row["step"], row["loss"], row["knn_percent"]) for row in csv.DictReader(handle)]
+
+
+class Killed(BaseException):
+    """Stands for the signal that ends a run."""
+
+
+@pytest.mark.parametrize("method", ["cdg", "scdg"])
+def test_resumed_run_equals_the_uninterrupted_one(
+    method: str, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert cli.main(command(method, drawn, whole, 5)) == 0
+    step = cli.Trainer.train_step
+
+    def killed_in_the_fifth(trainer: cli.Trainer):
+        if trainer.step == 4:
+            raise Killed
+        return step(trainer)
+
+    # A checkpoint after step 3 only: step 4 is run, logged, lost and run again.
+    clock = iter([0.0, 0.0, 0.0, 1e9, *[1e9] * 50])
+    monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(cli.Trainer, "train_step", killed_in_the_fifth)
+    with pytest.raises(Killed):
+        cli.main(command(method, drawn, parts, 5))
+    monkeypatch.undo()
+    assert torch.load(parts / "checkpoint.pt", weights_only=True)["step"] == 3
+    assert len(losses(parts)) == 4
+    assert cli.main(command(method, drawn, parts, 5)) == 0
+    assert losses(parts) == losses(whole)
+    name = f"resnet18-cifar10-{method}"
+    with np.load(whole / f"{name}.npz") as a, np.load(parts / f"{name}.npz") as b:
+        for key in a.files:
+            if key != "meta":  # seconds differ
+                np.testing.assert_array_equal(a[key], b[key])
+    check_results(whole, name)
+
+
+def check_results(out: Path, name: str) -> None:
+    """The trace carries what evaluation.json says, and as many images as were asked for."""
+    training = json.loads((out / "evaluation.json").read_text())
+    trace = MaskTrace.open(out / f"{name}.h5")
+    assert trace.header.training == training
+    assert (trace.images, trace.salience_images) == (4, 4)
+    assert training["steps"] == 5
+    assert training["views"] == 5 * 8 * 2
+    gain = training["knn_percent"] - training["untrained_knn_percent"]
+    assert training["barely_trained"] == (gain < 10)
+    assert 0 < training["density_elements"] < 1
+    assert training["data"] == "CIFAR-10 stored as PNG"
+
+
+def test_dense_leaves_weights_and_no_trace(drawn: Path, tmp_path: Path) -> None:
+    assert cli.main(command("dense", drawn, tmp_path, 2)) == 0
+    assert (tmp_path / "resnet18-cifar10-dense.npz").exists()
+    assert not list(tmp_path.glob("*.h5"))
+
+
+def test_thresholds_move_towards_their_target(drawn: Path, tmp_path: Path) -> None:
+    assert cli.main([*command("scdg", drawn, tmp_path, 6), "--tau-lr", "1", "--target", "2"]) == 0
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]
+    taus = torch.cat([value for name, value in state.items() if name.endswith(".tau")])
+    assert float(taus.mean()) > 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--data", "nowhere"], "no such folder"),
+        (["--batch", "100"], "only 96 images"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(
+    change: list[str], words: str, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*command("cdg", drawn, tmp_path, 1), *change]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_checkpoint_of_another_run_is_refused(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(command("dense", drawn, tmp_path, 1)) == 0
+    assert cli.main([*command("dense", drawn, tmp_path, 1), "--seed", "8"]) == 2
+    assert "seed=7, not 8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["16:0.5", "a", "16:0.9,32:0.5", "4"])
+def test_bad_resolution_schedule(text: str, drawn: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*command("cdg", drawn, tmp_path, 1), "--resolution", text])
+    assert caught.value.code == 2
+
+
+def test_rate_rises_and_falls() -> None:
+    rates = [cli.rate(p) for p in (0.0, cli.WARM_UP, 0.5, 1.0)]
+    assert rates[0] < 0.05
+    assert rates[1] == 1
+    assert 0.4 < rates[2] < 0.6
+    assert rates[3] < 1e-9
