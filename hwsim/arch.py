@@ -233,7 +233,9 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A key spelt wrong is also a key missing: the spelling is the news.
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         siblings = known_keys()

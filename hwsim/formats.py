@@ -1,4 +1,4 @@
-"""Bits in bytes and words: how masks are packed, and how large an index list is.
+"""Bits in bytes and words: how masks are packed.
 
 Masks are packed least significant bit first ("little"), as NumPy's ``packbits(bitorder="little")``
 does; the simulator reads them as uint64 words of a tile.
@@ -58,8 +58,3 @@ def tile_words(packed: np.ndarray, lists: int, pixels: int, tile_pixels: int) ->
     if cut < per_list.shape[1]:
         out[whole, :, : per_list.shape[1] - cut] = per_list[:, cut:]
     return out.view("<u8")
-
-
-def bitmap_words(pixels: int, word_bits: int) -> int:
-    """Index-memory words of a bitmap list of ``pixels`` bits."""
-    return -(-pixels // word_bits)

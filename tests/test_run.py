@@ -1,0 +1,143 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hwsim.counts import CAUSES
+from hwsim.run import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    try:
+        status = main(arguments)
+    except SystemExit as exit_:
+        status = int(exit_.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_the_table_names_every_scheme(
+    trace_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(capsys, "--arch", "configs/pe16x16.yaml", "--trace", str(trace_folder))
+    assert (status, err) == (0, "")
+    for scheme in (
+        "dense",
+        "dense-zero-gated",
+        "gated",
+        "unstructured",
+        "lockstep-8",
+        "structured",
+    ):
+        assert scheme in out
+    assert "batch 16" in out
+    assert "batch 1," in out
+    assert "synthetic" in out
+    assert "Masks by hardware" in out
+
+
+def test_out_writes_every_file(
+    trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results"
+    status, _, err = run(
+        capsys, "--trace", str(trace_folder), "--out", str(out), "--batch", "2", "--layers"
+    )
+    assert (status, err) == (0, "")
+    assert {path.name for path in out.iterdir()} == {
+        "summary.json", "provenance.json", "layers.csv", "layers.parquet",
+        "energy_breakdown.png", "energy_vs_sparsity.png", "energy_vs_sparsity.csv",
+    }  # fmt: skip
+    report = json.loads((out / "summary.json").read_text())
+    layers = pd.read_parquet(out / "layers.parquet")
+    assert len(pd.read_csv(out / "layers.csv")) == len(layers)
+    for row in report["schemes"]:
+        run_ = layers.query("trace == @row['trace'] and scheme == @row['scheme']")
+        assert sum(row["stalls"].values()) == run_["cycles"].sum()
+        assert row["cycles_per_image"] == run_["cycles"].sum() / 4
+        assert row["energy_uj_per_image"] == pytest.approx(run_["energy_pj"].sum() / 4e6)
+    causes = layers[[f"{cause}_cycles" for cause in CAUSES]].sum(axis=1)
+    np.testing.assert_array_equal(causes, layers["cycles"])
+
+
+def test_json_prints_the_summary_alone(
+    trace_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = str(trace_folder / "small-scdg.h5")
+    status, out, _ = run(
+        capsys, "--trace", trace, "--scheme", "structured-8x", "--json", "-", "--images", "2"
+    )
+    report = json.loads(out)
+    assert status == 0
+    assert [row["scheme"] for row in report["schemes"]] == ["structured-8x"] * 2
+    assert {row["images"] for row in report["schemes"]} == {2}
+    assert {row["batch"] for row in report["schemes"]} == {16, 1}
+
+
+def test_several_traces_and_set(trace_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(path) for path in sorted(trace_folder.glob("*.h5"))]
+    status, out, _ = run(capsys, "--trace", *paths, "--set", "index.lane_group=4", "--json", "-")
+    schemes = {row["scheme"] for row in json.loads(out)["schemes"]}
+    assert status == 0
+    assert {"lockstep-4", "structured-4x"} <= schemes
+
+
+BAD = {
+    "missing machine": (["--arch", "pe16x61"], ["pe16x61", "pe16x16"]),
+    "missing trace": (["--trace", "nowhere.h5"], ["nowhere.h5", "no such file"]),
+    "unknown key": (["--set", "index.lanegroup=4"], ["index.lanegroup", "index.lane_group"]),
+    "wrong type": (["--set", "array.rows=many"], ["array.rows", "'many'"]),
+    "unknown scheme": (["--scheme", "structured-8"], ["structured-8", "structured-8x"]),
+    "unusable scheme": (["--scheme", "lockstep-8"], ["lockstep-8", "small-scdg.h5"]),
+    "unknown option": (["--schemes", "dense"], ["--schemes", "--scheme"]),
+    "bad batch": (["--batch", "0"], ["--batch", "positive"]),
+    "bad images": (["--images", "x"], ["--images", "x"]),
+    "too many images": (["--images", "9"], ["--images 9", "holds 4"]),
+    "weights do not fit": (
+        ["--set", "weight.buffer_kib=64"],
+        ["layer4.0.conv2", "weight buffer", "73728"],
+    ),
+    "no tile fits": (
+        ["--set", "activation.buffer_kib=9"],
+        ["layer1.0.conv1", "activation buffer", "bytes"],
+    ),
+    "unknown table": (["--set", "pricing.table=cacti"], ["cacti", "cacti22"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_status_2(
+    case: str, trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, parts = BAD[case]
+    out = tmp_path / "results"
+    trace = [] if "--trace" in arguments else ["--trace", str(trace_folder / "small-scdg.h5")]
+    status, printed, err = run(capsys, *trace, *arguments, "--out", str(out))
+    assert status == 2
+    assert printed == ""
+    assert err.count("\n") == 1
+    for part in parts:
+        assert part in err
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_a_simulation_imports_no_torch(trace_folder: Path) -> None:
+    code = (
+        "import sys; from hwsim.run import main; "
+        f"main(['--trace', {str(trace_folder)!r}, '--json', '-']); "
+        "assert not {'torch', 'PIL', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_import_hwsim_is_light() -> None:
+    code = "import sys, hwsim; assert not {'numba', 'pandas', 'numpy', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,73 @@
+"""Shapes and totals against design figures worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from hwsim.workload import ConvLayer, Network, resnet18
+
+
+def test_resnet18_for_cifar_has_the_published_totals() -> None:
+    network = resnet18()
+    # Gated: layer1 4 x 37,748,736; layers 2 to 4 18,874,368 + 3 x 37,748,736 each.
+    assert network.gated_macs == 4 * 37_748_736 + 3 * (18_874_368 + 3 * 37_748_736)
+    # Beside them the stem, three shortcuts of 2,097,152 and a classifier of 512 x 10.
+    assert network.macs == network.gated_macs + 1_769_472 + 3 * 2_097_152 + 5_120
+    assert round(network.macs / 1e6, 1) == 555.4
+    assert round(network.gated_macs / 1e6, 1) == 547.4
+    assert network.mask_bits() == 491_520
+    assert network.mask_bits(8) == 61_440
+    assert len(network.gated_layers) == 16
+
+
+def test_resnet18_for_imagenet_has_the_published_totals() -> None:
+    network = resnet18(224, classes=100)
+    assert round(network.macs / 1e6, 1) == 1813.6
+    assert round(network.gated_macs / 1e6, 1) == 1676.3
+    assert network.mask_bits() == 1_505_280
+
+
+def test_steps_divide_into_base_and_conditional() -> None:
+    layer = resnet18().by_name["layer4.1.conv2"]
+    assert (layer.steps, layer.base_steps, layer.conditional_steps) == (4608, 1152, 3456)
+
+
+def test_last_convolution_pools_to_one_pixel() -> None:
+    layer = resnet18().by_name["layer4.1.conv2"]
+    assert (layer.out_height, layer.pooled_height) == (4, 1)
+
+
+def conv(name: str, **changes: object) -> ConvLayer:
+    shape = {"in_channels": 8, "out_channels": 8, "kernel_size": 1, "in_height": 4, "in_width": 4}
+    return ConvLayer(name=name, **{**shape, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("layers", "reason"),
+    [
+        ([conv("a"), conv("a", input="a")], "used twice"),
+        ([conv("a", input="b")], "reads 'b'"),
+        ([conv("a"), conv("b", input="a", in_channels=4)], "expects"),
+        ([conv("a"), conv("b", input="a", out_channels=4, residual="a")], "adds a of shape"),
+        ([conv("a", residual="c")], "adds 'c'"),
+    ],
+)
+def test_edges_that_do_not_fit_are_named(layers: list[ConvLayer], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Network(name="broken", layers=tuple(layers))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"gated": True}, "at least 2 gating groups"),
+        ({"groups": 2}, "groups must be 1"),
+        ({"gated": True, "groups": 3}, "cannot be cut"),
+        ({"kernel_size": 5}, "kernel is larger"),
+        ({"pool": 3}, "pool 3 does not divide"),
+    ],
+)
+def test_layers_that_cannot_exist_are_refused(changes: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        conv("a", **changes)
