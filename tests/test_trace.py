@@ -166,14 +166,16 @@ def test_any_flipped_bit_is_told_or_changes_nothing(copy: Path) -> None:
     for place in generator.integers(0, len(content), 64):
         damaged = bytearray(content)
         damaged[place] ^= 1 << int(generator.integers(8))
-        copy.write_bytes(bytes(damaged))
-        message = damage(copy)
+        # A name of its own: HDF5 knows an open file by its inode and would not read it again.
+        path = copy.with_name(f"{place}.h5")
+        path.write_bytes(bytes(damaged))
+        message = damage(path)
         if message:
             assert "\n" not in message
             told += 1
         else:
-            assert MaskTrace.open(copy).header == whole.header
-            assert MaskTrace.open(copy).sha256 == whole.sha256
+            assert MaskTrace.open(path).header == whole.header
+            assert MaskTrace.open(path).sha256 == whole.sha256
     assert told
 
 
