@@ -1,0 +1,21 @@
+"""Examples in the documentation run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hwsim.trace import verify
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def test_the_example_of_a_trace_of_ones_own_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "traces.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/traces.md", "exec"), {})
+    assert verify(tmp_path / "mine.h5").images == 10
