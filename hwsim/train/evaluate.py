@@ -61,7 +61,7 @@ def recalibrate(
 
 
 def embed(
-    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 250
+    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 64
 ) -> Tensor:
     """(N, features) unit vectors in fp32."""
     with evaluating(encoder):
@@ -97,7 +97,7 @@ def knn(encoder: ResNet18, train: Split, test: Split, branch: Branch = "diagonal
 
 
 def layer_densities(
-    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 250
+    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 64
 ) -> dict[str, float]:
     """Share of mask bits that are 1, per gated layer, over uint8 images in evaluation mode."""
     layers = gated_layers(encoder)

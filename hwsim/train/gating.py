@@ -88,7 +88,7 @@ def spread(per_group: Tensor, channels: int) -> Tensor:
 class GatedConv2d(nn.Conv2d):
     """A convolution whose conditional blocks run only where the normalised base sum exceeds tau.
 
-    in_channels and out_channels must be multiples of `groups_of_gate` (G); `mask_group` consecutive
+    in_channels and out_channels must be multiples of `gate_groups` (G); `mask_group` consecutive
     output channels share one decision and must divide out_channels / G. No bias: BatchNorm follows.
     `tau` has one value per decision channel, in units of the normalised base sum.
     """

@@ -73,9 +73,8 @@ def final_knn(
     models.round_to_fp16(encoder)
     evaluate.recalibrate(encoder, train.images[:RECALIBRATION_IMAGES])
     bank, queries = train.head(args.knn_bank), test.head(args.knn_queries)
-    network: Any = torch.compile(encoder, dynamic=False) if args.compile else encoder
     with trainer.autocast():
-        accuracy = evaluate.knn(network, bank, queries)
+        accuracy = evaluate.knn(encoder, bank, queries)
     return {key: round(accuracy, 2), "knn_bank": len(bank), "knn_queries": len(queries)}
 
 
