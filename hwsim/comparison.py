@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from hwsim.arch import ArchConfig
 from hwsim.errors import UserError
 from hwsim.results import SimResult, summary
-from hwsim.schemes import parse_scheme, schemes_for
-from hwsim.simulate import simulate
+from hwsim.schemes import parse_scheme
+from hwsim.simulate import simulate, usable_schemes
 from hwsim.trace import MaskTrace
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def choose_schemes(
 
     Raises UserError where a wanted scheme fits none of the traces.
     """
-    fitting = [schemes_for(arch, trace.mask_group, trace.network.layers) for trace in traces]
+    fitting = [usable_schemes(arch, trace) for trace in traces]
     if not wanted:
         return fitting
     for name in wanted:
@@ -124,8 +124,7 @@ def two_by_two(arch: ArchConfig, traces: Sequence[MaskTrace]) -> list[dict[str, 
     with progress("mask by hardware", 3 * sum(trace.images for _, trace in cells)) as advance:
         for density, trace in cells:
             dense = _advancing(arch, trace, "dense", arch.batch, advance)
-            fitting = schemes_for(arch, trace.mask_group, trace.network.layers)
-            for name in ("unstructured", fitting[-1]):
+            for name in ("unstructured", usable_schemes(arch, trace)[-1]):
                 result = _advancing(arch, trace, name, arch.batch, advance)
                 rows.append({"density": density, **summary(result, dense)})
     return rows

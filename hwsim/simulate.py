@@ -84,12 +84,20 @@ def simulate(
 
 def require_usable(scheme: Scheme, arch: ArchConfig, trace: MaskTrace) -> None:
     """Raise SchemeError unless the trace's masks can run under the scheme."""
-    fitting = schemes_for(arch, trace.mask_group, trace.network.layers)
-    if scheme.name not in fitting:
+    usable = usable_schemes(arch, trace)
+    if scheme.name not in usable:
         raise SchemeError(
-            f"{trace.path or trace.name}: scheme {scheme.name!r} does not fit masks of "
-            f"{trace.mask_group} channels per bit on {arch.name}; valid: {', '.join(fitting)}"
+            f"{trace.path or trace.name}: scheme {scheme.name!r} cannot use these masks "
+            f"({trace.mask_group} channels per bit) on {arch.name}; valid: {', '.join(usable)}"
         )
+
+
+def usable_schemes(arch: ArchConfig, trace: MaskTrace) -> list[str]:
+    """The schemes that fit the trace's masks, and that it has the counts for."""
+    names = schemes_for(arch, trace.mask_group, trace.network.layers)
+    if not trace.counts_zero_operands:
+        names.remove("dense-zero-gated")
+    return names
 
 
 def _plan(arch: ArchConfig, trace: MaskTrace, scheme: Scheme, images: int) -> list[_Layer]:

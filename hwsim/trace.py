@@ -24,6 +24,7 @@ from hwsim.assets import asset_dir
 from hwsim.errors import OneLineParser, one_line
 from hwsim.formats import pack_bits, unpack_bits
 from hwsim.header import TraceError, TraceHeader
+from hwsim.salience import Salience
 from hwsim.workload import Network
 
 __all__ = ["MaskTrace", "TraceError", "TraceHeader", "find_traces", "verify", "write_trace"]
@@ -41,7 +42,7 @@ class MaskTrace:
         self,
         header: TraceHeader,
         masks: Mapping[str, Any],
-        zero_operand_macs: Mapping[str, np.ndarray],
+        zero_operand_macs: Mapping[str, np.ndarray] | None = None,
         salience: Mapping[str, Any] | None = None,
         salience_scale: Mapping[str, float] | None = None,
         path: Path | None = None,
@@ -51,9 +52,10 @@ class MaskTrace:
         self.path = path
         self.sha256 = sha256
         self._masks = masks
-        self._zero_operand_macs = zero_operand_macs
+        self._zero_operand_macs = zero_operand_macs or {}
         self._salience = salience or {}
         self._salience_scale = dict(salience_scale or {})
+        self._margins: Salience | None = None
         self._check_shapes()
 
     @classmethod
@@ -65,8 +67,7 @@ class MaskTrace:
     ) -> MaskTrace:
         """In memory, from bool arrays (N, lists, out_height, out_width) per gated layer."""
         packed = {name: pack_bits(bits) for name, bits in masks.items()}
-        zeros = {name: np.zeros(header.images, np.int64) for name in masks}
-        return cls(header, packed, {**zeros, **(zero_operand_macs or {})})
+        return cls(header, packed, zero_operand_macs)
 
     @classmethod
     def open(cls, path: str | Path) -> MaskTrace:
@@ -87,7 +88,7 @@ class MaskTrace:
                 header,
                 masks={name: file["masks"][name] for name in file["masks"]},
                 zero_operand_macs={
-                    name: file["zero_operand_macs"][name][:] for name in file["zero_operand_macs"]
+                    name: counts[:] for name, counts in file.get("zero_operand_macs", {}).items()
                 },
                 salience={name: group[name] for name in group},
                 salience_scale={name: float(group[name].attrs["scale"]) for name in group},
@@ -128,6 +129,11 @@ class MaskTrace:
         shape = (self.header.lists(conv), conv.out_height, conv.out_width)
         return unpack_bits(self.packed(layer, start, stop), shape)
 
+    @property
+    def counts_zero_operands(self) -> bool:
+        """Whether a dense machine that gates zeros can be priced on this trace."""
+        return bool(self._zero_operand_macs)
+
     def zero_operand_macs(self, layer: str) -> np.ndarray:
         """int64 (N,): MACs of the dense convolution whose activation operand is zero."""
         return np.asarray(self._zero_operand_macs[layer], np.int64)
@@ -153,74 +159,55 @@ class MaskTrace:
         """The first ``images`` images, read into memory where the trace is a file."""
         if images >= self.images:
             return self
-        return MaskTrace(
-            self.header.model_copy(update={"image_ids": self.header.image_ids[:images]}),
-            {layer.name: self.packed(layer.name, 0, images) for layer in self.network.gated_layers},
-            {name: counts[:images] for name, counts in self._zero_operand_macs.items()},
-            path=self.path,
-            sha256=self.sha256,
-        )
+        names = [layer.name for layer in self.network.gated_layers]
+        packed = {name: self.packed(name, 0, images) for name in names}
+        margins = {name: stored[:images] for name, stored in self._salience.items()}
+        return self._part(images, packed, self.header.training, margins)
 
     def shifted(self, shift: float) -> MaskTrace:
-        """The same images with every threshold moved by ``shift`` (units of Z).
+        """The images with margins, every threshold moved by ``shift`` (units of Z; approximate).
 
-        Approximate: later layers do not react to the change, and zero-operand counts stay those of
-        the recorded network. ``shift`` 0 gives the recorded masks exactly.
+        Zero-operand counts stay those of the recorded network; ``shift`` 0 gives its masks.
         """
-        count = self.salience_images
-        if not count:
-            raise TraceError(
-                f"{self.path or self.name}: no salience stored, thresholds cannot be shifted"
-            )
-        packed = {}
-        for layer in self.network.gated_layers:
-            margins = self._read(self._salience, layer.name, 0, count)
-            packed[layer.name] = pack_bits(
-                margins * np.float64(self._salience_scale[layer.name]) > shift
-            )
-        update = {
-            "image_ids": self.header.image_ids[:count],
-            "training": {**self.header.training, "threshold_shift": shift},
-        }
+        salience = self._require_salience()
+        names = [layer.name for layer in self.network.gated_layers]
+        training = {**self.header.training, "threshold_shift": shift}
+        packed = {name: pack_bits(salience.cut(name, shift)) for name in names}
+        return self._part(salience.images, packed, training, margins={})
+
+    def shift_for_density(self, density_macs: float) -> float:
+        """The threshold shift whose MAC-weighted density is nearest to ``density_macs``."""
+        return self._require_salience().shift_for_density(self.header, density_macs)
+
+    def _part(
+        self,
+        images: int,
+        packed: Mapping[str, np.ndarray],
+        training: Mapping[str, Any],
+        margins: Mapping[str, np.ndarray],
+    ) -> MaskTrace:
+        """The first ``images`` images with masks ``packed``, in memory."""
+        update = {"image_ids": self.header.image_ids[:images], "training": training}
         return MaskTrace(
             self.header.model_copy(update=update),
             packed,
-            {name: counts[:count] for name, counts in self._zero_operand_macs.items()},
+            {name: counts[:images] for name, counts in self._zero_operand_macs.items()},
+            margins,
+            self._salience_scale,
             path=self.path,
             sha256=self.sha256,
         )
 
-    def shift_for_density(self, density_macs: float) -> float:
-        """The threshold shift whose MAC-weighted density is nearest to ``density_macs``.
-
-        Densities come from histograms of the stored margins, exactly as :meth:`shifted` cuts them.
-        """
-        histograms = {}
-        for layer in self.network.gated_layers:
-            margins = self._read(self._salience, layer.name, 0, None).view(np.uint8)
-            histograms[layer.name] = np.roll(np.bincount(margins.ravel(), minlength=256), 128)
-        levels = np.arange(-128, 128)
-        few = self.header.model_copy(
-            update={"image_ids": self.header.image_ids[: self.salience_images]}
-        )
-
-        def density(shift: float) -> float:
-            ones = {
-                name: int(counts[levels * self._salience_scale[name] > shift].sum())
-                for name, counts in histograms.items()
-            }
-            return few.density_macs(ones)
-
-        cuts = np.unique(np.concatenate([levels * s for s in self._salience_scale.values()]))
-        low, high = 0, len(cuts) - 1
-        while low < high:
-            middle = (low + high) // 2
-            if density(cuts[middle]) > density_macs:
-                low = middle + 1
-            else:
-                high = middle
-        near = cuts[max(low - 1, 0) : low + 1]
-        return float(min(near, key=lambda cut: abs(density(cut) - density_macs)))
+    def _require_salience(self) -> Salience:
+        """Margins, read once. Raises TraceError where none are stored."""
+        if not self._salience:
+            raise TraceError(
+                f"{self.path or self.name}: no salience stored, thresholds cannot be shifted"
+            )
+        if self._margins is None:
+            margins = {name: self._read(self._salience, name, 0, None) for name in self._salience}
+            self._margins = Salience(margins, self._salience_scale)
+        return self._margins
 
     def _read(
         self, data: Mapping[str, Any], layer: str, start: int, stop: int | None
@@ -233,25 +220,24 @@ class MaskTrace:
             ) from None
 
     def _check_shapes(self) -> None:
-        where = self.path or "trace"
-        expected = {layer.name: layer for layer in self.network.gated_layers}
-        for kind, data in (("masks", self._masks), ("zero_operand_macs", self._zero_operand_macs)):
-            if set(data) != set(expected):
-                wrong = sorted(set(data) ^ set(expected))
+        layers = {layer.name: layer for layer in self.network.gated_layers}
+        bits = {name: layer.mask_bits(self.mask_group) for name, layer in layers.items()}
+        for kind, data, shape in (
+            ("masks", self._masks, lambda name: (self.images, -(-bits[name] // 8))),
+            ("zero_operand_macs", self._zero_operand_macs, lambda name: (self.images,)),
+            ("salience", self._salience, lambda name: (self.salience_images, bits[name])),
+        ):
+            wrong = sorted(set(data) ^ set(layers))
+            if wrong and (data or kind == "masks"):
                 raise TraceError(
-                    f"{where}: {kind} do not fit the layer list: {', '.join(wrong)} "
-                    f"{'is' if len(wrong) == 1 else 'are'} on one side only"
+                    f"{self.path or 'trace'}: {kind} do not fit the layer list: "
+                    f"{', '.join(wrong)} on one side only"
                 )
-        for name, layer in expected.items():
-            width = -(-layer.mask_bits(self.mask_group) // 8)
-            shapes = {
-                "masks": (self._masks[name].shape, (self.images, width)),
-                "zero_operand_macs": (self._zero_operand_macs[name].shape, (self.images,)),
-            }
-            for kind, (found, wanted) in shapes.items():
-                if tuple(found) != wanted:
+            for name, stored in data.items():
+                if tuple(stored.shape) != shape(name):
                     raise TraceError(
-                        f"{where}: layer {name}: {kind} of shape {tuple(found)}, expected {wanted}"
+                        f"{self.path or 'trace'}: layer {name}: {kind} of shape "
+                        f"{tuple(stored.shape)}, expected {shape(name)}"
                     )
 
 
@@ -259,14 +245,15 @@ def write_trace(
     path: str | Path,
     header: TraceHeader,
     masks: Mapping[str, np.ndarray],
-    zero_operand_macs: Mapping[str, np.ndarray],
+    zero_operand_macs: Mapping[str, np.ndarray] | None = None,
     salience: Mapping[str, np.ndarray] | None = None,
     salience_scale: Mapping[str, float] | None = None,
 ) -> None:
     """Write a trace: to a temporary name, flushed, fsynced, then renamed.
 
     ``masks``: uint8 (N, ceil(bits/8)) per gated layer, bits in (mask list, y, x) order,
-    little-endian within the byte. ``zero_operand_macs``: int64 (N,). ``salience``: int8 (images,
+    little-endian within the byte. ``zero_operand_macs``: int64 (N,); without it a dense machine
+    that gates zeros cannot be priced. ``salience``: int8 (images,
     bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip. Raises
     :class:`TraceError` where the arrays do not fit the header's layer list.
     """
@@ -293,10 +280,11 @@ def _write_contents(file: h5py.File, trace: MaskTrace) -> None:
         packed = trace.packed(name)
         chunks = (min(CHUNK_IMAGES, len(packed)), packed.shape[1])
         file.create_dataset(f"masks/{name}", data=packed, chunks=chunks, fletcher32=True)
-        counts = trace.zero_operand_macs(name)
-        file.create_dataset(
-            f"zero_operand_macs/{name}", data=counts, chunks=counts.shape, fletcher32=True
-        )
+        if trace.counts_zero_operands:
+            counts = trace.zero_operand_macs(name)
+            file.create_dataset(
+                f"zero_operand_macs/{name}", data=counts, chunks=counts.shape, fletcher32=True
+            )
         if name in trace._salience:
             margins = np.asarray(trace._salience[name], np.int8)
             stored = file.create_dataset(
@@ -321,7 +309,8 @@ def contents_sha256(trace: MaskTrace) -> str:
     for layer in trace.network.gated_layers:
         for start in range(0, trace.images, CHUNK_IMAGES):
             digest.update(trace.packed(layer.name, start, start + CHUNK_IMAGES).tobytes())
-        digest.update(trace.zero_operand_macs(layer.name).astype("<i8").tobytes())
+        if trace.counts_zero_operands:
+            digest.update(trace.zero_operand_macs(layer.name).astype("<i8").tobytes())
         if layer.name in trace._salience:
             margins = trace._read(trace._salience, layer.name, 0, None)
             digest.update(np.float64(trace._salience_scale[layer.name]).tobytes())
