@@ -36,7 +36,7 @@ def batches(images: Tensor, size: int) -> Iterator[Tensor]:
 
 
 def recalibrate(
-    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 256
+    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 128
 ) -> None:
     """Set the running statistics of BatchNorm and of the branch's gates to those of plain images.
 

@@ -15,7 +15,7 @@ from hwsim.train import data, evaluate, models, record
 from hwsim.train.gating import gated_layers
 from hwsim.workload import resnet18
 
-RECALIBRATION_IMAGES = 2048
+RECALIBRATION_IMAGES = 1024
 DENSITY_IMAGES = 1000
 MIN_KNN_GAIN_PERCENT = 10
 """Below this gain over the untrained network a trace is labelled barely trained."""
