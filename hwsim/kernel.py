@@ -48,11 +48,15 @@ _LOW7 = np.uint64(0x7F)
 
 
 class Machine(NamedTuple):
-    """What the kernel needs of the machine, all int64. ``lane_group`` is V, C on dense hardware."""
+    """What the kernel needs of the machine, all int64. ``lane_group`` is V, C on dense hardware.
+
+    ``lockstep`` is 1 where the lists of a lane group's lanes are all stored.
+    """
 
     rows: int
     banks: int
     lane_group: int
+    lockstep: int
     word_bits: int
     indices_per_cycle: int
 
@@ -160,9 +164,8 @@ def _first_pass(machine, beats, loads, width, pixels, cycles, counts):
 
 
 @compiled
-def _decide(first_list, last_list, width, pixels, counts):
+def _decide(lists, width, pixels, counts):
     """Comparators and adders of a tile's decisions, one per mask list and pixel."""
-    lists = last_list - first_list
     counts[_COMPARATOR] += lists * pixels
     counts[_ADDER] += (width - lists) * pixels
 
@@ -194,7 +197,7 @@ def gated_tiles(machine, base, conditional, tiles, loads, masks, mask_group, cyc
         )
         start = tiles.channel_start[t]
         first, last = start // mask_group, -(-(start + width) // mask_group)
-        _decide(first, last, width, pixels, counts[t])
+        _decide(last - first, width, pixels, counts[t])
         ones = 0
         any_pixels = 0
         for word in range(masks.shape[2]):
@@ -292,10 +295,14 @@ def sparse_tiles(
         p, width, pixels = tiles.pixel_tile[t], tiles.width[t], tiles.pixels[t]
         _first_pass(machine, base, loads[p], width, pixels, cycles[t], counts[t])
         start, end = tiles.channel_start[t], tiles.channel_start[t] + width
-        _decide(start // mask_group, -(-end // mask_group), width, pixels, counts[t])
+        mask_lists = -(-end // mask_group) - start // mask_group
+        _decide(mask_lists, width, pixels, counts[t])
         unions[:] = _U0
         slots[:] = 0
         index_words = -(-pixels // machine.word_bits)
+        stored = mask_lists if machine.lockstep else -(-width // v)
+        counts[t, _MASK_BITS] += stored * pixels
+        counts[t, _INDEX_WORDS] += stored * index_words
         rounds = 0
         for lane in range(start, end, v):
             lane_end = min(lane + v, end)
@@ -314,8 +321,6 @@ def sparse_tiles(
             counts[t, _FILLS] += list_ones * beats
             counts[t, _PSUM_READS] += list_ones
             counts[t, _PSUM_WRITES] += list_ones
-            counts[t, _MASK_BITS] += (last - first) * pixels
-            counts[t, _INDEX_WORDS] += (last - first) * index_words
             counts[t, _DECODER] += decoder
         _conditional_pass(
             machine, conditional, rounds, unions, slots, in_bank[p], cycles[t], counts[t]

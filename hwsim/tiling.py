@@ -103,8 +103,12 @@ def layout_of_input(layer: ConvLayer, arch: ArchConfig) -> Layout:
     )
 
 
-def tensor_layouts(network: Network, arch: ArchConfig) -> dict[str, Layout]:
+def tensor_layouts(network: Network, arch: ArchConfig, images: int) -> dict[str, Layout]:
     """Each tensor's one layout: of its consumer with the largest Hq, then the most stored bytes."""
+
+    def precedence(layout: Layout) -> tuple[int, int]:
+        return layout.height, layout.stored_bytes(images, arch)
+
     layouts: dict[str, Layout] = {}
     for layer in network.layers:
         wanted = [(layer.input, layout_of_input(layer, arch))]
@@ -113,14 +117,20 @@ def tensor_layouts(network: Network, arch: ArchConfig) -> dict[str, Layout]:
             wanted.append((layer.residual, Layout(layer.out_height, layer.out_width, 1, words)))
         for tensor, layout in wanted:
             have = layouts.get(tensor)
-            if have is None or _precedence(layout, arch) > _precedence(have, arch):
+            if have is None or precedence(layout) > precedence(have):
                 layouts[tensor] = layout
     return layouts
 
 
+def pointer_layout(layer: ConvLayer, tensor: Layout, arch: ArchConfig) -> Layout:
+    """The layout whose Hq and Wq give ``layer`` its addresses (docs/timing.md, reading 3)."""
+    own = layout_of_input(layer, arch)
+    return tensor if tensor.phases == own.phases and tensor.width >= own.width else own
+
+
 def map_network(network: Network, arch: ArchConfig, images: int, gating: bool) -> list[Mapping]:
     """Place every layer, in execution order. Raises MappingError where something cannot fit."""
-    layouts = tensor_layouts(network, arch)
+    layouts = tensor_layouts(network, arch, images)
     sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
     residency = list(_residency(network, sizes, _activation_room(arch)))
     from_dram = {
@@ -142,7 +152,7 @@ def map_network(network: Network, arch: ArchConfig, images: int, gating: bool) -
                 gating=gated,
                 width=width,
                 pixels=pixels,
-                layout=layouts[layer.input],
+                layout=pointer_layout(layer, layouts[layer.input], arch),
                 input=source,
                 residual=residual,
                 stored=not kept or layer.name in from_dram,
@@ -203,10 +213,6 @@ def dma_cycles(transferred: np.ndarray, arch: ArchConfig) -> np.ndarray:
     denominator = arch.dram.bytes_per_s * arch.dram.efficiency_percent
     divisor = np.gcd(numerator, denominator)
     return -(-transferred * (numerator // divisor) // (denominator // divisor))
-
-
-def _precedence(layout: Layout, arch: ArchConfig) -> tuple[int, int]:
-    return layout.height, layout.stored_bytes(1, arch)
 
 
 def _stored_words(plane_words: int, arch: ArchConfig) -> int:
