@@ -19,7 +19,7 @@ class TestLaws:
 
     layer = conv(channels=(8, 16), size=(6, 5), kernel=3, groups=2)
     net = network(layer)
-    arch = machine(  # P = 20; 904 bytes of input are resident
+    arch = machine(  # P = 20; 912 bytes of input are resident
         columns=8, entries=160, lane_group=8, activation_kib=2, weight_kib=8
     )
 

@@ -18,11 +18,12 @@ class TestLayout:
         assert conv_layout(conv(size=(8, 8), kernel=3, stride=2), machine()) == Layout(5, 5, 4, 2)
 
     def test_pitch_spreads_the_words_of_a_pixel(self) -> None:
-        # Two words, B = 4: pitch mod 4 = 2. 25 words become 26; two planes of 26 words of 2 bytes.
-        assert stored_bytes(machine(), words=2, plane=25) == 2 * 26 * 2
-        # One word: pitch mod 4 = 4 mod 4 = 0. Five words: 4 div 5 = 0.
-        assert stored_bytes(machine(), words=1, plane=25) == 28 * 2
-        assert stored_bytes(machine(), words=5, plane=24) == 5 * 24 * 2
+        # C = 4 columns finish two words at a time, B = 4: pitch mod 4 = 2, whatever the tensor.
+        assert stored_bytes(machine(), words=1, plane=25) == 26 * 2
+        assert stored_bytes(machine(), words=3, plane=26) == 3 * 26 * 2
+        # C = 2, one word: pitch mod 4 = 4 mod 4 = 0. C = 10, five words: 4 div 5 = 0.
+        assert stored_bytes(machine(columns=2), words=2, plane=25) == 2 * 28 * 2
+        assert stored_bytes(machine(columns=10, entries=40), words=2, plane=24) == 2 * 24 * 2
 
     def test_a_tensor_lies_as_its_tallest_consumer_wants(self) -> None:
         stem = conv("stem", size=(8, 8))
@@ -50,9 +51,9 @@ class TestResidency:
         assert [part.output_bytes for part in tiles] == [4 * 8] * 6
 
     def test_a_tiled_input_reloads_halos_and_pixels_go_outer(self) -> None:
-        # 8 channels of 12x12 under 3x3: 14 x 14 words of four planes (A = 2), pitch 197 (mod 4 =
-        # 1): 4 * 197 * 2 = 1576 bytes exceed 1024 - 2 * 64. One row: 3 x 14 words, pitch 45, 360
-        # bytes, twice 720. Two rows do not fit into P = 16. All weights fit (2 * 288), so pixels
+        # 8 channels of 12x12 under 3x3: 14 x 14 words of four planes (A = 2), pitch 198 (mod 4 =
+        # 2): 4 * 198 * 2 = 1584 bytes exceed 1024 - 2 * 64. One row: 3 x 14 words, pitch 42, 336
+        # bytes, twice 672. Two rows do not fit into P = 16. All weights fit (2 * 288), so pixels
         # outer moves each tile's rows once: three, two at the map's edges.
         layer = conv(channels=(8, 8), size=(12, 12), kernel=3)
         this = plan(network(layer), machine(entries=64), "dense", 1)[0]
@@ -75,7 +76,7 @@ class TestResidency:
         assert sum(part.weight_bytes for part in this.tiles) == 72 * 22
 
     def test_one_row_must_fit_twice(self) -> None:
-        # 16 channels: one row takes 8 planes of 3 x 14 words, pitch 44, 704 bytes; 896 are there.
+        # 16 channels: one row takes 8 planes of 3 x 14 words, 672 bytes, twice 1,344; 896 are there.
         layer = conv(channels=(16, 4), size=(12, 12), kernel=3)
         with pytest.raises(DoesNotFit, match="conv"):
             plan(network(layer), machine(entries=64), "dense", 1)
@@ -92,7 +93,7 @@ class TestResidency:
             plan(network(conv(channels=(32, 4), kernel=3)), machine(), "dense", 1)
 
     def test_outputs_and_residuals_stay_while_there_is_room(self) -> None:
-        # Tensors of 2 channels on 12x12: 14 x 14 words of 2 bytes = 392 bytes, 960 are there: two
+        # Tensors of 2 channels on 12x12: 14 x 14 words, pitch 198, 396 bytes; 960 are there: two
         # fit. At c, b and c push a out: a is stored by its maker and read again by d.
         a = conv("a", channels=(2, 2), size=(12, 12), kernel=3)
         b = conv("b", channels=(2, 2), size=(12, 12), kernel=3, input="a")

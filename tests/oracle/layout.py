@@ -34,10 +34,15 @@ class Layout:
 
 
 def stored_bytes(arch: ArchConfig, words: int, plane: int) -> int:
-    """Bytes of ``words`` planes of ``plane`` words each, the pitch padded for the banks."""
+    """Bytes of ``words`` planes of ``plane`` words each, the pitch padded for the banks.
+
+    The output stage finishes one pixel of all columns per cycle: its words, C channels of them,
+    must go to different banks.
+    """
     banks = arch.activation.banks
+    finished_words = ceil_div(arch.array.columns, arch.activation.word_channels)
     pitch = plane
-    while pitch % banks != (banks // words) % banks:
+    while pitch % banks != (banks // finished_words) % banks:
         pitch += 1
     return words * pitch * arch.activation.word_channels
 
