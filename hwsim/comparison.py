@@ -13,6 +13,7 @@ from hwsim.errors import UserError
 from hwsim.results import SimResult, summary
 from hwsim.schemes import parse_scheme
 from hwsim.simulate import simulate, usable_schemes
+from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MAC_DENSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Points of the density axis."""
+
+REFERENCE_SECONDS_PER_BEAT = 20e-6
+"""What the reference takes on one core for a beat of the default machine: 15 to 30 microseconds."""
 
 Advance = Callable[[int], None]
 
@@ -76,25 +80,40 @@ def compare(
     traces: Sequence[MaskTrace],
     schemes: Sequence[str] | None = None,
     batches: Sequence[int] | None = None,
+    engine: Engine = "kernel",
 ) -> Comparison:
     """Replay every trace under every scheme that fits, at every batch (the machine's, and 1)."""
-    batches = batches or sorted({arch.batch, 1}, reverse=True)
+    batches = batches or _batches(arch)
     chosen = choose_schemes(arch, traces, schemes)
     runs: list[tuple[SimResult, SimResult]] = []
-    total = sum(
-        trace.images * len(batches) * (len(names) + ("dense" not in names))
-        for trace, names in zip(traces, chosen, strict=True)
-    )
+    replays = zip(traces, _replays(chosen, batches), strict=True)
+    total = sum(trace.images * number for trace, number in replays)
     with progress("replaying", total) as advance:
         for batch in batches:
             for trace, names in zip(traces, chosen, strict=True):
-                dense = _advancing(arch, trace, "dense", batch, advance)
+                dense = _advancing(arch, trace, "dense", batch, advance, engine)
                 for name in names:
                     result = dense
                     if name != "dense":
-                        result = _advancing(arch, trace, name, batch, advance)
+                        result = _advancing(arch, trace, name, batch, advance, engine)
                     runs.append((result, dense))
     return Comparison(runs)
+
+
+def reference_seconds_per_image(
+    arch: ArchConfig,
+    traces: Sequence[MaskTrace],
+    schemes: Sequence[str] | None = None,
+    batches: Sequence[int] | None = None,
+) -> list[float]:
+    """About how long :func:`compare` takes with the reference, for an image of each trace."""
+    chosen = choose_schemes(arch, traces, schemes)
+    replays = _replays(chosen, batches or _batches(arch))
+    beat_macs = arch.pes * arch.activation.word_channels
+    return [
+        number * trace.network.macs / beat_macs * REFERENCE_SECONDS_PER_BEAT
+        for trace, number in zip(traces, replays, strict=True)
+    ]
 
 
 def two_by_two(arch: ArchConfig, traces: Sequence[MaskTrace]) -> list[dict[str, Any]]:
@@ -181,7 +200,22 @@ def progress(what: str, total: int) -> Iterator[Advance]:
         yield lambda images: bar.advance(task, images)
 
 
+def _batches(arch: ArchConfig) -> list[int]:
+    """The machine's batch and, for latency, 1."""
+    return sorted({arch.batch, 1}, reverse=True)
+
+
+def _replays(chosen: Sequence[Sequence[str]], batches: Sequence[int]) -> list[int]:
+    """How often each trace is replayed: under its schemes and, to compare with, dense."""
+    return [len(batches) * len({"dense", *names}) for names in chosen]
+
+
 def _advancing(
-    arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int, advance: Advance
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: str,
+    batch: int,
+    advance: Advance,
+    engine: Engine = "kernel",
 ) -> SimResult:
-    return simulate(arch, trace, scheme, batch=batch, on_batch=advance)
+    return simulate(arch, trace, scheme, batch=batch, engine=engine, on_batch=advance)

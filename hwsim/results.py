@@ -25,6 +25,7 @@ from hwsim.counts import CAUSES, COUNTERS, DRAM_COUNTERS, idle_pe_cycles, utilis
 from hwsim.energy import EnergyTable, price
 from hwsim.header import TraceHeader
 from hwsim.schemes import Scheme
+from hwsim.timing import Engine
 from hwsim.workload import ConvLayer, Network
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class SimResult:
     causes: np.ndarray
     counters: np.ndarray
     mask_ones: Mapping[str, int]
+    engine: Engine = "kernel"
 
     @property
     def network(self) -> Network:
@@ -137,6 +139,7 @@ class SimResult:
             "method": self.header.method,
             "label": self.header.label,
             "scheme": self.scheme.name,
+            "engine": self.engine,
             "batch": self.batch,
             "images": self.images,
         }
@@ -185,6 +188,7 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
     ideal = result.ideal_speedup_network
     return {
         "scheme": result.scheme.name,
+        "engine": result.engine,
         "trace": result.trace_name,
         "method": result.header.method,
         "label": result.header.label,

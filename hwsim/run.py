@@ -13,10 +13,11 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from hwsim.arch import ArchConfig, load_arch, parse_override
 from hwsim.errors import OneLineParser, UserError
+from hwsim.timing import Engine
 from hwsim.trace import MaskTrace, find_traces
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--scheme", nargs="+", metavar="NAME", help="default: all that fit")
     parser.add_argument("--batch", nargs="+", type=_positive, metavar="N", help="images in flight")
     parser.add_argument("--images", type=_positive, metavar="N", help="only the first N")
+    parser.add_argument(
+        "--engine",
+        choices=get_args(Engine),
+        default="kernel",
+        help="the model that replays the comparison; the reference is slow: take --images 1",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="index.lane_group=4"
     )
@@ -69,7 +76,9 @@ def run(options: argparse.Namespace) -> None:
     choose_schemes(arch, traces, options.scheme)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-    comparison = compare(arch, traces, options.scheme, options.batch)
+    if options.engine == "reference":
+        _warn_of_time(arch, traces, options)
+    comparison = compare(arch, traces, options.scheme, options.batch, options.engine)
     cells = two_by_two(arch, traces) if not options.scheme else []
     report = _report(arch, comparison, cells)
     if options.json == "-":
@@ -87,6 +96,27 @@ def _open(path: Path, images: int | None) -> MaskTrace:
     if images and images > trace.images:
         raise UserError(f"--images {images}: {path} holds {trace.images}")
     return trace.head(images) if images else trace
+
+
+def _warn_of_time(
+    arch: ArchConfig, traces: Sequence[MaskTrace], options: argparse.Namespace
+) -> None:
+    """One line on standard error: how long the reference will take."""
+    from hwsim.comparison import reference_seconds_per_image
+
+    per_image = reference_seconds_per_image(arch, traces, options.scheme, options.batch)
+    images = [trace.images for trace in traces]
+    seconds = sum(each * number for each, number in zip(per_image, images, strict=True))
+    advice = f"; --images 1 takes {_duration(sum(per_image))}" if max(images) > 1 else ""
+    line = f"hwsim.run: --engine reference takes {_duration(seconds)}{advice}"
+    print(line, file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"about {seconds / length:.0f} {unit}"
+    return f"about {max(seconds, 1):.0f} s"
 
 
 def _report(arch: ArchConfig, comparison: Comparison, cells: list[dict[str, Any]]) -> str:

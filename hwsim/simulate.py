@@ -14,6 +14,7 @@ from hwsim.formats import tile_words
 from hwsim.results import SimResult
 from hwsim.schemes import Scheme, SchemeError, parse_scheme, schemes_for
 from hwsim.tiling import Mapping, Tiles, dma_cycles, map_network, pixel_addresses, tile_layer
+from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
 
 
@@ -40,12 +41,15 @@ def simulate(
     scheme: str,
     *,
     batch: int | None = None,
+    engine: Engine = "kernel",
     on_batch: Callable[[int], None] | None = None,
 ) -> SimResult:
     """Replay all images of ``trace`` under ``scheme``, ``batch`` (the machine's) at a time.
 
-    ``on_batch`` is called with the images of each finished batch. Raises SchemeError where
-    the masks do not fit the scheme, MappingError where the machine cannot hold a layer.
+    ``engine`` chooses the model: the kernel, or the reference, thousands of times slower, which
+    returns the same integers. ``on_batch`` is called with the images of each finished batch.
+    Raises SchemeError where the masks do not fit the scheme, MappingError where the machine cannot
+    hold a layer.
     """
     chosen = parse_scheme(scheme, arch)
     require_usable(chosen, arch, trace)
@@ -65,6 +69,7 @@ def simulate(
             arch,
             trace,
             chosen,
+            ENGINES[engine],
             start,
             plans[images],
             plans.get(following),
@@ -79,6 +84,7 @@ def simulate(
     return SimResult(
         arch=arch, header=trace.header, trace_name=trace.name, trace_sha256=trace.sha256,
         scheme=chosen, batch=batch, causes=causes, counters=counters, mask_ones=trace.ones(),
+        engine=engine,
     )  # fmt: skip
 
 
@@ -153,6 +159,7 @@ def _run_batch(
     arch: ArchConfig,
     trace: MaskTrace,
     scheme: Scheme,
+    run_layer: _RunLayer,
     start: int,
     layers: list[_Layer],
     following: list[_Layer] | None,
@@ -165,23 +172,74 @@ def _run_batch(
     for position, layer in enumerate(layers):
         last = position + 1 == len(layers)
         successor = (following[0] if following else None) if last else layers[position + 1]
-        cycles = np.zeros((len(layer.tiles), len(CAUSES)), np.int64)
-        counts = np.zeros((len(layer.tiles), len(COUNTERS)), np.int64)
-        _run_tiles(arch, trace, scheme, start, layer, cycles, counts)
         prefetched_next = 0
         if successor is not None and layer.mapping.prefetches:
             prefetched_next = successor.first_weights_cycles
         loads = np.append(layer.load_cycles, prefetched_next)
         if prefetched:
             loads[0] = layer.prefetched_load_cycles
-        output_stall, dram_stall = kernel.layer_stalls(
-            cycles.sum(axis=1), layer.tiles.pixels, loads, layer.store_cycles, layer.exposed_cycles
-        )
+        cycles, counts = run_layer(arch, trace, scheme, start, layer, loads)
         causes[position] += cycles.sum(axis=0)
-        causes[position, kernel.OUTPUT_STALL] += output_stall
-        causes[position, kernel.DRAM_STALL] += dram_stall
         counters[position] += counts.sum(axis=0) + layer.static_counts
         prefetched = prefetched_next > 0
+
+
+def _kernel_layer(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    start: int,
+    layer: _Layer,
+    loads: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel's run of a layer; the stalls between tiles stand together at the last one."""
+    cycles = np.zeros((len(layer.tiles), len(CAUSES)), np.int64)
+    counts = np.zeros((len(layer.tiles), len(COUNTERS)), np.int64)
+    _run_tiles(arch, trace, scheme, start, layer, cycles, counts)
+    stalls = kernel.layer_stalls(
+        cycles.sum(axis=1), layer.tiles.pixels, loads, layer.store_cycles, layer.exposed_cycles
+    )
+    cycles[-1, [kernel.OUTPUT_STALL, kernel.DRAM_STALL]] = stalls
+    return cycles, counts
+
+
+def _reference_layer(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    start: int,
+    layer: _Layer,
+    loads: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The reference's run of a layer; SimPy is loaded only where it is used."""
+    from hwsim import reference
+
+    mapping, masks = layer.mapping, None
+    if mapping.gating:
+        bits = trace.masks(mapping.layer.name, start, start + mapping.images)
+        masks = bits.swapaxes(0, 1).reshape(bits.shape[1], mapping.total_pixels)
+    return reference.run_layer(
+        arch,
+        scheme,
+        mapping,
+        layer.tiles,
+        masks,
+        trace.mask_group,
+        loads,
+        layer.store_cycles,
+        layer.exposed_cycles,
+    )
+
+
+_RunLayer = Callable[
+    [ArchConfig, MaskTrace, Scheme, int, _Layer, np.ndarray], tuple[np.ndarray, np.ndarray]
+]
+ENGINES: dict[Engine, _RunLayer] = {"kernel": _kernel_layer, "reference": _reference_layer}
+"""Each model's run of one layer and batch: cycles by cause (tiles, CAUSES), counters (tiles, ...).
+
+The batch starts at image ``start``; ``loads`` are the DMA cycles before each tile and, last, those
+of the next layer.
+"""
 
 
 def _run_tiles(
@@ -199,6 +257,7 @@ def _run_tiles(
         rows=arch.array.rows,
         banks=arch.activation.banks,
         lane_group=scheme.lane_group,
+        lockstep=int(scheme.lockstep),
         word_bits=arch.index.word_bits,
         indices_per_cycle=arch.index.indices_per_cycle,
     )
