@@ -138,7 +138,6 @@ def without_masks(arch: ArchConfig, layers: Network, scheme: str, mask_group: in
     return Case(arch, layers, scheme, mask_group, 1, 1, masks, zeros)
 
 
-@pytest.mark.xfail(strict=True, reason="counted once for each lane group that reads the list")
 def test_a_mask_list_of_two_lane_groups_is_written_once() -> None:
     # Two tiles of 4 columns, lists of two channels, lane groups (0 1 2) (3): the second list of
     # a tile is in both. "One per mask list in the tile": 2 lists x 1 pixel x 2 tiles.
@@ -146,10 +145,9 @@ def test_a_mask_list_of_two_lane_groups_is_written_once() -> None:
     compare(without_masks(machine(lane_group=3), layers, "lockstep-3", mask_group=2))
 
 
-@pytest.mark.xfail(strict=True, reason="counts pixels, where the layout gives two one address")
 def test_a_layout_narrower_than_a_consumers_map() -> None:
-    # The 5x5 / 2 has the largest Hq = 1 + 2 and Wq = 6 + 2; the 1x1 reads rows of 12 from it, so
-    # that its pixels (0, 8..11) and (1, 0..3) have one address each.
+    # The 5x5 / 2 has the largest Hq = 1 + 2 and Wq = 6 + 2, in which the 1x1's pixels (0, 8..11)
+    # and (1, 0..3) would have one address each: it uses rows of its own 12.
     layers = network(
         conv("tall", channels=(4, 4), size=(2, 12), kernel=5, stride=2, groups=2),
         conv("wide", channels=(4, 4), size=(2, 12)),

@@ -7,7 +7,14 @@ V = 2, one KiB of either buffer, and a DMA of one byte per cycle.
 from __future__ import annotations
 
 import pytest
-from oracle.layout import Layout, conv_layout, stored_bytes, tensor_layout, touched_rows
+from oracle.layout import (
+    Layout,
+    conv_layout,
+    pointer_layout,
+    stored_bytes,
+    tensor_layout,
+    touched_rows,
+)
 from oracle.machines import conv, machine, network
 from oracle.residency import DoesNotFit, plan
 
@@ -33,6 +40,23 @@ class TestLayout:
         assert tensor_layout(both, "stem", machine(), images=1) == Layout(5, 5, 4, 2)
         added = conv("added", size=(8, 8), input="input", residual="stem")
         assert tensor_layout(network(stem, down, added), "stem", machine(), 1) == Layout(8, 8, 1, 2)
+
+    def test_pointers_step_through_the_tensors_layout_if_it_holds_the_layers_rows(self) -> None:
+        # 3x3 and 1x1 on 8x8 share one phase, rows of 10 words hold those of 8. The stride of 2
+        # has four phases, and keeps its own.
+        tall = conv("tall", size=(8, 8), kernel=3)
+        flat = conv("flat", size=(8, 8))
+        down = conv("down", size=(8, 8), stride=2)
+        three = network(tall, flat, down)
+        assert pointer_layout(three, flat, machine(), images=1) == Layout(10, 10, 1, 2)
+        assert pointer_layout(three, down, machine(), images=1) == Layout(4, 4, 4, 2)
+        # Unpadded on 4x5 / 2, both Hq = 2: 2x2 has Wq = 2 and, with G = 2, two words: 2 x 18 of
+        # them; 3x3 has Wq = 3 and one word: 26. The tensor lies as the 2x2 wants, too narrow.
+        narrow = conv("narrow", (2, 2), (4, 5), kernel=2, stride=2, groups=2, padding=0)
+        wide = conv("wide", (2, 2), (4, 5), kernel=3, stride=2, padding=0)
+        both = network(narrow, wide)
+        assert tensor_layout(both, "input", machine(), images=1) == Layout(2, 2, 4, 2)
+        assert pointer_layout(both, wide, machine(), images=1) == Layout(2, 3, 4, 1)
 
     def test_rows_no_tap_touches_are_not_needed(self) -> None:
         layer = conv(size=(8, 8), stride=2)
@@ -76,7 +100,8 @@ class TestResidency:
         assert sum(part.weight_bytes for part in this.tiles) == 72 * 22
 
     def test_one_row_must_fit_twice(self) -> None:
-        # 16 channels: one row takes 8 planes of 3 x 14 words, 672 bytes, twice 1,344; 896 are there.
+        # 16 channels: one row takes 8 planes of 3 x 14 words, 672 bytes, twice 1,344; there are
+        # 896.
         layer = conv(channels=(16, 4), size=(12, 12), kernel=3)
         with pytest.raises(DoesNotFit, match="conv"):
             plan(network(layer), machine(entries=64), "dense", 1)

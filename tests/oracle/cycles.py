@@ -66,7 +66,7 @@ def tile(
     """Compute cycles by cause and counters of one tile, without output stage and DMA time.
 
     ``mask`` is bool (images, out_channels / mask_group, out_height, out_width), images as the
-    pixels number them; None runs one dense pass. ``layout`` is that of the input tensor.
+    pixels number them; None runs one dense pass. ``layout`` is what the pointers step through.
     """
     machine = hardware(scheme)
     groups = machine.lane_groups(len(channels))

@@ -94,6 +94,17 @@ def tensor_layout(network: Network, tensor: str, arch: ArchConfig, images: int) 
     return best
 
 
+def pointer_layout(network: Network, layer: ConvLayer, arch: ArchConfig, images: int) -> Layout:
+    """The layout whose addresses a layer's pointers step through (reading 3).
+
+    That of the tensor, if its phases are the layer's and its rows hold the layer's; else the
+    layer's own, as if the tensor lay so.
+    """
+    there = tensor_layout(network, layer.input, arch, images)
+    own = conv_layout(layer, arch)
+    return there if there.phases == own.phases and there.wq >= own.wq else own
+
+
 def touched_rows(layer: ConvLayer, pixels: list[Pixel]) -> set[Row]:
     """Input rows that a tap of these output pixels touches, clipped to the map (reading 6)."""
     rows: set[Row] = set()

@@ -8,7 +8,15 @@ from hwsim.arch import ArchConfig
 from hwsim.workload import INPUT, ConvLayer, Network
 
 from .cycles import finishes_pooled, hardware
-from .layout import Layout, Pixel, Row, footprint_bytes, tensor_layout, touched_rows
+from .layout import (
+    Layout,
+    Pixel,
+    Row,
+    footprint_bytes,
+    pointer_layout,
+    tensor_layout,
+    touched_rows,
+)
 
 
 class DoesNotFit(ValueError):
@@ -23,7 +31,7 @@ class Placement:
     input_on_chip: bool  # ... and was there before the layer began
     residual_on_chip: bool
     output_stored: bool
-    layout: Layout  # of the input tensor
+    layout: Layout  # that the pointers step through
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ def place(network: Network, arch: ArchConfig, images: int) -> list[Placement]:
                 or not is_read(network, layer.name, after=-1)
                 or layer.name in from_dram
             ),
-            layout=layouts[layer.input],
+            layout=pointer_layout(network, layer, arch, images),
         )
         for layer, (resident, was_there, residual_there) in zip(network.layers, seen, strict=True)
     ]
