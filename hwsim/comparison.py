@@ -25,6 +25,19 @@ MAC_DENSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 REFERENCE_SECONDS_PER_BEAT = 20e-6
 """What the reference takes on one core for a beat of the default machine: 15 to 30 microseconds."""
 
+PRICES = (
+    {"table": "cacti22", "operand_network_scale": 0.0},
+    {"table": "cacti22", "operand_network_scale": 1.0},
+    {"table": "cacti22", "operand_network_scale": 4.0},
+    {"table": "horowitz45", "operand_network_scale": 0.0},
+    {"table": "horowitz45", "operand_network_scale": 1.0},
+    {"table": "horowitz45", "operand_network_scale": 4.0},
+    {"table": "cacti22", "operand_network_scale": 1.0, "dram_pj_per_bit": 4.0},
+    {"table": "cacti22", "operand_network_scale": 1.0, "dram_pj_per_bit": 20.0},
+)
+"""Under which a conclusion has to hold, or be said not to: both tables, the assumed price of the
+operand network at x0, x1 and x4, DRAM at 4 and 20 pJ/bit."""
+
 Advance = Callable[[int], None]
 
 
@@ -38,17 +51,17 @@ class Comparison:
         """One :func:`hwsim.results.summary` per run."""
         return [summary(result, dense) for result, dense in self.runs]
 
-    def distinct_rows(self) -> list[dict[str, Any]]:
-        """The same with one dense row for all traces that give it equal figures."""
+    def distinct(self) -> Comparison:
+        """The same with one dense run for all traces that give it equal figures."""
         seen = set()
-        rows = []
-        for row in self.rows():
-            key = (row["batch"], row["cycles_per_image"], row["energy_uj_per_image"])
-            if row["scheme"] != "dense" or key not in seen:
-                rows.append(row)
-            if row["scheme"] == "dense":
+        runs = []
+        for result, dense in self.runs:
+            key = (result.network, result.images, result.batch, result.cycles)
+            if result is not dense or key not in seen:
+                runs.append((result, dense))
+            if result is dense:
                 seen.add(key)
-        return rows
+        return Comparison(runs)
 
     def results(self) -> list[SimResult]:
         return [result for result, _ in self.runs]
@@ -114,6 +127,27 @@ def reference_seconds_per_image(
         number * trace.network.macs / beat_macs * REFERENCE_SECONDS_PER_BEAT
         for trace, number in zip(traces, replays, strict=True)
     ]
+
+
+def other_prices(results: Sequence[SimResult]) -> list[dict[str, Any]]:
+    """Energy per image of each run under each of PRICES: the same counts, priced anew."""
+    rows = []
+    for result in results:
+        for prices in PRICES:
+            other = result.repriced(**prices)  # type: ignore[arg-type]
+            rows.append(
+                {
+                    "trace": result.trace_name,
+                    "label": result.header.label,
+                    "scheme": result.scheme.name,
+                    "batch": result.batch,
+                    "table": prices["table"],
+                    "operand_network_scale": prices["operand_network_scale"],
+                    "dram_pj_per_bit": other.arch.dram.pj_per_bit,
+                    "energy_uj_per_image": sum(other.energy_pj.values()) / result.images / 1e6,
+                }
+            )
+    return rows
 
 
 def two_by_two(arch: ArchConfig, traces: Sequence[MaskTrace]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwsim.arch import ArchConfig
+from hwsim.area import area
 from hwsim.counts import CAUSES, COUNTERS, DRAM_COUNTERS, idle_pe_cycles, utilisation
 from hwsim.energy import EnergyTable, price
+from hwsim.hardware import Hardware, hardware_of
 from hwsim.header import TraceHeader
 from hwsim.schemes import Scheme
 from hwsim.timing import Engine
@@ -77,10 +79,40 @@ class SimResult:
         return self._sram_bytes(self.totals)
 
     @cached_property
+    def hardware(self) -> Hardware:
+        return hardware_of(self.scheme, self.arch, self.header.mask_group)
+
+    @cached_property
+    def table(self) -> EnergyTable:
+        return EnergyTable.load(self.arch.pricing.table)
+
+    @cached_property
     def energy_pj(self) -> dict[str, float]:
         """Energy over all images by component."""
-        table = EnergyTable.load(self.arch.pricing.table)
-        return price(self.totals, self.cycles, self.arch, self.scheme, table)
+        return price(self.totals, self.cycles, self.arch, self.hardware, self.table)
+
+    @property
+    def area_mm2(self) -> float:
+        """Area of the scheme's hardware, an estimate (docs/energy.md)."""
+        return sum(area(self.arch, self.hardware, self.table).values())
+
+    def repriced(
+        self,
+        table: str | None = None,
+        operand_network_scale: float | None = None,
+        dram_pj_per_bit: float | None = None,
+    ) -> SimResult:
+        """The same counts under other prices; what is not given stays."""
+        prices = {"table": table, "operand_network_scale": operand_network_scale}
+        pricing = {key: value for key, value in prices.items() if value is not None}
+        dram = {} if dram_pj_per_bit is None else {"pj_per_bit": dram_pj_per_bit}
+        arch = self.arch.model_copy(
+            update={
+                "pricing": self.arch.pricing.model_copy(update=pricing),
+                "dram": self.arch.dram.model_copy(update=dram),
+            }
+        )
+        return replace(self, arch=arch)
 
     def density(self, layer: ConvLayer) -> float:
         return self.mask_ones[layer.name] / (self.images * layer.mask_bits(self.header.mask_group))
@@ -100,13 +132,12 @@ class SimResult:
         """One row per layer: shape, cycles by cause, counters, energy in pJ; totals over images."""
         import pandas as pd
 
-        table = EnergyTable.load(self.arch.pricing.table)
         rows = []
         for position, layer in enumerate(self.network.layers):
             counters = _named(COUNTERS, self.counters[position])
             causes = _named(CAUSES, self.causes[position])
             cycles = sum(causes.values())
-            energy = price(counters, cycles, self.arch, self.scheme, table)
+            energy = price(counters, cycles, self.arch, self.hardware, self.table)
             rows.append(
                 {
                     **self._identity(),
@@ -208,6 +239,7 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
         "density_macs": result.header.density_macs(result.mask_ones),
         "energy_uj_per_image": total_uj,
         "energy_uj": energy_uj,
+        "area_mm2": result.area_mm2,
         "tops_per_w_dense_equivalent": 2 * result.network.macs / total_uj / 1e6,
         "dram_bytes_per_image": sum(totals[name] for name in DRAM_COUNTERS) / images,
         "sram_bytes_per_image": result.sram_bytes / images,

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     arch = load_arch(options.arch, dict(parse_override(text) for text in options.set))
     traces = [_open(path, options.images) for path in find_traces(options.trace)]
     # Numba and the simulator are loaded once the input is known to be good.
-    from hwsim.comparison import choose_schemes, compare, two_by_two
+    from hwsim.comparison import choose_schemes, compare, other_prices, two_by_two
     from hwsim.energy import EnergyTable
 
     EnergyTable.load(arch.pricing.table)
@@ -80,11 +80,13 @@ def run(options: argparse.Namespace) -> None:
         _warn_of_time(arch, traces, options)
     comparison = compare(arch, traces, options.scheme, options.batch, options.engine)
     cells = two_by_two(arch, traces) if not options.scheme else []
-    report = _report(arch, comparison, cells)
+    throughput = [run for run in comparison.distinct().results() if run.batch == arch.batch]
+    prices = other_prices(throughput)
+    report = _report(arch, comparison, cells, prices)
     if options.json == "-":
         print(report)
     else:
-        _show(arch, comparison, cells, options.layers)
+        _show(arch, comparison, cells, prices, options.layers)
     if options.json and options.json != "-":
         _write(Path(options.json), report)
     if options.out:
@@ -119,7 +121,12 @@ def _duration(seconds: float) -> str:
     return f"about {max(seconds, 1):.0f} s"
 
 
-def _report(arch: ArchConfig, comparison: Comparison, cells: list[dict[str, Any]]) -> str:
+def _report(
+    arch: ArchConfig,
+    comparison: Comparison,
+    cells: list[dict[str, Any]],
+    prices: list[dict[str, Any]],
+) -> str:
     from hwsim.results import provenance
 
     traces = {result.trace_name: result.trace_sha256 for result in comparison.results()}
@@ -129,21 +136,26 @@ def _report(arch: ArchConfig, comparison: Comparison, cells: list[dict[str, Any]
         "energy_table": arch.pricing.table,
         "schemes": comparison.rows(),
         "mask_by_hardware": cells,
+        "other_prices": prices,
         "provenance": provenance(arch, traces),
     }
     return json.dumps(report, indent=2)
 
 
 def _show(
-    arch: ArchConfig, comparison: Comparison, cells: list[dict[str, Any]], layers: bool
+    arch: ArchConfig,
+    comparison: Comparison,
+    cells: list[dict[str, Any]],
+    prices: list[dict[str, Any]],
+    layers: bool,
 ) -> None:
     from rich.console import Console
 
     from hwsim.results import layers_frame
-    from hwsim.tables import comparison_table, layers_table, two_by_two_table
+    from hwsim.tables import comparison_table, layers_table, prices_table, two_by_two_table
 
     console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
-    rows = comparison.distinct_rows()
+    rows = comparison.distinct().rows()
     for batch in dict.fromkeys(row["batch"] for row in rows):
         at_batch = [row for row in rows if row["batch"] == batch]
         network = comparison.results()[0].network.name
@@ -152,6 +164,8 @@ def _show(
             f"energy table {arch.pricing.table}"
         )
         comparison_table(console, title, at_batch)
+    if prices:
+        prices_table(console, prices)
     if cells:
         two_by_two_table(console, cells)
     if layers:
@@ -203,7 +217,7 @@ def _write_all(
     frame.to_parquet(parquet, index=False)
     rows = [
         {**row, **{f"{name}_uj": uj for name, uj in row["energy_uj"].items()}}
-        for row in comparison.distinct_rows()
+        for row in comparison.distinct().rows()
     ]
     _write(out / "summary.json", report)
     _write(out / "provenance.json", json.dumps(json.loads(report)["provenance"], indent=2))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
+    from rich.table import Table
 
 Row = dict[str, Any]
 
@@ -17,6 +18,7 @@ class Column(NamedTuple):
 
     heading: str
     cell: Callable[[Row], str]
+    left: bool = False
 
 
 def _energy(name: str) -> Callable[[Row], str]:
@@ -42,8 +44,8 @@ def _ideal(key: str) -> Callable[[Row], str]:
 
 
 NAMES = (
-    Column("masks", lambda row: "-" if row["scheme"] == "dense" else row["label"]),
-    Column("scheme", lambda row: row["scheme"]),
+    Column("masks", lambda row: "-" if row["scheme"] == "dense" else row["label"], left=True),
+    Column("scheme", lambda row: row["scheme"], left=True),
 )
 
 COMPARISON = (
@@ -58,6 +60,7 @@ COMPARISON = (
     Column("SRAM\nkB/image", lambda row: f"{row['sram_bytes_per_image'] / 1e3:,.0f}"),
     Column("index\nB/image", lambda row: f"{row['index_bits_per_image'] / 8:,.0f}"),
     Column("energy\nuJ/image", lambda row: _three_digits(row["energy_uj_per_image"])),
+    Column("area\nmm2", lambda row: f"{row['area_mm2']:.2f}"),
     Column("TOPS/W\n(dense eq.)", lambda row: f"{row['tops_per_w_dense_equivalent']:.2f}"),
     Column("MAC\nuJ", _energy("mac")),
     Column("buffers\nuJ", _buffers),
@@ -72,19 +75,17 @@ COMPARISON = (
 
 def comparison_table(console: Console, title: str, rows: Sequence[Row]) -> None:
     """Schemes as rows; one table, in as many parts as the console's width asks for."""
-    parts: list[list[Column]] = [[]]
-    for column in COMPARISON:
-        if parts[-1] and _width([*NAMES, *parts[-1], column], rows) > console.width:
-            parts.append([])
-        parts[-1].append(column)
-    for number, part in enumerate(parts):
-        _print(console, title if number == 0 else "", [*NAMES, *part], rows)
+    _print(console, title, NAMES, COMPARISON, rows)
 
+
+CELL = (
+    Column("density", lambda row: row["density"], left=True),
+    Column("masks", lambda row: row["label"].partition(" ")[0], left=True),
+    Column("hardware", lambda row: f"{row['scheme']} (V={row['lane_group']})", left=True),
+)
 
 TWO_BY_TWO = (
-    Column("density", lambda row: f"{row['density']} ({row['images']})"),
-    Column("masks", lambda row: row["label"].partition(" ")[0]),
-    Column("hardware", lambda row: f"{row['scheme']} (V={row['lane_group']})"),
+    Column("images", lambda row: str(row["images"])),
     Column("MAC\ndensity", lambda row: f"{100 * row['density_macs']:.1f} %"),
     Column("cycles\n/image", lambda row: f"{row['cycles_per_image']:,.0f}"),
     Column("speed-\nup", lambda row: f"{row['speedup']:.2f}x"),
@@ -99,7 +100,7 @@ TWO_BY_TWO = (
 
 def two_by_two_table(console: Console, rows: Sequence[Row]) -> None:
     """Mask by hardware, as recorded and at equal MAC density."""
-    _print(console, f"Masks by hardware, batch {rows[0]['batch']}", TWO_BY_TWO, rows)
+    _print(console, f"Masks by hardware, batch {rows[0]['batch']}", CELL, TWO_BY_TWO, rows)
     for density in dict.fromkeys(row["density"] for row in rows):
         cells = [row for row in rows if row["density"] == density]
         console.print(
@@ -113,29 +114,34 @@ def two_by_two_table(console: Console, rows: Sequence[Row]) -> None:
         )
 
 
-def layers_table(console: Console, frame: pd.DataFrame) -> None:
-    """Cycles per image by cause and energy, one row per layer, one table per run."""
-    for (trace, scheme, batch), run in frame.groupby(["trace", "scheme", "batch"], sort=False):
-        images = run["images"].iloc[0]
-        columns = [
-            Column("layer", lambda row: row["layer"]),
-            Column("density", lambda row: f"{row['density']:.3f}" if row["gated"] else "-"),
-            Column("cycles\n/image", lambda row, n=images: f"{row['cycles'] / n:,.0f}"),  # type: ignore[misc]
-            Column("utili-\nsation", lambda row: f"{100 * row['utilisation']:.1f} %"),
-            *(_share_column(cause) for cause in _CAUSE_HEADINGS),
-            Column("DRAM\nkB/image", lambda row, n=images: f"{_dram_bytes(row) / n / 1e3:,.1f}"),  # type: ignore[misc]
-            Column(
-                "energy\nuJ/image",
-                lambda row, n=images: _three_digits(row["energy_pj"] / n / 1e6),  # type: ignore[misc]
-            ),
-        ]
-        title = f"{trace}, {scheme}, batch {batch}: cycles by cause in % of the layer"
-        _print(
-            console,
-            title,
-            columns,
-            [{str(k): v for k, v in row.items()} for row in run.to_dict("records")],
+def prices_table(console: Console, rows: Sequence[Row]) -> None:
+    """Energy per image under other prices, one column per set of prices."""
+    runs: dict[tuple[str, str], Row] = {}
+    headings: dict[str, None] = {}
+    for row in rows:
+        heading = (
+            f"{row['table']}\nx{row['operand_network_scale']:g}\nDRAM {row['dram_pj_per_bit']:g}"
         )
+        headings[heading] = None
+        run = runs.setdefault((row["trace"], row["scheme"]), dict(row))
+        run[heading] = row["energy_uj_per_image"]
+    columns = [_price_column(heading) for heading in headings]
+    title = (
+        f"Energy, uJ/image, under other prices, batch {rows[0]['batch']} "
+        "(operand network: x times the assumed price; DRAM: pJ/bit)"
+    )
+    _print(console, title, NAMES, columns, list(runs.values()))
+
+
+def _price_column(heading: str) -> Column:
+    return Column(heading, lambda row: _three_digits(row[heading]))
+
+
+def _share_column(cause: str) -> Column:
+    return Column(
+        _CAUSE_HEADINGS[cause],
+        lambda row: f"{100 * row[f'{cause}_cycles'] / row['cycles']:.1f}",
+    )
 
 
 _CAUSE_HEADINGS = {
@@ -148,12 +154,24 @@ _CAUSE_HEADINGS = {
     "dram_stall": "DRAM\nstall",
 }
 
+LAYER = (Column("layer", lambda row: row["layer"], left=True),)
 
-def _share_column(cause: str) -> Column:
-    return Column(
-        _CAUSE_HEADINGS[cause],
-        lambda row: f"{100 * row[f'{cause}_cycles'] / row['cycles']:.1f}",
-    )
+LAYERS = (
+    Column("density", lambda row: f"{row['density']:.3f}" if row["gated"] else "-"),
+    Column("cycles\n/image", lambda row: f"{row['cycles'] / row['images']:,.0f}"),
+    Column("utili-\nsation", lambda row: f"{100 * row['utilisation']:.1f} %"),
+    *(_share_column(cause) for cause in _CAUSE_HEADINGS),
+    Column("DRAM\nkB/image", lambda row: f"{_dram_bytes(row) / row['images'] / 1e3:,.1f}"),
+    Column("energy\nuJ/image", lambda row: _three_digits(row["energy_pj"] / row["images"] / 1e6)),
+)
+
+
+def layers_table(console: Console, frame: pd.DataFrame) -> None:
+    """Cycles per image by cause and energy, one row per layer, one table per run."""
+    for (trace, scheme, batch), run in frame.groupby(["trace", "scheme", "batch"], sort=False):
+        title = f"{trace}, {scheme}, batch {batch}: cycles by cause in % of the layer"
+        rows = [{str(key): value for key, value in row.items()} for row in run.to_dict("records")]
+        _print(console, title, LAYER, LAYERS, rows)
 
 
 def _dram_bytes(row: Row) -> int:
@@ -178,27 +196,43 @@ def _three_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _width(columns: Sequence[Column], rows: Sequence[Row]) -> int:
-    """Characters a table of these columns takes, borders and padding included."""
-    widths = [
-        max(
-            *(len(line) for line in column.heading.split("\n")),
-            *(len(column.cell(row)) for row in rows),
-        )
-        for column in columns
-    ]
-    return sum(widths) + 3 * len(columns) + 1
+def _print(
+    console: Console,
+    title: str,
+    names: Sequence[Column],
+    figures: Sequence[Column],
+    rows: Sequence[Row],
+) -> None:
+    """One table, in as many parts as the console's width asks for; each part repeats ``names``."""
+    parts: list[list[Column]] = [[]]
+    for column in figures:
+        wider = _table("", [*names, *parts[-1], column], rows)
+        if parts[-1] and _width(console, wider) > console.width:
+            parts.append([])
+        parts[-1].append(column)
+    for number, part in enumerate(parts):
+        console.print(_table(title if number == 0 else "", [*names, *part], rows))
 
 
-def _print(console: Console, title: str, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+def _width(console: Console, table: Table) -> int:
+    """Characters the table would take if the console were wide enough."""
+    return console.measure(table, options=console.options.update(max_width=10_000)).maximum
+
+
+def _table(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", title_style="bold")
-    left = ("masks", "scheme", "layer", "hardware", "density")
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for column in columns:
-        table.add_column(
-            column.heading, justify="left" if column.heading in left else "right", no_wrap=True
-        )
+        table.add_column(column.heading, justify="left" if column.left else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(column.cell(row) for column in columns))
-    console.print(table)
+    return table
