@@ -13,6 +13,7 @@ import pytest
 
 from hwsim.counts import CAUSES
 from hwsim.run import main
+from hwsim.simulate import ENGINES
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -90,6 +91,34 @@ def test_several_traces_and_set(trace_folder: Path, capsys: pytest.CaptureFixtur
     assert {"lockstep-4", "structured-4x"} <= schemes
 
 
+def test_the_reference_engine_prints_the_same_summary(
+    trace_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every figure but the engine's name; one line says how long it takes."""
+    trace = str(trace_folder / "small-scdg.h5")
+    rest = ("--scheme", "structured-8x", "--batch", "1", "--images", "1", "--json", "-")
+    rows = {}
+    for engine in ("kernel", "reference"):
+        status, out, err = run(capsys, "--trace", trace, "--engine", engine, *rest)
+        assert status == 0
+        (rows[engine],) = json.loads(out)["schemes"]
+        assert rows[engine].pop("engine") == engine
+    assert rows["kernel"] == rows["reference"]
+    assert err.count("\n") == 1
+    assert "--engine reference takes about" in err
+
+
+def test_the_reference_engine_suggests_one_image(
+    trace_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All schemes of 4 images of two traces; the replay itself is left to the kernel."""
+    monkeypatch.setitem(ENGINES, "reference", ENGINES["kernel"])
+    status, _, err = run(capsys, "--trace", str(trace_folder), "--engine", "reference")
+    assert status == 0
+    assert "--images 1 takes about" in err
+    assert err.count("\n") == 1
+
+
 BAD = {
     "missing machine": (["--arch", "pe16x61"], ["pe16x61", "pe16x16"]),
     "missing trace": (["--trace", "nowhere.h5"], ["nowhere.h5", "no such file"]),
@@ -99,6 +128,7 @@ BAD = {
     "unusable scheme": (["--scheme", "lockstep-8"], ["lockstep-8", "small-scdg.h5"]),
     "unknown option": (["--schemes", "dense"], ["--schemes", "--scheme"]),
     "bad batch": (["--batch", "0"], ["--batch", "positive"]),
+    "unknown engine": (["--engine", "rtl"], ["--engine", "kernel", "reference"]),
     "bad images": (["--images", "x"], ["--images", "x"]),
     "too many images": (["--images", "9"], ["--images 9", "holds 4"]),
     "weights do not fit": (
@@ -133,7 +163,7 @@ def test_a_simulation_imports_no_torch(trace_folder: Path) -> None:
     code = (
         "import sys; from hwsim.run import main; "
         f"main(['--trace', {str(trace_folder)!r}, '--json', '-']); "
-        "assert not {'torch', 'PIL', 'matplotlib'} & set(sys.modules)"
+        "assert not {'torch', 'PIL', 'matplotlib', 'simpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
