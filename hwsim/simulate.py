@@ -11,9 +11,10 @@ from hwsim import kernel
 from hwsim.arch import ArchConfig
 from hwsim.counts import CAUSES, COUNTERS, C
 from hwsim.formats import tile_words
+from hwsim.residency import map_network
 from hwsim.results import SimResult
 from hwsim.schemes import Scheme, SchemeError, parse_scheme, schemes_for
-from hwsim.tiling import Mapping, Tiles, dma_cycles, map_network, pixel_addresses, tile_layer
+from hwsim.tiling import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
 from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
 

@@ -1,39 +1,24 @@
-"""Mapping a network onto the machine: tiles, loop order, residency, bytes (docs/timing.md).
+"""Tiles: the pieces in which a layer runs, and the bytes each moves (docs/timing.md).
 
-:func:`map_network` decides, layer by layer, what stays on chip and in which order tiles run;
-:func:`tile_layer` lists a layer's tiles with the bytes each moves, as int64 arrays for the kernel.
-Everything here depends on shapes alone, never on a mask.
+A :class:`Mapping` says how a layer lies on the machine (hwsim.residency decides it);
+:func:`tile_layer` lists its tiles as int64 arrays for the models. Shapes decide, never a mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from hwsim.arch import ArchConfig
 from hwsim.errors import UserError
-from hwsim.workload import ConvLayer, Network
+from hwsim.layout import Layout
+from hwsim.workload import ConvLayer
 
 
 class MappingError(UserError):
     """A machine that cannot hold what a layer needs; one line naming layer, buffer and bytes."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a tensor lies in the buffer: ``words`` planes of phases x n x height x width words."""
-
-    height: int
-    width: int
-    phases: int
-    words: int
-
-    def stored_bytes(self, images: int, arch: ArchConfig) -> int:
-        return self.words * _stored_words(self.phases * images * self.height * self.width, arch)
 
 
 @dataclass(frozen=True)
@@ -91,79 +76,6 @@ class Tiles:
         return len(self.width)
 
 
-def layout_of_input(layer: ConvLayer, arch: ArchConfig) -> Layout:
-    """The layout in which ``layer`` reads its input."""
-    reach = (layer.kernel_size - 1) // layer.stride
-    group_words = -(-(layer.in_channels // layer.groups) // arch.activation.word_channels)
-    return Layout(
-        layer.out_height + reach,
-        layer.out_width + reach,
-        layer.stride**2,
-        layer.groups * group_words,
-    )
-
-
-def tensor_layouts(network: Network, arch: ArchConfig, images: int) -> dict[str, Layout]:
-    """Each tensor's one layout: of its consumer with the largest Hq, then the most stored bytes."""
-
-    def precedence(layout: Layout) -> tuple[int, int]:
-        return layout.height, layout.stored_bytes(images, arch)
-
-    layouts: dict[str, Layout] = {}
-    for layer in network.layers:
-        wanted = [(layer.input, layout_of_input(layer, arch))]
-        if layer.residual is not None:
-            words = -(-layer.out_channels // arch.activation.word_channels)
-            wanted.append((layer.residual, Layout(layer.out_height, layer.out_width, 1, words)))
-        for tensor, layout in wanted:
-            have = layouts.get(tensor)
-            if have is None or precedence(layout) > precedence(have):
-                layouts[tensor] = layout
-    return layouts
-
-
-def pointer_layout(layer: ConvLayer, tensor: Layout, arch: ArchConfig) -> Layout:
-    """The layout whose Hq and Wq give ``layer`` its addresses (docs/timing.md, reading 3)."""
-    own = layout_of_input(layer, arch)
-    return tensor if tensor.phases == own.phases and tensor.width >= own.width else own
-
-
-def map_network(network: Network, arch: ArchConfig, images: int, gating: bool) -> list[Mapping]:
-    """Place every layer, in execution order. Raises MappingError where something cannot fit."""
-    layouts = tensor_layouts(network, arch, images)
-    sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
-    residency = list(_residency(network, sizes, _activation_room(arch)))
-    from_dram = {
-        tensor
-        for layer, (source, residual, _) in zip(network.layers, residency, strict=True)
-        for tensor, place in ((layer.input, source), (layer.residual, residual))
-        if place in ("whole", "tiled", "dram")
-    }
-    mappings = []
-    for layer, (source, residual, kept) in zip(network.layers, residency, strict=True):
-        gated = gating and layer.gated
-        width = min(arch.array.columns, layer.out_channels // (layer.groups if gated else 1))
-        pixels = _tiled_pixels(layer, arch, images) if source == "tiled" else arch.tile_pixels
-        weights = _weight_residency(layer, arch, gated)
-        mappings.append(
-            Mapping(
-                layer=layer,
-                images=images,
-                gating=gated,
-                width=width,
-                pixels=pixels,
-                layout=pointer_layout(layer, layouts[layer.input], arch),
-                input=source,
-                residual=residual,
-                stored=not kept or layer.name in from_dram,
-                weights=weights,
-                order="weights",
-                prefetches=False,
-            )
-        )
-    return [_ordered(mapping, arch, following) for mapping, following in _with_next(mappings)]
-
-
 def channel_tiles(layer: ConvLayer, gated: bool, columns: int) -> list[tuple[int, int]]:
     """(first channel, width) of each channel tile; none crosses a gating group if ``gated``."""
     extent = layer.out_channels // (layer.groups if gated else 1)
@@ -215,131 +127,12 @@ def dma_cycles(transferred: np.ndarray, arch: ArchConfig) -> np.ndarray:
     return -(-transferred * (numerator // divisor) // (denominator // divisor))
 
 
-def _stored_words(plane_words: int, arch: ArchConfig) -> int:
-    """Bytes of one plane: padded until pitch mod B = B div ceil(C/A)."""
-    banks, word = arch.activation.banks, arch.activation.word_channels
-    wanted = banks // -(-arch.array.columns // word)
-    return (plane_words + (wanted - plane_words) % banks) * word
-
-
-def _activation_room(arch: ArchConfig) -> int:
-    return arch.activation_buffer_bytes - 2 * arch.array.columns * arch.tile_pixels
-
-
-def _residency(
-    network: Network, sizes: dict[str, int], room: int
-) -> Iterator[tuple[Literal["chip", "whole", "tiled"], Literal["chip", "dram"] | None, bool]]:
-    """Per layer: where its input is, where its residual is, whether its output is kept."""
-    last_read = {}
-    for position, layer in enumerate(network.layers):
-        for tensor in (layer.input, layer.residual):
-            if tensor is not None:
-                last_read[tensor] = position
-    on_chip: list[str] = []
-    for position, layer in enumerate(network.layers):
-        if sizes[layer.input] > room:
-            yield "tiled", "dram" if layer.residual else None, False
-            on_chip = []
-            continue
-        free = room - sizes[layer.input]
-        kept = last_read.get(layer.name, -1) > position and sizes[layer.name] <= free
-        if kept:
-            free -= sizes[layer.name]
-        staying = []
-        for tensor in on_chip:
-            if tensor == layer.input or last_read[tensor] < position:
-                continue
-            if sizes[tensor] <= free:
-                free -= sizes[tensor]
-                staying.append(tensor)
-        source: Literal["chip", "whole"] = "chip" if layer.input in on_chip else "whole"
-        residual: Literal["chip", "dram"] | None = None
-        if layer.residual is not None:
-            here = layer.residual == layer.input or layer.residual in staying
-            residual = "chip" if here else "dram"
-        yield source, residual, kept
-        complete = source == "chip" or _touches_all_rows(layer)
-        placed = {*staying, *([layer.input] if complete else []), *([layer.name] if kept else [])}
-        made = ["input", *(made_by.name for made_by in network.layers)]
-        on_chip = [t for t in made if t in placed and last_read[t] > position]
-
-
-def _touches_all_rows(layer: ConvLayer) -> bool:
-    return len(_rows_of(layer, np.arange(layer.out_height))) == layer.in_height
-
-
-def _rows_of(layer: ConvLayer, flat_rows: np.ndarray) -> np.ndarray:
+def rows_of(layer: ConvLayer, flat_rows: np.ndarray) -> np.ndarray:
     """Distinct flat input rows (image * in_height + row) that flat output rows touch."""
     image, row = np.divmod(flat_rows[:, None], layer.out_height)
     source = row * layer.stride - layer.padding + np.arange(layer.kernel_size)
     inside = (source >= 0) & (source < layer.in_height)
     return np.unique((image * layer.in_height + source)[inside])
-
-
-def _tiled_pixels(layer: ConvLayer, arch: ArchConfig, images: int) -> int:
-    """P of a tiled input: the largest multiple of out_width whose two footprints fit."""
-    room = _activation_room(arch)
-    layout = layout_of_input(layer, arch)
-    rows = images * layer.out_height
-    one_row = 0
-    for tile_rows in range(arch.tile_pixels // layer.out_width, 0, -1):
-        first = np.arange(0, rows, tile_rows)
-        last = np.minimum(first + tile_rows, rows) - 1
-        image, row = np.divmod(np.stack([first, last]), layer.out_height)
-        padded = image * layout.height + row
-        span = int((padded[1] - padded[0]).max()) + 1 + (layer.kernel_size - 1) // layer.stride
-        footprint = layout.words * _stored_words(layout.phases * span * layout.width, arch)
-        if 2 * footprint <= room:
-            return tile_rows * layer.out_width
-        one_row = footprint
-    if not one_row:
-        raise MappingError(
-            f"layer {layer.name}: partial_sums.entries hold {arch.tile_pixels} pixels, one row of "
-            f"a tiled input has {layer.out_width}"
-        )
-    raise MappingError(
-        f"layer {layer.name}: activation buffer: two footprints of one row need {2 * one_row} "
-        f"bytes, activation.buffer_kib leaves {max(room, 0)} beside the staging tiles"
-    )
-
-
-def _weight_residency(
-    layer: ConvLayer, arch: ArchConfig, gated: bool
-) -> Literal["all", "two", "one"]:
-    tile = layer.steps * arch.array.columns
-    tiles = len(channel_tiles(layer, gated, arch.array.columns))
-    if tiles * tile <= arch.weight_buffer_bytes:
-        return "all"
-    if 2 * tile <= arch.weight_buffer_bytes:
-        return "two"
-    if tile <= arch.weight_buffer_bytes:
-        return "one"
-    raise MappingError(
-        f"layer {layer.name}: weight buffer: one channel tile needs {tile} bytes, "
-        f"weight.buffer_kib holds {arch.weight_buffer_bytes}"
-    )
-
-
-def _with_next(mappings: list[Mapping]) -> Iterator[tuple[Mapping, Mapping]]:
-    """Each mapping with its successor; the first layer follows the last, in the next batch."""
-    yield from pairwise([*mappings, mappings[0]])
-
-
-def _ordered(mapping: Mapping, arch: ArchConfig, following: Mapping) -> Mapping:
-    """Choose the loop order and whether the next layer's first channel tile fits beside."""
-    tile = mapping.layer.steps * arch.array.columns
-    tiles = len(channel_tiles(mapping.layer, mapping.gating, arch.array.columns))
-    held = tile * (tiles if mapping.weights == "all" else 1)
-    fits = held + following.layer.steps * arch.array.columns <= arch.weight_buffer_bytes
-    pixels_outer = replace(mapping, order="pixels", prefetches=fits)
-    weights_outer = replace(mapping, order="weights", prefetches=fits)
-    fewer = _moved(pixels_outer, arch) < _moved(weights_outer, arch)
-    return pixels_outer if fewer else weights_outer
-
-
-def _moved(mapping: Mapping, arch: ArchConfig) -> int:
-    tiles = tile_layer(mapping, arch)
-    return int(tiles.input_bytes.sum() + tiles.weight_bytes.sum())
 
 
 def _loop(channels: int, pixels: int, order: str) -> tuple[np.ndarray, np.ndarray]:
@@ -366,10 +159,10 @@ def _input_bytes(
     last = (starts + counts - 1) // layer.out_width
     row_bytes = layer.in_width * layer.in_channels
     if mapping.input == "tiled":
-        rows = [len(_rows_of(layer, np.arange(a, b + 1))) for a, b in zip(first, last, strict=True)]
+        rows = [len(rows_of(layer, np.arange(a, b + 1))) for a, b in zip(first, last, strict=True)]
         arriving = np.diff(pixel_tile, prepend=-1) != 0
         return np.where(arriving, np.array(rows, np.int64)[pixel_tile], 0) * row_bytes
-    touched = [len(_rows_of(layer, np.arange(b + 1))) for b in last]
+    touched = [len(rows_of(layer, np.arange(b + 1))) for b in last]
     fresh = np.diff(np.array(touched, np.int64), prepend=0)
     return np.where(_first_use(pixel_tile), fresh[pixel_tile], 0) * row_bytes
 

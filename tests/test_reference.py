@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from hwsim.arch import ArchConfig, build_arch
 from hwsim.counts import CAUSES, COUNTERS
 from hwsim.reference import run_layer
+from hwsim.residency import map_network
 from hwsim.schemes import parse_scheme
 from hwsim.simulate import ENGINES, simulate, usable_schemes
 from hwsim.synthetic import synthetic_trace
-from hwsim.tiling import MappingError, map_network, tile_layer
+from hwsim.tiling import MappingError, tile_layer
 from hwsim.timing import Engine, first_divergence
 from hwsim.trace import MaskTrace
 from hwsim.workload import ConvLayer, Network

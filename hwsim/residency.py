@@ -1,0 +1,166 @@
+"""Residency: what stays on chip, and in which order tiles run (docs/timing.md, "Residency").
+
+Decided layer by layer in execution order, from shapes alone, never from a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+
+from hwsim.arch import ArchConfig
+from hwsim.layout import layout_of_input, plane_bytes, pointer_layout, tensor_layouts
+from hwsim.tiling import Mapping, MappingError, channel_tiles, rows_of, tile_layer
+from hwsim.workload import INPUT, ConvLayer, Network
+
+
+def map_network(network: Network, arch: ArchConfig, images: int, gating: bool) -> list[Mapping]:
+    """Place every layer, in execution order. Raises MappingError where something cannot fit."""
+    layouts = tensor_layouts(network, arch, images)
+    sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
+    residency = list(_residency(network, sizes, _activation_room(arch)))
+    from_dram = {
+        tensor
+        for layer, (source, residual, _) in zip(network.layers, residency, strict=True)
+        for tensor, place in ((layer.input, source), (layer.residual, residual))
+        if place in ("whole", "tiled", "dram")
+    }
+    mappings = []
+    for layer, (source, residual, kept) in zip(network.layers, residency, strict=True):
+        gated = gating and layer.gated
+        width = min(arch.array.columns, layer.out_channels // (layer.groups if gated else 1))
+        pixels = _tiled_pixels(layer, arch, images) if source == "tiled" else arch.tile_pixels
+        weights = _weight_residency(layer, arch, gated)
+        mappings.append(
+            Mapping(
+                layer=layer,
+                images=images,
+                gating=gated,
+                width=width,
+                pixels=pixels,
+                layout=pointer_layout(layer, layouts[layer.input], arch),
+                input=source,
+                residual=residual,
+                stored=not kept or layer.name in from_dram,
+                weights=weights,
+                order="weights",
+                prefetches=False,
+            )
+        )
+    return [_ordered(mapping, arch, following) for mapping, following in _with_next(mappings)]
+
+
+def _activation_room(arch: ArchConfig) -> int:
+    return arch.activation_buffer_bytes - 2 * arch.array.columns * arch.tile_pixels
+
+
+def _residency(
+    network: Network, sizes: dict[str, int], room: int
+) -> Iterator[tuple[Literal["chip", "whole", "tiled"], Literal["chip", "dram"] | None, bool]]:
+    """Per layer: where its input is, where its residual is, whether its output is kept."""
+    last_read = {}
+    for position, layer in enumerate(network.layers):
+        for tensor in (layer.input, layer.residual):
+            if tensor is not None:
+                last_read[tensor] = position
+    on_chip: list[str] = []
+    for position, layer in enumerate(network.layers):
+        if sizes[layer.input] > room:
+            yield "tiled", "dram" if layer.residual else None, False
+            on_chip = []
+            continue
+        free = room - sizes[layer.input]
+        kept = last_read.get(layer.name, -1) > position and sizes[layer.name] <= free
+        if kept:
+            free -= sizes[layer.name]
+        staying = []
+        for tensor in on_chip:
+            if tensor == layer.input or last_read[tensor] < position:
+                continue
+            if sizes[tensor] <= free:
+                free -= sizes[tensor]
+                staying.append(tensor)
+        source: Literal["chip", "whole"] = "chip" if layer.input in on_chip else "whole"
+        residual: Literal["chip", "dram"] | None = None
+        if layer.residual is not None:
+            here = layer.residual == layer.input or layer.residual in staying
+            residual = "chip" if here else "dram"
+        yield source, residual, kept
+        complete = source == "chip" or _touches_all_rows(layer)
+        placed = {*staying, *([layer.input] if complete else []), *([layer.name] if kept else [])}
+        made = [INPUT, *(made_by.name for made_by in network.layers)]
+        on_chip = [t for t in made if t in placed and last_read[t] > position]
+
+
+def _touches_all_rows(layer: ConvLayer) -> bool:
+    return len(rows_of(layer, np.arange(layer.out_height))) == layer.in_height
+
+
+def _tiled_pixels(layer: ConvLayer, arch: ArchConfig, images: int) -> int:
+    """P of a tiled input: the largest multiple of out_width whose two footprints fit."""
+    room = _activation_room(arch)
+    layout = layout_of_input(layer, arch)
+    rows = images * layer.out_height
+    one_row = 0
+    for tile_rows in range(arch.tile_pixels // layer.out_width, 0, -1):
+        first = np.arange(0, rows, tile_rows)
+        last = np.minimum(first + tile_rows, rows) - 1
+        image, row = np.divmod(np.stack([first, last]), layer.out_height)
+        padded = image * layout.height + row
+        span = int((padded[1] - padded[0]).max()) + 1 + (layer.kernel_size - 1) // layer.stride
+        footprint = layout.words * plane_bytes(layout.phases * span * layout.width, arch)
+        if 2 * footprint <= room:
+            return tile_rows * layer.out_width
+        one_row = footprint
+    if not one_row:
+        raise MappingError(
+            f"layer {layer.name}: partial_sums.entries hold {arch.tile_pixels} pixels, one row of "
+            f"a tiled input has {layer.out_width}"
+        )
+    raise MappingError(
+        f"layer {layer.name}: activation buffer: two footprints of one row need {2 * one_row} "
+        f"bytes, activation.buffer_kib leaves {max(room, 0)} beside the staging tiles"
+    )
+
+
+def _weight_residency(
+    layer: ConvLayer, arch: ArchConfig, gated: bool
+) -> Literal["all", "two", "one"]:
+    tile = layer.steps * arch.array.columns
+    tiles = len(channel_tiles(layer, gated, arch.array.columns))
+    if tiles * tile <= arch.weight_buffer_bytes:
+        return "all"
+    if 2 * tile <= arch.weight_buffer_bytes:
+        return "two"
+    if tile <= arch.weight_buffer_bytes:
+        return "one"
+    raise MappingError(
+        f"layer {layer.name}: weight buffer: one channel tile needs {tile} bytes, "
+        f"weight.buffer_kib holds {arch.weight_buffer_bytes}"
+    )
+
+
+def _with_next(mappings: list[Mapping]) -> Iterator[tuple[Mapping, Mapping]]:
+    """Each mapping with its successor; the first layer follows the last, in the next batch."""
+    yield from pairwise([*mappings, mappings[0]])
+
+
+def _ordered(mapping: Mapping, arch: ArchConfig, following: Mapping) -> Mapping:
+    """Choose the loop order and whether the next layer's first channel tile fits beside."""
+    tile = mapping.layer.steps * arch.array.columns
+    tiles = len(channel_tiles(mapping.layer, mapping.gating, arch.array.columns))
+    held = tile * (tiles if mapping.weights == "all" else 1)
+    fits = held + following.layer.steps * arch.array.columns <= arch.weight_buffer_bytes
+    pixels_outer = replace(mapping, order="pixels", prefetches=fits)
+    weights_outer = replace(mapping, order="weights", prefetches=fits)
+    fewer = _moved(pixels_outer, arch) < _moved(weights_outer, arch)
+    return pixels_outer if fewer else weights_outer
+
+
+def _moved(mapping: Mapping, arch: ArchConfig) -> int:
+    tiles = tile_layer(mapping, arch)
+    return int(tiles.input_bytes.sum() + tiles.weight_bytes.sum())
