@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,8 @@ def _decode(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     import pyarrow as pa
     import pyarrow.parquet as pq
     from PIL import Image, UnidentifiedImageError
+    from rich.console import Console
+    from rich.progress import track
 
     images, labels = [], []
     for file in files:
@@ -92,7 +95,13 @@ def _decode(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
             raise DataError(
                 f"{file}: columns {', '.join(table.column_names)}; expected img and label"
             )
-        for row, cell in enumerate(table.column(column).to_pylist()):
+        cells = track(
+            table.column(column).to_pylist(),
+            f"decoding {file.name}",
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        for row, cell in enumerate(cells):
             try:
                 with Image.open(io.BytesIO(cell["bytes"])) as picture:
                     images.append(np.asarray(picture.convert("RGB")).transpose(2, 0, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -39,8 +40,10 @@ def finish(trainer: Run, train: data.Split, test: data.Split) -> None:
     The weights are rounded to fp16 first: statistics, accuracy and masks are theirs.
     """
     args, encoder = trainer.args, trainer.model.encoder
+    announce("evaluating the trained encoder")
     training = summary(trainer, len(train))
     training |= final_knn(trainer, encoder, train, test, "knn_percent")
+    announce("evaluating the untrained encoder")
     torch.manual_seed(args.seed)
     untrained = models.ResNet18(args.method, args.width).to(trainer.device)
     untrained = untrained.to(memory_format=torch.channels_last)
@@ -63,6 +66,12 @@ def finish(trainer: Run, train: data.Split, test: data.Split) -> None:
         record.write(
             args.out / f"{name}.h5", shipped, test.to(torch.device("cpu")), args.images, training
         )
+
+
+def announce(phase: str) -> None:
+    """Says on a terminal what takes minutes; silent elsewhere."""
+    if sys.stderr.isatty():
+        print(phase, file=sys.stderr)
 
 
 def final_knn(
