@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -18,7 +19,10 @@ from hwsim.tiling import Mapping, MappingError, channel_tiles, rows_of, tile_lay
 from hwsim.workload import INPUT, ConvLayer, Network
 
 
-def map_network(network: Network, arch: ArchConfig, images: int, gating: bool) -> list[Mapping]:
+@lru_cache(maxsize=64)
+def map_network(
+    network: Network, arch: ArchConfig, images: int, gating: bool
+) -> tuple[Mapping, ...]:
     """Place every layer, in execution order. Raises MappingError where something cannot fit."""
     layouts = tensor_layouts(network, arch, images)
     sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
@@ -51,7 +55,7 @@ def map_network(network: Network, arch: ArchConfig, images: int, gating: bool) -
                 prefetches=False,
             )
         )
-    return [_ordered(mapping, arch, following) for mapping, following in _with_next(mappings)]
+    return tuple(_ordered(mapping, arch, following) for mapping, following in _with_next(mappings))
 
 
 def _activation_room(arch: ArchConfig) -> int:

@@ -206,17 +206,19 @@ def _print(
     """One table, in as many parts as the console's width asks for; each part repeats ``names``."""
     parts: list[list[Column]] = [[]]
     for column in figures:
-        wider = _table("", [*names, *parts[-1], column], rows)
-        if parts[-1] and _width(console, wider) > console.width:
+        if parts[-1] and _width([*names, *parts[-1], column], rows) > console.width:
             parts.append([])
         parts[-1].append(column)
     for number, part in enumerate(parts):
         console.print(_table(title if number == 0 else "", [*names, *part], rows))
 
 
-def _width(console: Console, table: Table) -> int:
-    """Characters the table would take if the console were wide enough."""
-    return console.measure(table, options=console.options.update(max_width=10_000)).maximum
+def _width(columns: Sequence[Column], rows: Sequence[Row]) -> int:
+    """Characters that a table of these columns takes: a border, and two spaces between columns."""
+    return 1 + sum(
+        2 + max(len(text) for text in (*column.heading.split("\n"), *map(column.cell, rows)))
+        for column in columns
+    )
 
 
 def _table(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:

@@ -7,6 +7,7 @@ A :class:`Mapping` says how a layer lies on the machine (hwsim.residency decides
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -86,8 +87,12 @@ def channel_tiles(layer: ConvLayer, gated: bool, columns: int) -> list[tuple[int
     ]
 
 
+@lru_cache(maxsize=1024)
 def tile_layer(mapping: Mapping, arch: ArchConfig) -> Tiles:
-    """The layer's tiles in loop order with the bytes they move (real bytes, docs/timing.md)."""
+    """The layer's tiles in loop order with the bytes they move (real bytes, docs/timing.md).
+
+    Remembered, because schemes, batches and sweeps ask again: callers do not write to the arrays.
+    """
     layer = mapping.layer
     channels = np.array(channel_tiles(layer, mapping.gating, arch.array.columns), np.int64)
     starts = np.arange(mapping.pixel_tiles, dtype=np.int64) * mapping.pixels
