@@ -90,7 +90,7 @@ def energy_vs_sparsity(frame: pd.DataFrame) -> Figure:
     _head(
         figure,
         frame,
-        "Energy against sparsity",
+        f"Energy against sparsity, batch {frame['batch'].iloc[0]}",
         "thresholds shifted on stored margins (approximate); large markers: the recorded network",
     )
     return figure
