@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from simpy import Environment
 
-from hwsim.decoder import Decoder, scan_of
+from hwsim.decoder import BitmapScan, Decoder, scan_of
 from hwsim.index_memory import Bitmaps, Coordinates, RunLengths, SymbolLists
 from hwsim.processes import Counts
 from hwsim.timing import LATENCIES
@@ -150,6 +150,26 @@ def test_a_shared_decoder_serves_its_lists_one_after_the_other() -> None:
     assert buffers_at(env, decoder, 2 * EMISSION + (EMPTY + EMISSION)) == [[0, 1], [5]]
     assert buffers_at(env, decoder, 4 + 2 * EMISSION) == [[6, 7], []]
     assert decoder.ready.triggered
+
+
+def test_a_shared_decoder_takes_its_lists_in_order() -> None:
+    """List 1 is at its end after its one word, in slot 0; list 0 goes on in slot 1."""
+    served = []
+
+    class Watched(BitmapScan):
+        def step(self, room: int) -> tuple[int, list[int]]:
+            served.append((env.now, watched.index(self)))
+            return super().step(room)
+
+    env = Environment()
+    memory = Bitmaps(2, 4, 4, Counts())
+    for pixel, bits in enumerate([(1, 0), (1, 0), (1, 0), (0, 1)]):
+        memory.write(pixel, bits)
+    watched = [Watched(memory, [number], 1) for number in range(2)]
+    decoder = Decoder(env, watched, 2, Counts())
+    assert buffers_at(env, decoder, 3 * EMISSION) == [[0, 1], [3]]
+    assert buffers_at(env, decoder, 4 * EMISSION) == [[2], []]
+    assert served == [(0, 0), (1, 0), (2, 1), (3, 0)]
 
 
 def test_a_shared_decoder_does_not_run_ahead() -> None:

@@ -182,6 +182,18 @@ def test_the_skew_of_a_conditional_round_is_its_lane_groups(scheme: str, skew: i
     }
 
 
+def test_the_skew_is_the_lane_groups_whatever_the_tile_fills() -> None:
+    """V = 5 in a tile of 2 columns: 4 + 5 - 2 = 7. Two pixels to find, a word to pass."""
+    arch = machine(feed="systolic", lane_group=5)
+    cycles = run_by_hand(arch, "lockstep-5", 16, [[0], [1], NOTHING, NOTHING]).cycles[0]
+    assert cycles == {
+        "base": SYSTOLIC_BASE_OF_16["base"],
+        "conditional": 2,
+        "drain": SYSTOLIC_BASE_OF_16["drain"] + 7,
+        "decode_stall": 2 + 1,
+    }
+
+
 def test_the_gated_schemes_skew_is_the_arrays_in_both_passes() -> None:
     cycles = run_by_hand(machine(feed="systolic"), "gated", 16, [[0], [5], [1], [2]]).cycles[0]
     assert cycles == {"base": 4 * 2, "conditional": 4 * 2, "drain": 2 * 4 * 4}
