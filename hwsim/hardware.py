@@ -38,7 +38,8 @@ class Hardware:
     """What a scheme builds, in units of memories, bits and logic.
 
     ``lanes`` are the columns of one lane group, ``lists`` the mask lists that the index memory
-    holds, ``list_bits`` the most that the format needs for one, ``decision_adders`` the adders in front of the comparators of a structured gate.
+    holds, ``list_bits`` the most that the format needs for one, ``decision_adders`` the adders in
+    front of the comparators of a structured gate.
     """
 
     scheme: Scheme
