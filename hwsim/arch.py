@@ -31,7 +31,7 @@ class Array(_Part):
 
     rows: int = Field(gt=0, le=1024, description="R: output pixels")
     columns: int = Field(gt=0, le=1024, description="C: output channels")
-    feed: Literal["broadcast"] = "broadcast"
+    feed: Literal["broadcast", "systolic"] = "broadcast"
 
 
 class PartialSums(_Part):
@@ -45,7 +45,7 @@ class Activation(_Part):
 
     word_channels: int = Field(gt=0, le=64)
     banks: int = Field(gt=0, le=1024)
-    bank_conflicts: Literal["exact"] = "exact"
+    bank_conflicts: Literal["exact", "bandwidth", "none"] = "exact"
     buffer_kib: int = Field(gt=0)
 
 
@@ -61,8 +61,9 @@ class Index(_Part):
     lane_group: int = Field(gt=0)
     word_bits: Literal[8, 16, 32, 64] = Field(description="W")
     indices_per_cycle: int = Field(gt=0, description="E")
-    decoders: Literal["private"] = "private"
-    format: Literal["bitmap"] = "bitmap"
+    decoders: Literal["private", "shared"] = "private"
+    format: Literal["bitmap", "coordinate", "run-length"] = "bitmap"
+    run_length_bits: int = Field(default=4, ge=2, le=8, description="b")
 
 
 class Dram(_Part):
@@ -110,6 +111,12 @@ class ArchConfig(_Part):
                 f"partial_sums.entries: {self.partial_sums.entries} is not a multiple of "
                 f"array.columns = {self.array.columns}"
             )
+        if self.index.format != "bitmap" and self.index.indices_per_cycle > self.symbols_per_word:
+            raise ValueError(
+                f"index.indices_per_cycle: {self.index.indices_per_cycle} is more than the "
+                f"{self.symbols_per_word} symbols of {self.symbol_bits} bits in an index word of "
+                f"{self.index.word_bits} (index.format {self.index.format})"
+            )
         return self
 
     @property
@@ -120,6 +127,20 @@ class ArchConfig(_Part):
     def tile_pixels(self) -> int:
         """P, the most pixels a tile may hold."""
         return self.partial_sums.entries // self.array.columns
+
+    @property
+    def symbol_bits(self) -> int:
+        """Bits of one entry of an index list: a bitmap's bit, a pixel's index, a run's length."""
+        if self.index.format == "bitmap":
+            return 1
+        if self.index.format == "run-length":
+            return self.index.run_length_bits
+        return max(1, (self.tile_pixels - 1).bit_length())
+
+    @property
+    def symbols_per_word(self) -> int:
+        """Entries of one index-memory word; none straddles two words."""
+        return self.index.word_bits // self.symbol_bits
 
     @property
     def clock_hz(self) -> int:

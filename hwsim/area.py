@@ -83,8 +83,10 @@ def parts(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Part
     columns, index = arch.array.columns, arch.index
     # Two-entry line registers (one fills while one is read), one per pointer.
     line_bits = hardware.pointers * 2 * 8 * arch.activation.word_channels
-    # A decoder holds one word, its R-entry buffer and the buffer it has handed over.
-    decoder_bits = index.word_bits + 2 * arch.array.rows * hardware.pixel_bits
+    # A decoder holds one word; every lane group has the R-entry buffer that is being filled and
+    # the one that has been handed over.
+    buffers = hardware.lane_groups if hardware.decoders else 0
+    buffer_bits = buffers * 2 * arch.array.rows * hardware.pixel_bits
     encoders = index.indices_per_cycle * index.word_bits / 32
     scale = arch.pricing.operand_network_scale
     return [
@@ -100,7 +102,7 @@ def parts(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Part
             table,
             counter_16b=hardware.decoders,
             comparator_32b=hardware.decoders * encoders,
-            register_bit=hardware.decoders * decoder_bits,
+            register_bit=hardware.decoders * index.word_bits + buffer_bits,
         ),
         _logic(
             "gate",

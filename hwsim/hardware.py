@@ -38,7 +38,8 @@ class Hardware:
     """What a scheme builds, in units of memories, bits and logic.
 
     ``lanes`` are the columns of one lane group, ``lists`` the mask lists that the index memory
-    holds, ``decision_adders`` the adders in front of the comparators of a structured gate.
+    holds, ``list_bits`` the most that the format needs for one, ``decision_adders`` the adders in
+    front of the comparators of a structured gate.
     """
 
     scheme: Scheme
@@ -46,6 +47,7 @@ class Hardware:
     lane_groups: int
     pointers: int
     lists: int
+    list_bits: int
     decoders: int
     comparators: int
     decision_adders: int
@@ -57,7 +59,7 @@ class Hardware:
     @property
     def index_bits(self) -> int:
         """Bits of the index memory."""
-        return self.lists * self.tile_pixels
+        return self.lists * self.list_bits
 
     @property
     def pixel_bits(self) -> int:
@@ -95,7 +97,8 @@ def hardware_of(
         lane_groups=lane_groups,
         pointers=arch.array.rows * lane_groups,
         lists=lane_groups if sparse and not scheme.lockstep else decisions,
-        decoders=lane_groups if sparse else 0,
+        list_bits=_list_bits(arch) if sparse else arch.tile_pixels,
+        decoders=_decoders(arch, lane_groups) if sparse else 0,
         comparators=decisions,
         decision_adders=columns - decisions if decisions else 0,
         tile_pixels=arch.tile_pixels,
@@ -113,6 +116,17 @@ def hardware_of(
             lanes * SUM_BITS,
         ),
     )
+
+
+def _list_bits(arch: ArchConfig) -> int:
+    """The worst case of a tile: a bit or a symbol for every pixel, in whole words of symbols."""
+    if arch.index.format == "bitmap":
+        return arch.tile_pixels
+    return -(-arch.tile_pixels // arch.symbols_per_word) * arch.index.word_bits
+
+
+def _decoders(arch: ArchConfig, lane_groups: int) -> int:
+    return 1 if arch.index.decoders == "shared" else lane_groups
 
 
 def _memory(name: str, banks: int, bank_bytes: float, word_bits: int) -> Memory:

@@ -50,7 +50,9 @@ _LOW7 = np.uint64(0x7F)
 class Machine(NamedTuple):
     """What the kernel needs of the machine, all int64. ``lane_group`` is V, C on dense hardware.
 
-    ``lockstep`` is 1 where the lists of a lane group's lanes are all stored.
+    ``lockstep`` is 1 where the lists of a lane group's lanes are all stored; ``columns`` is C,
+    ``systolic`` and ``shared`` are flags, ``conflicts`` and ``format`` one of the codes below;
+    a list's entries take ``symbol_bits``.
     """
 
     rows: int
@@ -59,6 +61,18 @@ class Machine(NamedTuple):
     lockstep: int
     word_bits: int
     indices_per_cycle: int
+    columns: int
+    systolic: int
+    conflicts: int
+    shared: int
+    format: int
+    symbol_bits: int
+
+
+CONFLICTS = {"exact": 0, "bandwidth": 1, "none": 2}
+FORMATS = {"bitmap": 0, "coordinate": 1, "run-length": 2}
+_EXACT, _BANDWIDTH = CONFLICTS["exact"], CONFLICTS["bandwidth"]
+_BITMAP, _RUN_LENGTH = FORMATS["bitmap"], FORMATS["run-length"]
 
 
 class Beats(NamedTuple):
@@ -103,16 +117,32 @@ def _busy(beats, load):
 
 
 @compiled
-def consecutive_loads(banks, pixels_per_tile, rows, bank_count):
+def _taken(machine, busy, width):
+    """X: cycles of a round whose beats take ``busy``, on ``width`` columns."""
+    if machine.systolic:
+        return busy + machine.rows + width - 2
+    return max(busy, machine.rows)
+
+
+@compiled
+def _load(machine, fullest, distinct):
+    """A round's load, from the words of its fullest bank and of all banks."""
+    if machine.conflicts == _EXACT:
+        return fullest
+    return -(-distinct // machine.banks) if machine.conflicts == _BANDWIDTH else 0
+
+
+@compiled
+def consecutive_loads(machine, banks, pixels_per_tile):
     """Loads of rounds of consecutive pixels: int64 (pixel tiles, rounds).
 
     ``banks``: int64 (pixels of the batch,), the bank of each pixel's address.
     """
-    total = banks.size
+    total, rows = banks.size, machine.rows
     tiles = -(-total // pixels_per_tile)
     rounds = -(-pixels_per_tile // rows)
     loads = np.zeros((tiles, rounds), np.int64)
-    held = np.zeros(bank_count, np.int64)
+    held = np.zeros(machine.banks, np.int64)
     for tile in range(tiles):
         end = min(total, (tile + 1) * pixels_per_tile)
         for i in range(rounds):
@@ -120,7 +150,7 @@ def consecutive_loads(banks, pixels_per_tile, rows, bank_count):
             held[:] = 0
             for pixel in range(start, min(start + rows, end)):
                 held[banks[pixel]] += 1
-                loads[tile, i] = max(loads[tile, i], held[banks[pixel]])
+            loads[tile, i] = _load(machine, held.max(), held.sum())
     return loads
 
 
@@ -144,9 +174,10 @@ def _consecutive_pass(machine, beats, loads, pixels, groups, cause, cycles, coun
     for i in range(rounds):
         busy = _busy(beats, loads[i])
         cycles[BANK_STALL] += busy - steps
-        cycles[DRAIN] += max(0, machine.rows - busy)
+        cycles[DRAIN] += _taken(machine, busy, machine.columns) - busy
     cycles[cause] += rounds * steps
-    cycles[DRAIN] += machine.rows
+    if not machine.systolic:
+        cycles[DRAIN] += machine.rows
     counts[_WORD_READS] += pixels * (beats.full + beats.short)
     counts[_FILLS] += groups * pixels * (beats.full + beats.short)
     counts[_WEIGHT_READS] += rounds * steps
@@ -216,10 +247,16 @@ def gated_tiles(machine, base, conditional, tiles, loads, masks, mask_group, cyc
 
 
 @compiled
-def _decode(machine, bits, words, unions, slots):
+def _book(machine, slots, slot, spent):
+    """One list's v_j in the S of its slot: the longest list's, or all of them one by one."""
+    slots[slot] = slots[slot] + spent if machine.shared else max(slots[slot], spent)
+
+
+@compiled
+def _decode_bitmap(machine, bits, words, unions, slots):
     """Scan one bitmap list of ``words`` index words; returns (rounds, ones, decoder cycles).
 
-    Adds the list's pixels to the ``unions`` of their rounds and raises ``slots`` to its v_j(i).
+    Adds the list's pixels to the ``unions`` of their rounds and books its v_j(i) in ``slots``.
     """
     index_mask = ~_U0 >> np.uint64(64 - machine.word_bits)
     current, room, spent, ones, total = 0, machine.rows, 0, 0, 0
@@ -243,11 +280,71 @@ def _decode(machine, bits, words, unions, slots):
             ones += count
             room -= count
             if room == 0:
-                slots[current] = max(slots[current], spent)
+                _book(machine, slots, current, spent)
                 total += spent
                 current, room, spent = current + 1, machine.rows, 0
-    slots[current] = max(slots[current], spent)
+    _book(machine, slots, current, spent)
     return current + (room < machine.rows), ones, total + spent
+
+
+@compiled
+def _escapes(machine, gap):
+    """Escape symbols before an index that follows ``gap`` zeros."""
+    return gap // ((1 << machine.symbol_bits) - 1) if machine.format == _RUN_LENGTH else 0
+
+
+@compiled
+def _decode_symbols(machine, bits, unions, slots):
+    """The same for a coordinate or run-length list: symbol by symbol, cycle by cycle."""
+    per_word = machine.word_bits // machine.symbol_bits
+    current, room, spent, ones, total = 0, machine.rows, 0, 0, 0
+    left, quota, next_zero = per_word, 0, 0
+    for word in range(bits.size):
+        rest = bits[word]
+        while rest != _U0:
+            lowest = rest & ~(rest - _U1)
+            rest ^= lowest
+            pixel = word * 64 + popcount(lowest - _U1)
+            for escape in range(_escapes(machine, pixel - next_zero), -1, -1):
+                if quota == 0:
+                    quota = min(machine.indices_per_cycle, left, room)
+                    spent += 1
+                quota, left = quota - 1, left - 1
+                if left == 0:
+                    left = per_word
+                if escape == 0:
+                    room, ones = room - 1, ones + 1
+            next_zero = pixel + 1
+            unions[current, word] |= lowest
+            if room == 0:
+                _book(machine, slots, current, spent)
+                total += spent
+                current, room, spent = current + 1, machine.rows, 0
+    _book(machine, slots, current, spent)
+    return current + (room < machine.rows), ones, total + spent
+
+
+@compiled
+def _store(machine, bits, pixels, counts):
+    """What one list of a tile takes in the index memory: bits written, words read."""
+    if machine.format == _BITMAP:
+        counts[_MASK_BITS] += pixels
+        counts[_INDEX_WORDS] += -(-pixels // machine.word_bits)
+        return
+    symbols, next_zero = 0, 0
+    for word in range(bits.size):
+        rest = bits[word]
+        if machine.format != _RUN_LENGTH:
+            symbols += popcount(rest)
+            continue
+        while rest != _U0:
+            lowest = rest & ~(rest - _U1)
+            rest ^= lowest
+            pixel = word * 64 + popcount(lowest - _U1)
+            symbols += _escapes(machine, pixel - next_zero) + 1
+            next_zero = pixel + 1
+    counts[_MASK_BITS] += symbols * machine.symbol_bits
+    counts[_INDEX_WORDS] += -(-symbols // (machine.word_bits // machine.symbol_bits))
 
 
 @compiled
@@ -256,20 +353,20 @@ def _conditional_pass(machine, beats, rounds, unions, slots, in_bank, cycles, co
     steps = _steps(beats)
     cycles[DECODE_STALL] += slots[0]
     for i in range(rounds):
-        load, distinct = 0, 0
+        fullest, distinct = 0, 0
         for bank in range(machine.banks):
             held = 0
             for word in range(unions.shape[1]):
                 held += popcount(unions[i, word] & in_bank[bank, word])
-            load = max(load, held)
+            fullest = max(fullest, held)
             distinct += held
-        busy = _busy(beats, load)
-        taken = max(busy, machine.rows)
+        busy = _busy(beats, _load(machine, fullest, distinct))
+        taken = _taken(machine, busy, machine.lane_group)
         cycles[BANK_STALL] += busy - steps
         cycles[DRAIN] += taken - busy
         cycles[DECODE_STALL] += max(0, slots[i + 1] - taken)
         counts[_WORD_READS] += distinct * (beats.full + beats.short)
-    if rounds:
+    if rounds and not machine.systolic:
         cycles[DRAIN] += machine.rows
     cycles[CONDITIONAL] += rounds * steps
     counts[_WEIGHT_READS] += rounds * steps
@@ -300,9 +397,9 @@ def sparse_tiles(
         unions[:] = _U0
         slots[:] = 0
         index_words = -(-pixels // machine.word_bits)
-        stored = mask_lists if machine.lockstep else -(-width // v)
-        counts[t, _MASK_BITS] += stored * pixels
-        counts[t, _INDEX_WORDS] += stored * index_words
+        if machine.lockstep:
+            for row in range(start // mask_group, start // mask_group + mask_lists):
+                _store(machine, masks[p, row], pixels, counts[t])
         rounds = 0
         for lane in range(start, end, v):
             lane_end = min(lane + v, end)
@@ -314,7 +411,14 @@ def sparse_tiles(
                 for word in range(words):
                     bits[word] |= masks[p, row, word]
                     ones += lanes * popcount(masks[p, row, word])
-            list_rounds, list_ones, decoder = _decode(machine, bits, index_words, unions, slots)
+            if not machine.lockstep:
+                _store(machine, bits, pixels, counts[t])
+            if machine.format == _BITMAP:
+                list_rounds, list_ones, decoder = _decode_bitmap(
+                    machine, bits, index_words, unions, slots
+                )
+            else:
+                list_rounds, list_ones, decoder = _decode_symbols(machine, bits, unions, slots)
             rounds = max(rounds, list_rounds)
             counts[t, _MACS_CONDITIONAL] += ones * steps
             counts[t, _MACS_GATED_OFF] += ((lane_end - lane) * list_ones - ones) * steps

@@ -1,4 +1,4 @@
-"""The parts of the machine as SimPy processes: decoder, banks, drain, output stage, DMA.
+"""The parts of the machine as SimPy processes: banks, drain, systolic wave, output stage, DMA.
 
 Each part moves words, indices or requests and knows nothing of the others; ``hwsim.reference``
 connects them. Nothing here computes how long something takes: an action costs its latency, and
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from simpy import Environment, Event
 
@@ -31,113 +31,24 @@ Entries = Mapping[int, int]
 """One row of an accumulator bank: lane group -> pixel of the tile, where the row holds one."""
 
 
-class IndexMemory:
-    """Bitmaps of one tile: a few stored lists of one bit per pixel, in words of W bits."""
+class Banks:
+    """The activation banks behind one arbiter; each serves one distinct address per cycle.
 
-    def __init__(self, lists: int, pixels: int, word_bits: int, counts: Counts) -> None:
-        self.word_bits = word_bits
-        self.words = -(-pixels // word_bits)
-        self._stored = [[0] * self.words for _ in range(lists)]
-        self._words_read = [0] * lists
-        self._counts = counts
-
-    def write(self, pixel: int, bits: Iterable[int]) -> None:
-        """One pixel's column, a bit per list: what is written by pixel is read by list."""
-        word, position = divmod(pixel, self.word_bits)
-        for stored, bit in zip(self._stored, bits, strict=True):
-            stored[word] |= bit << position
-            self._counts["mask_bits_written"] += 1
-
-    def read(self, lists: Iterable[int], word: int) -> int:
-        """The OR of one word of several lists. A list's words are read in order, each only once:
-        lane groups that share a list share the reading."""
-        union = 0
-        for number in lists:
-            union |= self._stored[number][word]
-            if word == self._words_read[number]:
-                self._words_read[number] += 1
-                self._counts["index_words_read"] += 1
-        return union
-
-
-class Decoder:
-    """Scans one lane group's list and emits the pixels of its ones into a buffer of R entries.
-
-    ``ready`` has happened when the buffer is full or the list is scanned to its end.
+    Idealised, ``bandwidth`` lets every word lie in a bank that is free, and ``none`` sets no limit.
     """
 
     def __init__(
         self,
         env: Environment,
-        memory: IndexMemory,
-        lists: Sequence[int],
-        rows: int,
-        per_cycle: int,
-        counts: Counts,
+        banks: int,
+        conflicts: Literal["exact", "bandwidth", "none"] = "exact",
     ) -> None:
-        self.ready = env.event()
-        self._buffer: list[int] = []
-        self._emptied = env.event()
-        self._scanned = False
-        self._env, self._memory, self._lists = env, memory, lists
-        self._rows, self._per_cycle, self._counts = rows, per_cycle, counts
-        env.process(self._scan())
-
-    def hand_over(self) -> list[int]:
-        """Give the buffer's pixels away and clear it; the decoder goes on in the same cycle."""
-        pixels, self._buffer = self._buffer, []
-        if not self._scanned:
-            self.ready = self._env.event()
-            self._emptied.succeed()
-            self._emptied = self._env.event()
-        return pixels
-
-    def _scan(self) -> Steps:
-        for position in range(self._memory.words):
-            word = self._memory.read(self._lists, position)
-            if not word:
-                yield from self._room()
-                yield from self._work(LATENCIES.empty_word)
-            first = position * self._memory.word_bits
-            while word:
-                yield from self._room()
-                room = self._rows - len(self._buffer)
-                emitted = list(islice(_ones(word), min(self._per_cycle, room)))
-                yield from self._work(LATENCIES.emission)
-                word &= ~sum(1 << one for one in emitted)
-                self._buffer += [first + one for one in emitted]
-                if len(self._buffer) == self._rows:
-                    self.ready.succeed()
-        self._scanned = True
-        if not self.ready.triggered:
-            self.ready.succeed()
-
-    def _room(self) -> Steps:
-        """Stop while the buffer is full, also before a word without ones."""
-        while len(self._buffer) == self._rows:
-            yield self._emptied
-
-    def _work(self, cycles: int) -> Steps:
-        yield self._env.timeout(cycles)
-        self._counts["decoder_cycles"] += cycles
-
-
-def _ones(word: int) -> Iterable[int]:
-    """Positions of the ones of a word, lowest first."""
-    while word:
-        lowest = word & -word
-        yield lowest.bit_length() - 1
-        word ^= lowest
-
-
-class Banks:
-    """The activation banks behind one arbiter; each serves one distinct address per cycle."""
-
-    def __init__(self, env: Environment, banks: int) -> None:
         self._env, self._banks = env, banks
         self._waiting: Counter[int] = Counter()  # address -> pointers that wait for it
         self._counts = Counts()
         self._asked, self._filled = env.event(), env.event()
+        arbiters = {"exact": self._one_per_bank, "bandwidth": self._any, "none": self._all}
+        self._granted = arbiters[conflicts]
         env.process(self._arbitrate())
 
     def request(self, addresses: Iterable[int], counts: Counts) -> Event:
@@ -153,22 +64,49 @@ class Banks:
             yield self._asked
             while self._waiting:
                 yield self._env.timeout(0)  # the requests of this instant are all in
-                granted: dict[int, int] = {}
-                for address in self._waiting:  # in the order of the pointers: fixed priority
-                    granted.setdefault(address % self._banks, address)
+                granted = self._granted()
                 yield self._env.timeout(LATENCIES.bank_word)
-                for address in granted.values():
+                for address in granted:
                     self._counts["activation_word_reads"] += 1
                     self._counts["line_fills"] += self._waiting.pop(address)
             filled = self._filled
             self._asked, self._filled = self._env.event(), self._env.event()
             filled.succeed()
 
+    def _one_per_bank(self) -> list[int]:
+        """For every bank the first address, in the order of the pointers: fixed priority."""
+        granted: dict[int, int] = {}
+        for address in self._waiting:
+            granted.setdefault(address % self._banks, address)
+        return list(granted.values())
+
+    def _any(self) -> list[int]:
+        return list(islice(self._waiting, self._banks))
+
+    def _all(self) -> list[int]:
+        return list(self._waiting)
+
 
 def drain(env: Environment, bank: Sequence[Entries], retire: Callable[[Entries], None]) -> Steps:
     """Empty an accumulator bank, one row of all columns at a time; empty rows take their turn."""
     for entries in bank:
         yield env.timeout(LATENCIES.drained_row)
+        if entries:
+            retire(entries)
+
+
+def wave(
+    env: Environment, bank: Sequence[Entries], columns: int, retire: Callable[[Entries], None]
+) -> Steps:
+    """The last operands of a systolic round go from column to column, row behind row.
+
+    A row has its sums when they have passed its last column, one hop after the row before.
+    """
+    for _ in range(columns - 1):
+        yield env.timeout(LATENCIES.hop)
+    for row, entries in enumerate(bank):
+        if row:
+            yield env.timeout(LATENCIES.hop)
         if entries:
             retire(entries)
 

@@ -9,7 +9,7 @@ What the models share is what they are given: tiles, addresses, DMA transfers, m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,9 @@ from simpy import Environment
 
 from hwsim.arch import ArchConfig
 from hwsim.counts import CAUSES, COUNTERS
-from hwsim.processes import Banks, Decoder, Entries, Steps, dma, drain, output_stage
+from hwsim.decoder import Decoder, scan_of
+from hwsim.feed import Broadcast, Retire, Systolic
+from hwsim.processes import Banks, Entries, Steps, dma, output_stage
 from hwsim.schemes import Scheme
 from hwsim.tile_state import Tile
 from hwsim.tiling import Mapping, Tiles, pixel_addresses
@@ -83,13 +85,15 @@ class Ledger:
 class Pass:
     """One pass over a tile: what its steps are booked on, its beats, and what its drain does.
 
-    ``beats`` are the steps of each; ``lit_lanes`` (lane group, pixel) the lanes that compute.
+    ``beats`` are the steps of each; ``lit_lanes`` (lane group, pixel) the lanes that compute;
+    ``columns`` those that operands of a systolic array cross.
     """
 
     cause: str
     beats: Sequence[int]
     lit_lanes: Sequence[Sequence[int]]
-    retire: Callable[[Entries], None]
+    columns: int
+    retire: Retire
 
 
 class Sequencer:
@@ -99,13 +103,13 @@ class Sequencer:
         self, env: Environment, arch: ArchConfig, scheme: Scheme, mapping: Mapping, ledger: Ledger
     ) -> None:
         self._env, self._arch, self._scheme, self._ledger = env, arch, scheme, ledger
-        self._rows = arch.array.rows
-        self._banks = Banks(env, arch.activation.banks)
+        self._rows, self._columns = arch.array.rows, arch.array.columns
+        self._banks = Banks(env, arch.activation.banks, arch.activation.bank_conflicts)
         groups = mapping.layer.groups
         self._first_beats = _beats(mapping, arch, 1 if mapping.gating else groups)
         self._conditional_beats = _beats(mapping, arch, groups - 1)
-        # The accumulator bank that drains while the other one computes.
-        self._full: Sequence[Entries] = self._empty_bank()
+        systolic = arch.array.feed == "systolic"
+        self._feed = Systolic(env) if systolic else Broadcast(env, self._rows)
 
     def run(self, tile: Tile) -> Steps:
         """A dense pass, or a base and a conditional pass."""
@@ -118,14 +122,15 @@ class Sequencer:
     def _first_pass(self, tile: Tile) -> Steps:
         """Dense or base: consecutive pixels, all lane groups alike, every lane at work."""
         lit_lanes = [[len(lanes)] * tile.pixels for lanes in tile.lanes]
-        a_pass = Pass("base", self._first_beats, lit_lanes, tile.write)
+        a_pass = Pass("base", self._first_beats, lit_lanes, self._columns, tile.write)
         for pixels in self._consecutive(tile):
             yield from self._round(tile, a_pass, [pixels] * len(tile.lanes))
         yield from self._last_drain(a_pass)
 
     def _masked_pass(self, tile: Tile) -> Steps:
         """The gated scheme's conditional pass: operands of every pixel, dark lanes stand still."""
-        a_pass = Pass("conditional", self._conditional_beats, tile.lit_lanes, tile.add_where_lit)
+        beats = self._conditional_beats
+        a_pass = Pass("conditional", beats, tile.lit_lanes, self._columns, tile.add_where_lit)
         for pixels in self._consecutive(tile):
             tile.read_masks(pixels)
             yield from self._round(tile, a_pass, [pixels] * len(tile.lanes))
@@ -133,17 +138,14 @@ class Sequencer:
 
     def _conditional_pass(self, tile: Tile) -> Steps:
         """Rounds of what the decoders find; a round starts when every decoder is ready."""
-        a_pass = Pass("conditional", self._conditional_beats, tile.lit_lanes, tile.add)
-        per_cycle = self._arch.index.indices_per_cycle
-        decoders = [
-            Decoder(self._env, tile.memory, lists, self._rows, per_cycle, tile.counts)
-            for lists in tile.followed
-        ]
+        beats, columns = self._conditional_beats, self._scheme.lane_group
+        a_pass = Pass("conditional", beats, tile.lit_lanes, columns, tile.add)
+        decoders = self._decoders(tile)
         rounds = 0
         while True:
             yield self._env.all_of([decoder.ready for decoder in decoders])
             self._ledger.spent_on("decode_stall")
-            found = [decoder.hand_over() for decoder in decoders]
+            found = [pixels for decoder in decoders for pixels in decoder.hand_over()]
             if not any(found):
                 break
             rounds += 1
@@ -151,13 +153,20 @@ class Sequencer:
         if rounds:
             yield from self._last_drain(a_pass)
 
+    def _decoders(self, tile: Tile) -> list[Decoder]:
+        """One decoder for each lane group, or one that serves them all."""
+        index = self._arch.index
+        scans = [scan_of(tile.memory, lists, index.indices_per_cycle) for lists in tile.followed]
+        served = [scans] if index.decoders == "shared" else [[scan] for scan in scans]
+        return [Decoder(self._env, few, self._rows, tile.counts) for few in served]
+
     def _round(self, tile: Tile, a_pass: Pass, lists: Sequence[Sequence[int]]) -> Steps:
-        """Compute one list of pixels per lane group while the other accumulator bank drains.
+        """Compute one list of pixels per lane group, and let their sums leave as the feed has it.
 
         Every beat asks for the words of the output pixels: a step moves all pointers by the
         same offset, so another beat's words fall on the banks in the same pattern.
         """
-        drained = self._env.process(drain(self._env, self._full, a_pass.retire))
+        self._feed.start(a_pass.retire)
         pointers = [(group, pixel) for group, pixels in enumerate(lists) for pixel in pixels]
         addresses = [tile.addresses[pixel] for _, pixel in pointers]
         lanes = sum(len(tile.lanes[group]) for group, _ in pointers)
@@ -171,15 +180,13 @@ class Sequencer:
             tile.counts["macs_gated_off"] += steps * (lanes - lit)
             yield filled
             self._ledger.spent_on("bank_stall")
-        yield drained
+        yield from self._feed.finish_round(self._rows_of(lists), a_pass.columns, a_pass.retire)
         self._ledger.spent_on("drain")
-        self._full = self._rows_of(lists)
 
     def _last_drain(self, a_pass: Pass) -> Steps:
         """A pass ends when its last round has left the accumulators."""
-        yield self._env.process(drain(self._env, self._full, a_pass.retire))
+        yield from self._feed.finish_pass(a_pass.retire)
         self._ledger.spent_on("drain")
-        self._full = self._empty_bank()
 
     def _consecutive(self, tile: Tile) -> Iterable[range]:
         for first in range(0, tile.pixels, self._rows):
@@ -190,9 +197,6 @@ class Sequencer:
             {group: pixels[row] for group, pixels in enumerate(lists) if row < len(pixels)}
             for row in range(self._rows)
         ]
-
-    def _empty_bank(self) -> Sequence[Entries]:
-        return self._rows_of([])
 
 
 def _layer(

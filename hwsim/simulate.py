@@ -115,6 +115,7 @@ def _plan(arch: ArchConfig, trace: MaskTrace, scheme: Scheme, images: int) -> li
 
 def _prepare(arch: ArchConfig, scheme: Scheme, mapping: Mapping) -> _Layer:
     tiles = tile_layer(mapping, arch)
+    machine = _machine(arch, scheme)
     banks = pixel_addresses(mapping) % arch.activation.banks
     sparse = scheme.kind == "sparse" and mapping.gating
     hidden_weights = tiles.weight_bytes.copy()
@@ -127,9 +128,7 @@ def _prepare(arch: ArchConfig, scheme: Scheme, mapping: Mapping) -> _Layer:
         mapping=mapping,
         tiles=tiles,
         arrays=kernel.TileArrays(tiles.channel_start, tiles.width, tiles.pixels, tiles.pixel_tile),
-        loads=kernel.consecutive_loads(
-            banks, mapping.pixels, arch.array.rows, arch.activation.banks
-        ),
+        loads=kernel.consecutive_loads(machine, banks, mapping.pixels),
         in_bank=kernel.bank_masks(banks, mapping.pixels, arch.activation.banks)
         if sparse
         else np.zeros((1, 1, 1), np.uint64),
@@ -254,14 +253,7 @@ def _run_tiles(
 ) -> None:
     mapping = layer.mapping
     conv = mapping.layer
-    machine = kernel.Machine(
-        rows=arch.array.rows,
-        banks=arch.activation.banks,
-        lane_group=scheme.lane_group,
-        lockstep=int(scheme.lockstep),
-        word_bits=arch.index.word_bits,
-        indices_per_cycle=arch.index.indices_per_cycle,
-    )
+    machine = _machine(arch, scheme)
     if not mapping.gating:
         beats = _beats(mapping, arch, conv.groups)
         kernel.dense_tiles(machine, beats, layer.arrays, layer.loads, cycles, counts)
@@ -275,6 +267,23 @@ def _run_tiles(
         kernel.gated_tiles(*common, cycles, counts)
     else:
         kernel.sparse_tiles(*common, layer.in_bank, cycles, counts)
+
+
+def _machine(arch: ArchConfig, scheme: Scheme) -> kernel.Machine:
+    return kernel.Machine(
+        rows=arch.array.rows,
+        banks=arch.activation.banks,
+        lane_group=scheme.lane_group,
+        lockstep=int(scheme.lockstep),
+        word_bits=arch.index.word_bits,
+        indices_per_cycle=arch.index.indices_per_cycle,
+        columns=arch.array.columns,
+        systolic=int(arch.array.feed == "systolic"),
+        conflicts=kernel.CONFLICTS[arch.activation.bank_conflicts],
+        shared=int(arch.index.decoders == "shared"),
+        format=kernel.FORMATS[arch.index.format],
+        symbol_bits=arch.symbol_bits,
+    )
 
 
 def _beats(mapping: Mapping, arch: ArchConfig, groups: int) -> kernel.Beats:

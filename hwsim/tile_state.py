@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from hwsim.arch import ArchConfig
-from hwsim.processes import Counts, Entries, IndexMemory
+from hwsim.index_memory import Bitmaps, Coordinates, IndexMemory, RunLengths, SymbolLists
+from hwsim.processes import Counts, Entries
 from hwsim.schemes import Scheme
 from hwsim.tiling import Tiles
 
@@ -65,7 +66,16 @@ class Tile:
         else:  # The lanes of a group agree: one list for each group, whatever masks they share.
             self.stored = [mask_of[columns[0]] for columns in self.lanes]
             self.followed = [[group] for group in range(len(self.lanes))]
-        self.memory = IndexMemory(len(self.stored), self.pixels, arch.index.word_bits, self.counts)
+        self.memory = self._memory(arch, scheme)
+
+    def _memory(self, arch: ArchConfig, scheme: Scheme) -> IndexMemory:
+        """The memory for the stored lists; the gated scheme reads bits in order, so bitmaps."""
+        lists = len(self.stored)
+        if arch.index.format == "bitmap" or scheme.kind == "gated":
+            return Bitmaps(lists, self.pixels, arch.index.word_bits, self.counts)
+        code = Coordinates if arch.index.format == "coordinate" else RunLengths
+        words = arch.symbols_per_word
+        return SymbolLists(lists, code(arch.symbol_bits), words, self.counts)
 
     def write(self, entries: Entries) -> None:
         """Drain a row of the first pass: it starts the partial sums, and gates are decided on it.
@@ -91,6 +101,7 @@ class Tile:
 
     def read_masks(self, pixels: Iterable[int]) -> None:
         """The gated scheme reads its masks in order, a word when the first of its pixels comes."""
+        assert isinstance(self.memory, Bitmaps)
         for pixel in pixels:
             word, position = divmod(pixel, self.memory.word_bits)
             if position == 0:

@@ -19,6 +19,8 @@ class Latencies:
     bank_word: int = 1  # a bank serves one address, to all pointers that ask for it
     empty_word: int = 1  # a decoder passes one word without ones
     emission: int = 1  # a decoder emits up to E indices of one word
+    symbols: int = 1  # a decoder consumes up to E symbols of one word
+    hop: int = 1  # operands pass from a PE to the next one of a systolic array
     drained_row: int = 1  # one entry of every column's accumulator bank
     output_pixel: int = 1  # the output stage empties all columns of one pixel
 

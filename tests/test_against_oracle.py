@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from oracle.cases import Case, cases, modes
+from oracle.cases import KINDS, Case, draw_case
+from oracle.coverage import OPTIONS, RESIDENCIES, options, residencies
 from oracle.machines import conv, machine, network, random_masks
 from oracle.network import run
 from oracle.residency import DoesNotFit
@@ -16,24 +16,6 @@ from hwsim.simulate import simulate
 from hwsim.tiling import MappingError
 from hwsim.trace import MaskTrace, TraceHeader
 from hwsim.workload import Network, resnet18
-
-MODES = {
-    "input whole",
-    "input tiled",
-    "weights all",
-    "weights two",
-    "weights one",
-    "one pixel tile",
-    "pixels outer",
-    "output kept",
-    "output stored in between",
-    "residual on chip",
-    "residual spilled",
-    "prefetched",
-    "not prefetched",
-    "refused",
-}
-"""What the random runs must meet, or they show nothing."""
 
 
 def in_memory_trace(case: Case) -> MaskTrace:
@@ -63,7 +45,7 @@ def assert_same(
 
 
 def compare(case: Case) -> set[str]:
-    """Count on either side, or see both refuse; returns the residencies met."""
+    """Count on either side, or see both refuse; returns the residencies and options met."""
     trace = in_memory_trace(case)
     try:
         causes, counters = run(
@@ -83,36 +65,31 @@ def compare(case: Case) -> set[str]:
     result = simulate(case.arch, trace, scheme=case.scheme, batch=case.batch)
     assert_same(case, result.counters, counters, COUNTERS)
     assert_same(case, result.causes, causes, CAUSES)
-    return modes(case)
+    return residencies(case) | options(case, causes, counters)
 
 
-def compare_many(examples: int) -> None:
-    """The same seeded examples every time; together they meet every residency."""
+def compare_many(examples: dict[str, int]) -> None:
+    """The same cases every time; together they meet every residency and every option."""
     seen: set[str] = set()
-
-    @settings(
-        max_examples=examples,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=cases())
-    def one(case: Case) -> None:
-        seen.update(compare(case))
-
-    one()
-    assert seen >= MODES, f"never met: {sorted(MODES - seen)}"
+    for kind, count in examples.items():
+        for seed in range(count):
+            case = draw_case(kind, seed)
+            try:
+                seen |= compare(case)
+            except BaseException as error:
+                error.add_note(f"draw_case({kind!r}, seed={seed}) is {case}")
+                raise
+    wanted = RESIDENCIES | OPTIONS
+    assert seen >= wanted, f"never met: {sorted(wanted - seen)}"
 
 
 def test_random_runs() -> None:
-    compare_many(400)
+    compare_many({"dense": 80, "gated": 80, "unstructured": 160, "shared lists": 200})
 
 
 @pytest.mark.slow
 def test_many_random_runs() -> None:
-    compare_many(3000)
+    compare_many(dict.fromkeys(KINDS, 1000))
 
 
 @pytest.mark.slow

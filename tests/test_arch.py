@@ -73,6 +73,14 @@ def test_a_bad_file_is_one_line_with_file_and_key(
         assert part in message
 
 
+def test_a_decoder_emits_no_more_than_a_word_holds() -> None:
+    # Indices of 256 pixels take 8 bits: 4 in a word of 32.
+    keys = {"index.format": "coordinate", "index.indices_per_cycle": 4}
+    assert load_arch("pe16x16", keys).symbols_per_word == 4
+    with pytest.raises(ArchError, match=r"indices_per_cycle: 5 is more than the 4 symbols"):
+        load_arch("pe16x16", {**keys, "index.indices_per_cycle": 5})
+
+
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list.yaml"
     path.write_text("- 1\n")

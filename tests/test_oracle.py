@@ -11,7 +11,25 @@ from oracle.machines import conv, machine, network, random_masks, row, whole_til
 from oracle.network import run
 from oracle.residency import plan
 
+from hwsim.arch import ArchConfig
 from hwsim.counts import CAUSES, COUNTERS
+
+
+def small(**options: object) -> ArchConfig:
+    """P = 20; 912 bytes of input are resident."""
+    sizes = {"columns": 8, "entries": 160, "lane_group": 8, "activation_kib": 2, "weight_kib": 8}
+    return machine(**{**sizes, **options})
+
+
+SPARSE = ["unstructured", "structured-8x", "lockstep-8"]
+OPTIONS = [
+    {},
+    {"decoders": "shared"},
+    {"feed": "systolic"},
+    {"index_format": "coordinate"},
+    {"index_format": "run-length", "run_length_bits": 2, "decoders": "shared"},
+]
+"""Machines that a law between two others has to hold on."""
 
 
 class TestLaws:
@@ -19,9 +37,7 @@ class TestLaws:
 
     layer = conv(channels=(8, 16), size=(6, 5), kernel=3, groups=2)
     net = network(layer)
-    arch = machine(  # P = 20; 912 bytes of input are resident
-        columns=8, entries=160, lane_group=8, activation_kib=2, weight_kib=8
-    )
+    arch = small()
 
     def test_conditional_macs_are_set_bits_times_steps(self) -> None:
         masks = random_masks(self.net, 0.4, images=2)
@@ -75,22 +91,31 @@ class TestLaws:
         assert causes.sum() == total
 
     @pytest.mark.parametrize("density", [0.1, 0.5, 0.9])
-    def test_structure_costs_equal_cycles_and_an_eighth_of_the_lists(self, density: float) -> None:
+    @pytest.mark.parametrize("index_format", ["bitmap", "coordinate", "run-length"])
+    def test_structure_costs_equal_cycles_and_an_eighth_of_the_lists(
+        self, density: float, index_format: str
+    ) -> None:
+        arch = small(index_format=index_format)
         masks = random_masks(self.net, density, images=2, mask_group=8)
-        single, of_one = run(self.net, self.arch, "unstructured", masks, 8, 2, images=2)
-        eight, of_eight = run(self.net, self.arch, "structured-8x", masks, 8, 2, images=2)
+        single, of_one = run(self.net, arch, "unstructured", masks, 8, 2, images=2)
+        eight, of_eight = run(self.net, arch, "structured-8x", masks, 8, 2, images=2)
         np.testing.assert_array_equal(single, eight)
         one, fewer = row(of_one, COUNTERS), row(of_eight, COUNTERS)
         for name in ("line_fills", "decoder_cycles", "index_words_read", "mask_bits_written"):
             assert one[name] == 8 * fewer[name] > 0
 
     @pytest.mark.parametrize("scheme", ["unstructured", "lockstep-2"])
-    def test_permuting_lane_groups_changes_nothing(self, scheme: str) -> None:
+    @pytest.mark.parametrize("decoders", ["private", "shared"])
+    @pytest.mark.parametrize("index_format", ["bitmap", "coordinate", "run-length"])
+    def test_permuting_lane_groups_changes_nothing(
+        self, scheme: str, decoders: str, index_format: str
+    ) -> None:
+        arch = small(decoders=decoders, index_format=index_format)
         masks = random_masks(self.net, 0.3, images=2)
         order = [6, 7, 2, 3, 0, 1, 4, 5, 8, 9, 14, 15, 12, 13, 10, 11]
         permuted = {"conv": masks["conv"][:, order]}
-        before = run(self.net, self.arch, scheme, masks, 1, 2, images=2)
-        after = run(self.net, self.arch, scheme, permuted, 1, 2, images=2)
+        before = run(self.net, arch, scheme, masks, 1, 2, images=2)
+        after = run(self.net, arch, scheme, permuted, 1, 2, images=2)
         np.testing.assert_array_equal(before[0], after[0])
         np.testing.assert_array_equal(before[1], after[1])
 
@@ -110,3 +135,35 @@ class TestLaws:
         spent = row(causes, CAUSES)
         assert spent["base"] + spent["drain"] == 6 * (10 * 72 + 2)
         assert "bank_stall" not in spent
+
+    @pytest.mark.parametrize("scheme", ["dense", "gated", *SPARSE])
+    @pytest.mark.parametrize("option", OPTIONS)
+    def test_fewer_conflicts_never_cost_cycles(
+        self, scheme: str, option: dict[str, object]
+    ) -> None:
+        # Six words of a row and the next in three banks, and one step to hide them: strict here.
+        masks = random_masks(self.net, 0.3, images=2, mask_group=8)
+        totals, reads = [], set()
+        for bank_conflicts in ("none", "bandwidth", "exact"):
+            arch = small(rows=6, word_channels=1, banks=3, bank_conflicts=bank_conflicts, **option)
+            causes, counts = run(self.net, arch, scheme, masks, 8, 2, images=2)
+            totals.append(int(causes.sum()))
+            reads.add(row(counts, COUNTERS)["activation_word_reads"])
+        assert totals == sorted(set(totals))
+        assert len(reads) == 1
+
+    @pytest.mark.parametrize("scheme", ["dense", "gated", *SPARSE])
+    @pytest.mark.parametrize("option", OPTIONS)
+    def test_sharing_a_decoder_never_saves_cycles(
+        self, scheme: str, option: dict[str, object]
+    ) -> None:
+        masks = random_masks(self.net, 0.3, images=2, mask_group=8)
+        runs = [
+            run(self.net, small(**{**option, "decoders": decoders}), scheme, masks, 8, 2, images=2)
+            for decoders in ("private", "shared")
+        ]
+        (private, of_private), (shared, of_shared) = runs
+        # An eighth of the lists is one a tile, and has the decoder to itself.
+        assert (shared.sum() > private.sum()) == (scheme == "unstructured")
+        assert shared.sum() >= private.sum()
+        np.testing.assert_array_equal(of_private, of_shared)

@@ -10,50 +10,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from oracle.cycles import beat_steps, decode, play_round, tile
+from oracle.cycles import Pass, beat_steps, play_round, tile
 from oracle.layout import conv_layout
 from oracle.machines import conv, machine, whole_tile
 from oracle.residency import flattened
 
-from hwsim.arch import ArchConfig
-
 
 def bits(text: str) -> list[int]:
     return [int(bit) for bit in text.replace(" ", "")]
-
-
-class TestDecoder:
-    """R = 2 unless told; slots as (positions, cycles)."""
-
-    @staticmethod
-    def slots(text: str, arch: ArchConfig) -> list[tuple[list[int], int]]:
-        return [(slot.positions, slot.cycles) for slot in decode(bits(text), arch)]
-
-    def test_empty_words_cost_a_cycle_each_and_wait_for_room(self) -> None:
-        # Round 0: one empty word, then 13 and 14. Full: the two empty words are passed in the next
-        # slot, then 32.
-        text = "00000000 00000110 00000000 00000000 10000000"
-        assert self.slots(text, machine()) == [([13, 14], 3), ([32], 3)]
-
-    def test_room_and_word_limit_what_a_cycle_emits(self) -> None:
-        # E = 2, R = 4: (0 1) (2: the word's last) (8: room for one) | (9 10) (11).
-        arch = machine(rows=4, indices_per_cycle=2)
-        assert self.slots("11100000 11110000", arch) == [
-            ([0, 1, 2, 8], 3),
-            ([9, 10, 11], 2),
-        ]
-
-    def test_trailing_words_of_a_full_last_round_are_the_tail(self) -> None:
-        assert self.slots("11000000 00000000 00", machine()) == [([0, 1], 2), ([], 2)]
-
-    def test_trailing_words_of_a_part_filled_round_belong_to_it(self) -> None:
-        assert self.slots("10000000 00000000 00", machine()) == [([0], 3)]
-
-    def test_no_tail_where_the_last_word_fills_the_round(self) -> None:
-        assert self.slots("00000000 00000011", machine()) == [([14, 15], 3)]
-
-    def test_a_list_of_zeros_is_scanned(self) -> None:
-        assert self.slots("00000000 00000000 00", machine()) == [([], 3)]
 
 
 class TestRound:
@@ -61,7 +25,7 @@ class TestRound:
         # B = 2: 0, 2, 4 in bank 0, 5 in bank 1: load 3. Beats of 2 and 1 steps take 3 each.
         causes, counts = Counter[str](), Counter[str]()
         arch = machine(rows=4, banks=2)
-        cycles = play_round([[0, 2, 4, 5]], [2, 1], "base", arch, causes, counts)
+        cycles = play_round([[0, 2, 4, 5]], Pass("base", [2, 1], 4), arch, causes, counts)
         assert cycles == 6
         assert +causes == {"base": 3, "bank_stall": 1 + 2}
         assert +counts == {"activation_word_reads": 8, "line_fills": 8, "weight_word_reads": 3}
@@ -69,16 +33,16 @@ class TestRound:
     def test_equal_addresses_of_several_lists_merge(self) -> None:
         # B = 2: the union 0, 2, 3 loads bank 0 with two words, which two steps hide.
         causes, counts = Counter[str](), Counter[str]()
-        cycles = play_round([[0, 2], [0, 3]], [2], "conditional", machine(banks=2), causes, counts)
+        arch = machine(banks=2)
+        cycles = play_round([[0, 2], [0, 3]], Pass("conditional", [2], 4), arch, causes, counts)
         assert cycles == 2
         assert +causes == {"conditional": 2}
         assert +counts == {"activation_word_reads": 3, "line_fills": 4, "weight_word_reads": 2}
 
     def test_a_short_round_waits_for_the_drain_of_the_one_before(self) -> None:
         causes = Counter[str]()
-        cycles = play_round(
-            [[0, 1]], [2, 1], "base", machine(rows=5, entries=20), causes, Counter()
-        )
+        arch = machine(rows=5, entries=20)
+        cycles = play_round([[0, 1]], Pass("base", [2, 1], 4), arch, causes, Counter())
         assert cycles == 5
         assert +causes == {"base": 3, "drain": 2}
 

@@ -1,25 +1,27 @@
-"""Random small runs: machine, network, masks and scheme, as hypothesis draws and shrinks them."""
+"""Random small runs: machine, network, masks and scheme, all of them from one seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 
 import numpy as np
-from hypothesis import strategies as st
 
-from hwsim.arch import ArchConfig
+from hwsim.arch import ArchConfig, build_arch
 from hwsim.workload import INPUT, ConvLayer, Network
 
-from .cycles import hardware
+from .lists import symbol_bits
 from .machines import conv, machine
-from .network import both_fit
-from .residency import cut_channels, plan
+from .residency import cut_channels
+from .schemes import hardware
 
-Draw = st.DrawFn
 Shape = tuple[int, int, int]
 """(channels, height, width) of a tensor."""
 
-CHANNELS = [2, 3, 4, 5, 6, 8, 9, 12, 16, 20]
+KINDS = ("dense", "gated", "unstructured", "shared lists")
+"""Schemes, with and without zero gating, and with structured or lockstep lane groups."""
+
+CHANNELS = [2, 2, 3, 4, 4, 5, 6, 8, 9, 12, 16, 20, 24]
 
 
 @dataclass(frozen=True)
@@ -36,48 +38,73 @@ class Case:
     zero_operand_macs: dict[str, np.ndarray]
 
 
-@st.composite
-def machines(draw: Draw) -> ArchConfig:
-    """Arrays up to 5 x 8, buffers from one KiB, every other parameter odd now and then."""
-    rows = draw(st.integers(1, 5))
-    columns = draw(st.sampled_from([1, 2, 3, 4, 6, 8]))
-    tile_pixels = draw(st.one_of(st.integers(rows, 24), st.sampled_from([24, 60, 99, 160])))
-    return machine(
+def draw_machine(rng: Random) -> ArchConfig:
+    """Arrays up to 12 x 8, buffers from one KiB, every other parameter odd now and then."""
+    rows = rng.choice([1, 2, 2, 3, 4, 5, 12])
+    columns = rng.choice([1, 2, 3, 4, 6, 8, 8])
+    tile_pixels = rng.choice([rng.randint(rows, 24), rng.choice([24, 60, 99, 160])])
+    arch = machine(
         rows=rows,
         columns=columns,
         entries=columns * tile_pixels,
-        word_channels=draw(st.integers(1, 5)),
-        banks=draw(st.sampled_from([1, 2, 3, 4, 8])),
-        word_bits=draw(st.sampled_from([8, 16, 32, 64])),
-        indices_per_cycle=draw(st.integers(1, 4)),
-        lane_group=draw(st.sampled_from([2, 3, 4, 8])),
-        activation_kib=draw(st.sampled_from([1, 1, 1, 2, 3, 8])),
-        weight_kib=draw(st.sampled_from([1, 1, 2, 4, 16])),
-        bandwidth_gb_per_s=draw(st.sampled_from([0.03, 0.1, 0.7, 3.0])),
-        efficiency_percent=draw(st.sampled_from([33, 80, 100])),
+        word_channels=rng.randint(1, 5),
+        banks=rng.choice([1, 2, 3, 4, 8]),
+        word_bits=rng.choice([8, 16, 32, 64]),
+        lane_group=rng.choice([2, 2, 2, 3, 4, 8]),
+        activation_kib=rng.choice([1, 1, 2, 3, 4, 8]),
+        weight_kib=rng.choice([1, 2, 2, 4, 16]),
+        bandwidth_gb_per_s=rng.choice([0.03, 0.1, 0.7, 3.0]),
+        efficiency_percent=rng.choice([33, 80, 100]),
+        feed=rng.choice(["broadcast", "broadcast", "systolic"]),
+        bank_conflicts=rng.choice(["exact", "exact", "bandwidth", "none"]),
+        decoders=rng.choice(["private", "shared"]),
+        index_format=rng.choice(["bitmap", "coordinate", "run-length"]),
+        run_length_bits=rng.randint(2, 8),
+    )
+    emitted = min(rng.choice([1, 1, 1, 2, 3, 4]), symbols_of_a_word(arch))
+    return changed(arch, index={"indices_per_cycle": emitted})
+
+
+def changed(arch: ArchConfig, **parts: dict[str, object]) -> ArchConfig:
+    """The machine with other values in some of its parts, validated again."""
+    data = arch.model_dump()
+    return build_arch({**data, **{part: {**data[part], **new} for part, new in parts.items()}})
+
+
+def with_slow_decoders(arch: ArchConfig) -> ArchConfig:
+    """The machine with long lists in narrow words, one symbol a cycle, and enough banks."""
+    return changed(
+        arch,
+        partial_sums={"entries": 99 * arch.array.columns},
+        activation={"buffer_kib": 8, "banks": 16},
+        index={"word_bits": 8, "indices_per_cycle": 1},
     )
 
 
-@st.composite
-def layers(draw: Draw, name: str, made: dict[str, Shape], mask_group: int) -> ConvLayer:
+def symbols_of_a_word(arch: ArchConfig) -> int:
+    """The most that a decoder can be told to consume in a cycle."""
+    return arch.index.word_bits // symbol_bits(arch, arch.index.format)
+
+
+def draw_layer(rng: Random, name: str, made: dict[str, Shape], mask_group: int) -> ConvLayer:
     """A layer that reads any tensor made, the latest most often, and adds one where one fits."""
-    source = draw(st.sampled_from([*made, *[list(made)[-1]] * 3]))
+    source = rng.choice([*made, *[list(made)[-1]] * 3])
     channels, height, width = made[source]
-    kernel = draw(st.sampled_from([1, 1, 2, 3, 3, 5]))
-    padding = draw(st.sampled_from([kernel // 2, kernel // 2, kernel // 2, 0, 1]))
+    kernel = rng.choice([1, 1, 1, 2, 3, 3, 5])
+    padding = rng.choice([kernel // 2, kernel // 2, kernel // 2, 0, 1])
     if min(height, width) + 2 * padding < kernel:
         kernel, padding = 1, 0
-    groups = draw(st.sampled_from([g for g in (1, 2, 2, 3, 4) if channels % g == 0]))
+    groups = rng.choice([g for g in (1, 2, 2, 3, 4) if channels % g == 0])
     wanted = groups * mask_group if groups > 1 else 1
     choices = [n for n in [*CHANNELS, channels, channels] if n % groups == 0 and n % wanted == 0]
     if not choices:
         groups, choices = 1, CHANNELS
     layer = conv(
         name,
-        channels=(channels, draw(st.sampled_from(choices))),
+        channels=(channels, rng.choice(choices)),
         size=(height, width),
         kernel=kernel,
-        stride=draw(st.sampled_from([1, 1, 1, 2, 3])),
+        stride=rng.choice([1, 1, 1, 2, 3]),
         groups=groups,
         padding=padding,
         input=source,
@@ -87,37 +114,31 @@ def layers(draw: Draw, name: str, made: dict[str, Shape], mask_group: int) -> Co
     pools = [
         pool for pool in (1, 1, 2, 3) if not layer.out_height % pool and not layer.out_width % pool
     ]
-    return layer.model_copy(
-        update={
-            "residual": draw(st.sampled_from([*added, None])),
-            "pool": draw(st.sampled_from(pools)),
-        }
-    )
+    edges = {"residual": rng.choice([*added, None]), "pool": rng.choice(pools)}
+    return layer.model_copy(update=edges)
 
 
-@st.composite
-def chains(draw: Draw, mask_group: int) -> Network:
+def draw_chain(rng: Random, mask_group: int) -> Network:
     """One to five layers on any tensor made before; tall maps, to be tiled by rows."""
-    height = draw(st.sampled_from([1, 2, 3, 5, 8, 12, 16, 20, 24]))
-    width = draw(st.sampled_from([1, 2, 3, 4, 5, 6, 7, 9]))
-    made = {INPUT: (draw(st.sampled_from(CHANNELS)), height, width)}
+    height = rng.choice([1, 2, 3, 5, 8, 12, 16, 20, 24])
+    width = rng.choice([1, 2, 3, 4, 5, 6, 7, 9])
+    made = {INPUT: (rng.choice(CHANNELS), height, width)}
     chain = []
-    first = draw(layers("conv0", made, mask_group))
-    for position in range(draw(st.integers(1, 5))):
-        layer = first if position == 0 else draw(layers(f"conv{position}", made, mask_group))
+    first = draw_layer(rng, "conv0", made, mask_group)
+    for position in range(rng.randint(1, 5)):
+        layer = first if position == 0 else draw_layer(rng, f"conv{position}", made, mask_group)
         made[layer.name] = (layer.out_channels, layer.pooled_height, layer.pooled_width)
         chain.append(layer)
     # Construction, unlike copying, validates every layer again.
     return Network(name="chain", layers=[layer.model_dump() for layer in chain])
 
 
-@st.composite
-def blocks(draw: Draw, mask_group: int) -> Network:
+def draw_block(rng: Random, mask_group: int) -> Network:
     """Stem, a residual block with a 1x1 / 2 shortcut, classifier."""
-    groups = draw(st.sampled_from([2, 4]))
-    narrow = groups * draw(st.integers(1, 8 // groups))
-    wide = groups * mask_group * draw(st.integers(1, max(1, 16 // (groups * mask_group))))
-    size = draw(st.sampled_from([4, 6, 8]))
+    groups = rng.choice([2, 4])
+    narrow = groups * rng.randint(1, 8 // groups)
+    wide = groups * mask_group * rng.randint(1, max(1, 16 // (groups * mask_group)))
+    size = rng.choice([4, 6, 8])
     half = (size // 2, size // 2)
     stem = conv("stem", (3, narrow), (size, size), kernel=3)
     down = conv("down", (narrow, wide), (size, size), 3, 2, groups, input="stem")
@@ -129,33 +150,49 @@ def blocks(draw: Draw, mask_group: int) -> Network:
     return Network(name="block", layers=(stem, down, shortcut, add, classifier))
 
 
-@st.composite
-def cases(draw: Draw) -> Case:
-    """A run that both sides either count or refuse."""
-    arch = draw(machines())
-    mask_group = draw(st.sampled_from([1, 1, 2, 8]))
-    shapes = st.one_of(chains(mask_group), chains(mask_group), blocks(mask_group))
-    network = draw(shapes.filter(lambda network: bool(network.gated_layers)))
+def draw_short_rounds(rng: Random, mask_group: int) -> Network:
+    """One gated 1x1 layer of few steps on a large map: its decoders are slower than the array."""
+    groups = rng.choice([2, 2, 3])
+    outputs = groups * mask_group * rng.choice([1, 2, 3, 4, 8])
+    size = (rng.choice([8, 12, 16, 20]), rng.choice([5, 6, 7, 9]))
+    return Network(name="short", layers=(conv("conv0", (groups, outputs), size, groups=groups),))
+
+
+def draw_scheme(rng: Random, kind: str, network: Network, arch: ArchConfig, mask_group: int) -> str:
+    """A scheme of a kind; lanes share a list in lockstep unless the masks have the structure."""
+    if kind == "dense":
+        return rng.choice(["dense", "dense-zero-gated"])
+    if kind != "shared lists":
+        return kind
     lanes = arch.index.lane_group
-    shared = f"structured-{lanes}x"
-    if mask_group % lanes or not exact(shared, network, arch, mask_group):
-        shared = f"lockstep-{lanes}"
-    schemes = ["dense", "dense-zero-gated", "gated", "unstructured", "unstructured", *[shared] * 3]
-    scheme = draw(st.sampled_from(schemes))
-    images = draw(st.integers(1, 4))
-    batch = draw(st.integers(1, 3))
-    density = draw(st.sampled_from([0.0, 0.02, 0.05, 0.2, 0.5, 0.8, 1.0]))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    structured = f"structured-{lanes}x"
+    if mask_group % lanes or not exact(structured, network, arch, mask_group):
+        return f"lockstep-{lanes}"
+    return structured
+
+
+def draw_case(kind: str, seed: int) -> Case:
+    """A run of a kind of scheme (one of KINDS) that both sides either count or refuse."""
+    rng = Random(f"{kind} {seed}")
+    arch = draw_machine(rng)
+    mask_group = rng.choice([1, 1, 2, 8])
+    draw = rng.choice([draw_chain, draw_chain, draw_block, draw_short_rounds])
+    network = draw(rng, mask_group)
+    while not network.gated_layers:
+        network = draw(rng, mask_group)
+    scheme = draw_scheme(rng, kind, network, arch, mask_group)
+    images = rng.randint(1, 4)
+    batch = rng.randint(1, 3)
+    density = rng.choice([0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 1.0])
+    if draw is draw_short_rounds:
+        arch, density = with_slow_decoders(arch), rng.choice([0.05, 0.1, 0.2])
+    noise = np.random.default_rng(rng.getrandbits(32))
     masks, zeros = {}, {}
     for layer in network.gated_layers:
-        shape = (
-            images,
-            layer.out_channels // mask_group,
-            layer.out_height,
-            layer.out_width,
-        )
-        masks[layer.name] = rng.random(shape) < density
-        zeros[layer.name] = rng.integers(0, layer.macs + 1, images)
+        lists = layer.out_channels // mask_group
+        shape = (images, lists, layer.out_height, layer.out_width)
+        masks[layer.name] = noise.random(shape) < density
+        zeros[layer.name] = noise.integers(0, layer.macs + 1, images)
     return Case(
         arch=arch,
         network=network,
@@ -186,25 +223,3 @@ def exact(scheme: str, network: Network, arch: ArchConfig, mask_group: int) -> b
     """Whether no lane group has more than one mask list."""
     tiles = lists_of_lane_groups(scheme, network, arch, mask_group)
     return all(len(lists) == 1 for groups in tiles for lists in groups)
-
-
-def modes(case: Case) -> set[str]:
-    """Which residencies the first batch of a case meets."""
-    plans = plan(case.network, case.arch, case.scheme, min(case.batch, case.images))
-    seen = set()
-    for at, this in enumerate(plans):
-        there = this.placement
-        seen.add("input whole" if there.input_resident else "input tiled")
-        seen.add(f"weights {this.weights}")
-        if len(this.tiles) > 1 and this.tiles[0].channels != this.tiles[1].channels:
-            several = {part.pixels[0] for part in this.tiles}
-            seen.add("pixels outer" if len(several) > 1 else "one pixel tile")
-        if there.input_on_chip:
-            seen.add("output kept")
-        if this is not plans[-1]:
-            if there.output_stored:
-                seen.add("output stored in between")
-            seen.add("prefetched" if both_fit(this, plans[at + 1], case.arch) else "not prefetched")
-        if this.layer.residual is not None:
-            seen.add("residual on chip" if there.residual_on_chip else "residual spilled")
-    return seen

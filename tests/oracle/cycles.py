@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -11,46 +10,22 @@ import numpy as np
 from hwsim.arch import ArchConfig
 from hwsim.workload import ConvLayer
 
+from .decoders import Decoder, fill
 from .layout import Layout, Pixel, ceil_div
+from .lists import symbol_bits, words_of
+from .schemes import hardware
 
 Causes = Counter[str]
 Counts = Counter[str]
 
 
 @dataclass(frozen=True)
-class Hardware:
-    """What a scheme's name says: lanes that share a list (None: all of them), and its masks."""
+class Pass:
+    """What the rounds of one pass have in common; ``width``: columns that a systolic feed skews."""
 
-    lanes: int | None
-    masks: str  # "none", "gated", "sparse" or "lockstep"
-
-    def lane_groups(self, width: int) -> list[range]:
-        """Columns of a tile, cut into the groups that share one pixel list."""
-        lanes = width if self.lanes is None else self.lanes
-        return [range(at, min(at + lanes, width)) for at in range(0, width, lanes)]
-
-
-def hardware(scheme: str) -> Hardware:
-    """Read a scheme's name."""
-    if scheme in ("dense", "dense-zero-gated"):
-        return Hardware(lanes=None, masks="none")
-    if scheme == "gated":
-        return Hardware(lanes=None, masks="gated")
-    if scheme == "unstructured":
-        return Hardware(lanes=1, masks="sparse")
-    if structured := re.fullmatch(r"structured-(\d+)x", scheme):
-        return Hardware(lanes=int(structured[1]), masks="sparse")
-    if lockstep := re.fullmatch(r"lockstep-(\d+)", scheme):
-        return Hardware(lanes=int(lockstep[1]), masks="lockstep")
-    raise ValueError(f"no scheme is called {scheme!r}")
-
-
-@dataclass(frozen=True)
-class Slot:
-    """What a decoder did for one round: the positions it found and the cycles it took."""
-
-    positions: list[int]
-    cycles: int
+    cause: str  # "base" or "conditional"
+    beats: list[int]  # steps of each
+    width: int
 
 
 def tile(
@@ -77,9 +52,10 @@ def tile(
     gated = layer.gated and machine.masks != "none"
     dense_groups = 1 if gated else layer.groups
     beats = beat_steps(layer, arch, input_groups=dense_groups)
+    this = Pass("base", beats, width=arch.array.columns)
     for pointers in consecutive(addresses, arch.array.rows):
-        play_round([pointers] * len(groups), beats, "base", arch, causes, counts)
-    causes["drain"] += arch.array.rows
+        play_round([pointers] * len(groups), this, arch, causes, counts)
+    last_drain(arch, causes)
     counts["macs_base"] += len(channels) * len(pixels) * sum(beats)
     counts["psum_base_writes"] += len(groups) * len(pixels)
     if not gated:
@@ -87,19 +63,20 @@ def tile(
 
     assert mask is not None
     lanes = [lane_bits(mask, mask_group, channel, pixels) for channel in channels]
-    lists = {channel // mask_group for channel in channels}
-    decide(channels, mask_group, lists, pixels, counts)
+    lists = {channel // mask_group: lane for channel, lane in zip(channels, lanes, strict=True)}
+    decide(channels, mask_group, set(lists), pixels, counts)
     beats = beat_steps(layer, arch, input_groups=layer.groups - 1)
+    this = Pass("conditional", beats, width=machine.lanes or arch.array.columns)
     if machine.masks == "gated":
-        gated_pass(addresses, lanes, beats, arch, causes, counts)
-        index_lists = len(lists)
-    else:
-        if machine.masks == "sparse":
-            require_structure(lanes, groups)
-        conditional_pass(addresses, lanes, groups, beats, arch, causes, counts)
-        index_lists = len(lists) if machine.masks == "lockstep" else len(groups)
-    counts["mask_bits_written"] += index_lists * len(pixels)
-    counts["index_words_read"] += index_lists * ceil_div(len(pixels), arch.index.word_bits)
+        gated_pass(addresses, lanes, this, arch, causes, counts)
+        store_lists(list(lists.values()), "bitmap", arch, counts)
+        return causes, counts
+    if machine.masks == "sparse":
+        require_structure(lanes, groups)
+    conditional_pass(addresses, lanes, groups, this, arch, causes, counts)
+    followed = [lanes[group[0]] for group in groups]
+    stored = list(lists.values()) if machine.masks == "lockstep" else followed
+    store_lists(stored, arch.index.format, arch, counts)
     return causes, counts
 
 
@@ -122,53 +99,67 @@ def consecutive(addresses: list[int], rows: int) -> list[list[int]]:
 
 
 def play_round(
-    pointer_lists: list[list[int]],
-    beats: list[int],
-    cause: str,
-    arch: ArchConfig,
-    causes: Causes,
-    counts: Counts,
+    pointer_lists: list[list[int]], this: Pass, arch: ArchConfig, causes: Causes, counts: Counts
 ) -> int:
     """Count one round of one pointer list per lane group; returns its cycles X."""
     distinct: set[int] = set()
     for pointers in pointer_lists:
         distinct.update(pointers)
-    banks: dict[int, set[int]] = {}
-    for address in distinct:
-        banks.setdefault(address % arch.activation.banks, set()).add(address)
-    load = max(len(held) for held in banks.values())
+    load = bank_load(distinct, arch)
 
     cycles = 0
-    for steps in beats:
+    for steps in this.beats:
         cycles += max(steps, load)
-        causes[cause] += steps
+        causes[this.cause] += steps
         causes["bank_stall"] += max(0, load - steps)
         counts["activation_word_reads"] += len(distinct)
         counts["weight_word_reads"] += steps
         for pointers in pointer_lists:
             counts["line_fills"] += len(pointers)
+    if arch.array.feed == "systolic":  # operands reach each PE a cycle after its neighbours
+        skew = max(row + column for row in range(arch.array.rows) for column in range(this.width))
+        causes["drain"] += skew
+        return cycles + skew
     while cycles < arch.array.rows:  # the bank of the round before is still draining
         cycles += 1
         causes["drain"] += 1
     return cycles
 
 
+def bank_load(distinct: set[int], arch: ArchConfig) -> int:
+    """Cycles in which the banks can read these words, as far as the machine has conflicts."""
+    if arch.activation.bank_conflicts == "none":
+        return 0
+    banks: Counter[int] = Counter()
+    for at, address in enumerate(sorted(distinct)):
+        # "bandwidth": a perfect mapping deals the words out to the banks in turn.
+        exact = arch.activation.bank_conflicts == "exact"
+        banks[(address if exact else at) % arch.activation.banks] += 1
+    return max(banks.values())
+
+
+def last_drain(arch: ArchConfig, causes: Causes) -> None:
+    """The R cycles behind a pass's last round; a systolic round has drained by its end."""
+    if arch.array.feed == "broadcast":
+        causes["drain"] += arch.array.rows
+
+
 def gated_pass(
     addresses: list[int],
     lanes: list[list[int]],
-    beats: list[int],
+    this: Pass,
     arch: ArchConfig,
     causes: Causes,
     counts: Counts,
 ) -> None:
     """The gated scheme's conditional pass: every pixel is fetched, masked MACs are gated off."""
     for pointers in consecutive(addresses, arch.array.rows):
-        play_round([pointers], beats, "conditional", arch, causes, counts)
-    causes["drain"] += arch.array.rows
+        play_round([pointers], this, arch, causes, counts)
+    last_drain(arch, causes)
     for position in range(len(addresses)):
         bits = [lane[position] for lane in lanes]
         for bit in bits:
-            counts["macs_conditional" if bit else "macs_gated_off"] += sum(beats)
+            counts["macs_conditional" if bit else "macs_gated_off"] += sum(this.beats)
         if any(bits):
             counts["psum_conditional_reads"] += 1
             counts["psum_conditional_writes"] += 1
@@ -178,61 +169,42 @@ def conditional_pass(
     addresses: list[int],
     lanes: list[list[int]],
     groups: list[range],
-    beats: list[int],
+    this: Pass,
     arch: ArchConfig,
     causes: Causes,
     counts: Counts,
 ) -> None:
     """The conditional pass of decoders and pixel lists, round after round."""
-    decoders: list[list[Slot]] = []
-    for group in groups:
-        bits = [max(lanes[lane][at] for lane in group) for at in range(len(addresses))]
-        decoders.append(decode(bits, arch))
-    for slots in decoders:
-        for slot in slots:
-            counts["decoder_cycles"] += slot.cycles
-
-    def slowest(slot: int) -> int:
-        return max(slots[slot].cycles if slot < len(slots) else 0 for slots in decoders)
-
-    causes["decode_stall"] += slowest(0)
-    this = 0
-    while True:
-        found = [slots[this].positions if this < len(slots) else [] for slots in decoders]
-        if not any(found):
-            break
+    decoders = decoders_of(lanes, groups, arch)
+    causes["decode_stall"] += fill(decoders, arch)
+    rounds = 0
+    while any(decoder.buffer for decoder in decoders):
+        found = [decoder.hand_over() for decoder in decoders]
         pointers = [[addresses[position] for position in positions] for positions in found]
-        cycles = play_round(pointers, beats, "conditional", arch, causes, counts)
-        causes["decode_stall"] += max(0, slowest(this + 1) - cycles)
-        count_lanes(found, lanes, groups, sum(beats), counts)
-        this += 1
-    if this > 0:
-        causes["drain"] += arch.array.rows
+        cycles = play_round(pointers, this, arch, causes, counts)
+        causes["decode_stall"] += max(0, fill(decoders, arch) - cycles)
+        count_lanes(found, lanes, groups, sum(this.beats), counts)
+        rounds += 1
+    if rounds > 0:
+        last_drain(arch, causes)
+    for decoder in decoders:
+        counts["decoder_cycles"] += decoder.cycles
 
 
-def decode(bits: list[int], arch: ArchConfig) -> list[Slot]:
-    """Step a bitmap decoder through its list; the last slot may find nothing (the tail)."""
-    rows, width = arch.array.rows, arch.index.word_bits
-    words = [bits[at : at + width] for at in range(0, len(bits), width)]
-    slots: list[Slot] = []
-    buffer: list[int] = []
-    cycles = at = 0
-    while at < len(words):
-        if len(buffer) == rows:  # full: it stops until the round takes the buffer
-            slots.append(Slot(buffer, cycles))
-            buffer, cycles = [], 0
-        cycles += 1
-        word = words[at]
-        for _ in range(arch.index.indices_per_cycle):
-            if 1 in word and len(buffer) < rows:
-                bit = word.index(1)
-                word[bit] = 0
-                buffer.append(at * width + bit)
-        if 1 not in word:
-            at += 1
-    if cycles > 0:
-        slots.append(Slot(buffer, cycles))
-    return slots
+def decoders_of(lanes: list[list[int]], groups: list[range], arch: ArchConfig) -> list[Decoder]:
+    """One decoder per lane group, at the start of the OR of its lanes."""
+    return [
+        Decoder([max(bits) for bits in zip(*(lanes[lane] for lane in group), strict=True)], arch)
+        for group in groups
+    ]
+
+
+def store_lists(lists: list[list[int]], form: str, arch: ArchConfig, counts: Counts) -> None:
+    """Lists go bit by bit into the index memory and come out again word by word."""
+    for bits in lists:
+        for word in words_of(bits, arch, form):
+            counts["mask_bits_written"] += len(word) * symbol_bits(arch, form)
+            counts["index_words_read"] += 1
 
 
 def count_lanes(

@@ -28,6 +28,11 @@ def machine(
     clock_mhz: int = 100,
     bandwidth_gb_per_s: float = 0.1,
     efficiency_percent: int = 100,
+    feed: str = "broadcast",
+    bank_conflicts: str = "exact",
+    decoders: str = "private",
+    index_format: str = "bitmap",
+    run_length_bits: int = 4,
 ) -> ArchConfig:
     """R, C, 4*entries bytes, A, B, W, E, V; the DMA moves one byte per cycle unless told."""
     return build_arch(
@@ -35,11 +40,12 @@ def machine(
             "name": "small",
             "clock_mhz": clock_mhz,
             "batch": 2,
-            "array": {"rows": rows, "columns": columns},
+            "array": {"rows": rows, "columns": columns, "feed": feed},
             "partial_sums": {"entries": entries},
             "activation": {
                 "word_channels": word_channels,
                 "banks": banks,
+                "bank_conflicts": bank_conflicts,
                 "buffer_kib": activation_kib,
             },
             "weight": {"buffer_kib": weight_kib},
@@ -47,6 +53,9 @@ def machine(
                 "lane_group": lane_group,
                 "word_bits": word_bits,
                 "indices_per_cycle": indices_per_cycle,
+                "decoders": decoders,
+                "format": index_format,
+                "run_length_bits": run_length_bits,
             },
             "dram": {
                 "bandwidth_gb_per_s": bandwidth_gb_per_s,

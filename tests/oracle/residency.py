@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hwsim.arch import ArchConfig
 from hwsim.workload import INPUT, ConvLayer, Network
 
-from .cycles import finishes_pooled, hardware
+from .cycles import finishes_pooled
 from .layout import (
     Layout,
     Pixel,
@@ -17,6 +17,7 @@ from .layout import (
     tensor_layout,
     touched_rows,
 )
+from .schemes import hardware
 
 
 class DoesNotFit(ValueError):
