@@ -111,6 +111,11 @@ class ArchConfig(_Part):
                 f"partial_sums.entries: {self.partial_sums.entries} is not a multiple of "
                 f"array.columns = {self.array.columns}"
             )
+        if not self.symbols_per_word:
+            raise ValueError(
+                f"index.word_bits: {self.index.word_bits} cannot hold one symbol of "
+                f"{self.symbol_bits} bits (index.format {self.index.format})"
+            )
         if self.index.format != "bitmap" and self.index.indices_per_cycle > self.symbols_per_word:
             raise ValueError(
                 f"index.indices_per_cycle: {self.index.indices_per_cycle} is more than the "

@@ -81,6 +81,13 @@ def test_a_decoder_emits_no_more_than_a_word_holds() -> None:
         load_arch("pe16x16", {**keys, "index.indices_per_cycle": 5})
 
 
+def test_a_word_holds_at_least_one_symbol() -> None:
+    # 512 pixels a tile: indices of 9 bits.
+    keys = {"index.format": "coordinate", "index.word_bits": 8, "partial_sums.entries": 8192}
+    with pytest.raises(ArchError, match=r"word_bits: 8 cannot hold one symbol of 9 bits"):
+        load_arch("pe16x16", keys)
+
+
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list.yaml"
     path.write_text("- 1\n")
