@@ -214,7 +214,7 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = No
     data = {"name": path.stem, **data}
     for key, value in (overrides or {}).items():
         _set(data, key, value)
-    return build_arch(data, source=str(path))
+    return build_arch(data, source=f"{path} with --set" if overrides else str(path))
 
 
 def build_arch(data: Mapping[str, Any], source: str = "machine") -> ArchConfig:

@@ -96,7 +96,7 @@ def compare(
     engine: Engine = "kernel",
 ) -> Comparison:
     """Replay every trace under every scheme that fits, at every batch (the machine's, and 1)."""
-    batches = batches or _batches(arch)
+    batches = _batches(arch, traces, batches)
     chosen = choose_schemes(arch, traces, schemes)
     runs: list[tuple[SimResult, SimResult]] = []
     replays = zip(traces, _replays(chosen, batches), strict=True)
@@ -121,7 +121,7 @@ def reference_seconds_per_image(
 ) -> list[float]:
     """About how long :func:`compare` takes with the reference, for an image of each trace."""
     chosen = choose_schemes(arch, traces, schemes)
-    replays = _replays(chosen, batches or _batches(arch))
+    replays = _replays(chosen, _batches(arch, traces, batches))
     beat_macs = arch.pes * arch.activation.word_channels
     return [
         number * trace.network.macs / beat_macs * REFERENCE_SECONDS_PER_BEAT
@@ -196,11 +196,11 @@ def density_sweep(
     """
     import pandas as pd
 
-    usable = [trace for trace in traces if trace.salience_images]
     rows = []
     points = [
         (trace, names, shift)
-        for trace, names in zip(usable, choose_schemes(arch, usable, schemes), strict=True)
+        for trace, names in zip(traces, choose_schemes(arch, traces, schemes), strict=True)
+        if trace.salience_images
         for shift in sorted({0.0, *(trace.shift_for_density(density) for density in densities)})
     ]
     total = sum(trace.salience_images * len({"dense", *names}) for trace, names, _ in points)
@@ -234,9 +234,15 @@ def progress(what: str, total: int) -> Iterator[Advance]:
         yield lambda images: bar.advance(task, images)
 
 
-def _batches(arch: ArchConfig) -> list[int]:
-    """The machine's batch and, for latency, 1."""
-    return sorted({arch.batch, 1}, reverse=True)
+def _batches(
+    arch: ArchConfig, traces: Sequence[MaskTrace], wanted: Sequence[int] | None
+) -> list[int]:
+    """Batch sizes to run, largest first: the wanted ones, or for throughput and for latency.
+
+    None is larger than the traces: a batch is named after the images that it holds.
+    """
+    most = max(trace.images for trace in traces)
+    return sorted({min(batch, most) for batch in wanted or (arch.batch, 1)}, reverse=True)
 
 
 def _replays(chosen: Sequence[Sequence[str]], batches: Sequence[int]) -> list[int]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from hwsim.arch import ArchConfig, load_arch, parse_override
+from hwsim.arch import ArchConfig, find_arch, load_arch, parse_override
 from hwsim.errors import OneLineParser, UserError
 from hwsim.timing import Engine
 from hwsim.trace import MaskTrace, find_traces
@@ -55,11 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"hwsim.run: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # The reader has seen enough; a later flush must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         print(f"hwsim.run: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("hwsim.run: interrupted, nothing half-written", file=sys.stderr)
+        print("hwsim.run: interrupted; what was written is whole", file=sys.stderr)
         return 130
     return 0
 
@@ -67,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     """Validate everything, replay, print, write."""
     arch = load_arch(options.arch, dict(parse_override(text) for text in options.set))
+    _say_which_machine(options.arch)
     traces = [_open(path, options.images) for path in find_traces(options.trace)]
     # Numba and the simulator are loaded once the input is known to be good.
     from hwsim.comparison import choose_schemes, compare, other_prices, two_by_two
@@ -74,13 +79,15 @@ def run(options: argparse.Namespace) -> None:
 
     EnergyTable.load(arch.pricing.table)
     choose_schemes(arch, traces, options.scheme)
+    _check_json(options.json)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     if options.engine == "reference":
         _warn_of_time(arch, traces, options)
     comparison = compare(arch, traces, options.scheme, options.batch, options.engine)
     cells = two_by_two(arch, traces) if not options.scheme else []
-    throughput = [run for run in comparison.distinct().results() if run.batch == arch.batch]
+    runs = comparison.distinct().results()
+    throughput = [run for run in runs if run.batch == max(other.batch for other in runs)]
     prices = other_prices(throughput)
     report = _report(arch, comparison, cells, prices)
     if options.json == "-":
@@ -91,6 +98,26 @@ def run(options: argparse.Namespace) -> None:
         _write(Path(options.json), report)
     if options.out:
         _write_all(options, arch, traces, comparison, report)
+
+
+def _say_which_machine(name: str) -> None:
+    """A path that does not exist is looked up by name: say so, unless it names the usual folder."""
+    path = Path(name)
+    if len(path.parts) > 1 and path.parent.name not in ("configs", "arch_configs"):
+        found = find_arch(name)
+        if found != path:
+            line = f"hwsim.run: {name}: no such file; taking the shipped {found.name}"
+            print(line, file=sys.stderr, flush=True)
+
+
+def _check_json(target: str | None) -> None:
+    """Raise UserError now rather than after the replay."""
+    if target and target != "-":
+        path = Path(target)
+        if path.is_dir():
+            raise UserError(f"--json {target}: is a folder; expected a file name, or - to print")
+        if not path.parent.is_dir():
+            raise UserError(f"--json {target}: no such folder: {path.parent}")
 
 
 def _open(path: Path, images: int | None) -> MaskTrace:
@@ -129,7 +156,13 @@ def _report(
 ) -> str:
     from hwsim.results import provenance
 
-    traces = {result.trace_name: result.trace_sha256 for result in comparison.results()}
+    results = comparison.results()
+    runs = [
+        {"trace": run.trace_name, "scheme": run.scheme.name, "batch": run.batch}
+        | {"images": run.images, "engine": run.engine}
+        for run in results
+    ]
+    traces = {run.trace_name: run.trace_sha256 for run in results}
     report = {
         "arch": arch.name,
         "clock_mhz": arch.clock_mhz,
@@ -137,7 +170,7 @@ def _report(
         "schemes": comparison.rows(),
         "mask_by_hardware": cells,
         "other_prices": prices,
-        "provenance": provenance(arch, traces),
+        "provenance": provenance(arch, traces) | {"runs": runs},
     }
     return json.dumps(report, indent=2)
 
@@ -219,16 +252,21 @@ def _write_all(
         {**row, **{f"{name}_uj": uj for name, uj in row["energy_uj"].items()}}
         for row in comparison.distinct().rows()
     ]
-    _write(out / "summary.json", report)
-    _write(out / "provenance.json", json.dumps(json.loads(report)["provenance"], indent=2))
-    _write(out / "layers.csv", frame.to_csv(index=False))
-    _write(out / "layers.parquet", parquet.getvalue())
-    _write(out / "energy_breakdown.png", plots.png(plots.energy_breakdown(pd.DataFrame(rows))))
+    files: dict[str, str | bytes] = {
+        "summary.json": report,
+        "provenance.json": json.dumps(json.loads(report)["provenance"], indent=2) + "\n",
+        "layers.csv": frame.to_csv(index=False),
+        "layers.parquet": parquet.getvalue(),
+        "energy_breakdown.png": plots.png(plots.energy_breakdown(pd.DataFrame(rows))),
+    }
     sweep = density_sweep(arch, traces, options.scheme)
     if len(sweep):
-        _write(out / "energy_vs_sparsity.csv", sweep.to_csv(index=False))
-        _write(out / "energy_vs_sparsity.png", plots.png(plots.energy_vs_sparsity(sweep)))
-    else:
+        files["energy_vs_sparsity.csv"] = sweep.to_csv(index=False)
+        files["energy_vs_sparsity.png"] = plots.png(plots.energy_vs_sparsity(sweep))
+    # Written together at the end: an interrupted run does not mix with an earlier one's files.
+    for name, contents in files.items():
+        _write(out / name, contents)
+    if not len(sweep):
         print(
             "hwsim.run: no trace stores margins: energy_vs_sparsity.png was not made",
             file=sys.stderr,
@@ -242,7 +280,7 @@ def _write(path: Path, contents: str | bytes) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isdecimal() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a positive integer, found {text!r}")
     return value

@@ -47,6 +47,8 @@ def simulate(
 ) -> SimResult:
     """Replay all images of ``trace`` under ``scheme``, ``batch`` (the machine's) at a time.
 
+    A trace of fewer images is one batch of so many.
+
     ``engine`` chooses the model: the kernel, or the reference, thousands of times slower, which
     returns the same integers. ``on_batch`` is called with the images of each finished batch.
     Raises SchemeError where the masks do not fit the scheme, MappingError where the machine cannot
@@ -54,7 +56,7 @@ def simulate(
     """
     chosen = parse_scheme(scheme, arch)
     require_usable(chosen, arch, trace)
-    batch = batch or arch.batch
+    batch = min(batch or arch.batch, trace.images)
     causes = np.zeros((len(trace.network.layers), len(CAUSES)), np.int64)
     counters = np.zeros((len(trace.network.layers), len(COUNTERS)), np.int64)
     plans: dict[int, list[_Layer]] = {}

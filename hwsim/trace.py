@@ -405,8 +405,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for what, value in describe(trace):
                 print(f"{what:{width}}  {value}")
             print()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except TraceError as error:
-        print(f"hwsim: {error}", file=sys.stderr)
+        print(f"hwsim.trace: {error}", file=sys.stderr)
         return 2
     return 0
 

@@ -74,7 +74,7 @@ class TestLists:
         ],
     )
     def test_a_word_holds_what_a_cycle_consumes(self, refused: dict[str, object]) -> None:
-        with pytest.raises(ArchError, match="indices_per_cycle|word_bits"):
+        with pytest.raises(ArchError, match=r"indices_per_cycle|word_bits"):
             machine(**refused)
 
 

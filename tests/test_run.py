@@ -13,6 +13,9 @@ import pytest
 
 from hwsim.counts import CAUSES
 from hwsim.run import main
+from hwsim.synthetic import synthetic_trace
+from hwsim.trace import write_trace
+from hwsim.workload import Network
 from hwsim.simulate import ENGINES
 
 
@@ -39,7 +42,7 @@ def test_the_table_names_every_scheme(
         "structured",
     ):
         assert scheme in out
-    assert "batch 16" in out
+    assert "batch 4," in out
     assert "batch 1," in out
     assert "synthetic" in out
     assert "Masks by hardware" in out
@@ -80,7 +83,7 @@ def test_json_prints_the_summary_alone(
     assert status == 0
     assert [row["scheme"] for row in report["schemes"]] == ["structured-8x"] * 2
     assert {row["images"] for row in report["schemes"]} == {2}
-    assert {row["batch"] for row in report["schemes"]} == {16, 1}
+    assert {row["batch"] for row in report["schemes"]} == {2, 1}
 
 
 def test_several_traces_and_set(trace_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +132,8 @@ BAD = {
     "unknown option": (["--schemes", "dense"], ["--schemes", "--scheme"]),
     "bad batch": (["--batch", "0"], ["--batch", "positive"]),
     "unknown engine": (["--engine", "rtl"], ["--engine", "kernel", "reference"]),
-    "bad images": (["--images", "x"], ["--images", "x"]),
+    "bad images": (["--images", "x"], ["--images", "positive integer", "'x'"]),
+    "json into no folder": (["--json", "nodir/x.json"], ["nodir/x.json", "no such folder"]),
     "too many images": (["--images", "9"], ["--images 9", "holds 4"]),
     "weights do not fit": (
         ["--set", "weight.buffer_kib=64"],
@@ -171,3 +175,30 @@ def test_a_simulation_imports_no_torch(trace_folder: Path) -> None:
 def test_import_hwsim_is_light() -> None:
     code = "import sys, hwsim; assert not {'numba', 'pandas', 'numpy', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_trace_without_margins_has_tables_and_one_figure(
+    tmp_path: Path, small_network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = synthetic_trace(small_network, 0.3, images=1)
+    names = [layer.name for layer in small_network.gated_layers]
+    write_trace(tmp_path / "mine.h5", made.header, {name: made.packed(name) for name in names})
+    out = tmp_path / "results"
+    status, printed, err = run(
+        capsys, "--trace", str(tmp_path / "mine.h5"), "--scheme", "unstructured", "--out", str(out)
+    )
+    assert status == 0
+    # One image is one batch of one, whatever the machine could hold.
+    assert "batch 1," in printed
+    assert "batch 16" not in printed
+    assert "no trace stores margins" in err
+    assert (out / "energy_breakdown.png").exists()
+    assert not (out / "energy_vs_sparsity.png").exists()
+
+
+def test_a_mistyped_folder_is_told(trace_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(
+        capsys, "--arch", "nosuch/pe16x16.yaml", "--trace", str(trace_folder), "--json", "-"
+    )
+    assert status == 0
+    assert "nosuch/pe16x16.yaml: no such file; taking the shipped pe16x16.yaml" in err
