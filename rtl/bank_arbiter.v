@@ -9,7 +9,8 @@
 module bank_arbiter #(
     parameter N = 16,                        // pointers: R x J
     parameter B = 16,
-    parameter ADDRESS_BITS = 16
+    parameter ADDRESS_BITS = 16,
+    parameter BANK_BITS = B > 1 ? $clog2(B) : 1
 ) (
     input  wire                      clk,
     input  wire                      rst,
@@ -25,6 +26,14 @@ module bank_arbiter #(
     reg  [N-1:0] waiting;
     wire [N-1:0] asking = !enable ? {N{1'b0}} : start ? valid : waiting;
 
+    wire [N*BANK_BITS-1:0] banks;            // of the pointers' addresses
+    genvar at;
+    generate
+        for (at = 0; at < N; at = at + 1) begin : pointer_bank
+            assign banks[at*BANK_BITS +: BANK_BITS] = addresses[at*ADDRESS_BITS +: ADDRESS_BITS] % B;
+        end
+    endgenerate
+
     reg [ADDRESS_BITS-1:0] word;
     integer bank, pointer;
     always @* begin
@@ -34,8 +43,7 @@ module bank_arbiter #(
         for (bank = 0; bank < B; bank = bank + 1) begin
             word = {ADDRESS_BITS{1'b0}};
             for (pointer = N - 1; pointer >= 0; pointer = pointer - 1)  // the first one wins
-                if (asking[pointer] && addresses[pointer*ADDRESS_BITS +: ADDRESS_BITS] % B == bank)
-                begin
+                if (asking[pointer] && banks[pointer*BANK_BITS +: BANK_BITS] == bank) begin
                     reading[bank] = 1'b1;
                     word = addresses[pointer*ADDRESS_BITS +: ADDRESS_BITS];
                 end
