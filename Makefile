@@ -4,7 +4,9 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test test-slow lint clean
+.PHONY: setup demo test test-slow rtl-test rtl-synth lint clean
+
+APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -27,10 +29,27 @@ demo: $(VENV)/.simulator
 	$(PY) -m hwsim.run --arch configs/pe16x16.yaml --trace
 
 test: setup lint
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -rs
 
 test-slow: setup
-	$(PY) -m pytest -q -m slow
+	$(PY) -m pytest -q -rs -m slow
+
+# cocotb, beside what the tests need.
+$(VENV)/.rtl: $(VENV)/.everything
+	@echo "installing cocotb into $(VENV)"
+	$(PIP) --editable '.[rtl]'
+	@touch $@
+
+# The whole comparison of the Verilog with oracle and kernel; fails where it cannot be run.
+rtl-test: $(VENV)/.rtl
+	@command -v iverilog > /dev/null || { $(APT) update -qq && $(APT) install -y -qq iverilog; } \
+		|| { echo "RTL NOT TESTED: Icarus Verilog is missing and apt-get could not install it"; exit 1; }
+	$(PY) -m pytest -q -rs -m "slow or not slow" tests/rtl
+
+rtl-synth:
+	@command -v yosys > /dev/null || { $(APT) update -qq && $(APT) install -y -qq yosys; } \
+		|| { echo "RTL NOT SYNTHESISED: yosys is missing and apt-get could not install it"; exit 1; }
+	$(PYTHON) rtl/synth.py
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from oracle.cycles import tile as oracle_tile
 from oracle.layout import conv_layout
 from oracle.machines import conv, machine, network
@@ -146,5 +147,31 @@ def build(
     )  # fmt: skip
 
 
+MACHINES = [
+    build(1, 1, 1, 1, 8, 1, 1, 10),
+    build(2, 4, 1, 1, 8, 2, 4, 24),
+    build(3, 3, 1, 2, 16, 3, 2, 33),
+    build(4, 6, 1, 1, 8, 4, 8, 60),
+    build(5, 4, 2, 4, 32, 5, 3, 70),
+    build(4, 8, 8, 3, 8, 4, 4, 48),
+    build(2, 6, 3, 1, 64, 2, 1, 99),
+    build(8, 8, 4, 2, 8, 4, 16, 64),
+    build(16, 4, 4, 1, 32, 4, 16, 128),
+    shared(build(3, 4, 1, 1, 8, 2, 4, 24)),
+    shared(build(4, 6, 2, 3, 8, 3, 8, 40)),
+]
+"""Every parameter at its least and beyond; widths that V does not divide, tiles that W does not."""
+
+
 def test_random_tiles(tmp_path: Path) -> None:
-    assert compare(build(3, 4, 2, 2, 8, 2, 3, 24), layers=25, seed=1, folder=tmp_path) > 60
+    assert compare(build(3, 4, 2, 2, 8, 2, 3, 24), layers=10, seed=2, folder=tmp_path) > 50
+
+
+def test_random_tiles_of_a_shared_decoder(tmp_path: Path) -> None:
+    assert compare(shared(build(2, 4, 1, 1, 8, 2, 4, 16)), layers=8, seed=3, folder=tmp_path) > 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(MACHINES)))
+def test_many_random_tiles(number: int, tmp_path: Path) -> None:
+    assert compare(MACHINES[number], layers=60, seed=10 + number, folder=tmp_path) > 100
