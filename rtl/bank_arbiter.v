@@ -21,12 +21,12 @@ module bank_arbiter #(
     output reg  [N-1:0]              served,    // pointers whose word is read in this cycle
     output reg  [B-1:0]              reading,   // banks that read
     output reg  [B*ADDRESS_BITS-1:0] words,     // and what
+    output wire [N*BANK_BITS-1:0]    banks,     // of the pointers' addresses
     output wire                      complete
 );
     reg  [N-1:0] waiting;
     wire [N-1:0] asking = !enable ? {N{1'b0}} : start ? valid : waiting;
 
-    wire [N*BANK_BITS-1:0] banks;            // of the pointers' addresses
     genvar at;
     generate
         for (at = 0; at < N; at = at + 1) begin : pointer_bank

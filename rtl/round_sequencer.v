@@ -46,6 +46,11 @@ module round_sequencer #(
     output wire                    beat_runs,
     output wire [ADDRESS_BITS-1:0] offset,
     input  wire                    fetched,       // no pointer waits after this cycle
+    // What the datapath follows.
+    output wire                    beat_ends,     // with this cycle
+    output wire [STEP_BITS-1:0]    steps,         // of the beat
+    output wire                    beats_end,     // the beat is the round's last
+    output wire                    drain_starts,  // of the round before; with this cycle
     // What the cycle is spent on: at most one of these.
     output wire                    stepping,
     output wire                    bank_stall,
@@ -72,22 +77,23 @@ module round_sequencer #(
     wire in_drain = in_last_drain || (found_end && had_round);
     wire round_runs = in_round || take;
     assign take = free && ready && any;
+    assign drain_starts = had_round && (take || found_end);
     assign decode_stall = free && !ready;
 
-    wire                 is_short = beat == full_beats;
-    wire [STEP_BITS-1:0] steps = is_short ? short_steps : A;
+    wire is_short = beat == full_beats;
+    assign steps = is_short ? short_steps : A;
     assign beat_runs = round_runs && !beats_ended;
     assign beat_start = beat_runs && !begun;
     assign stepping = beat_runs && step != steps;
     assign bank_stall = beat_runs && step == steps;
     wire steps_end = step == steps || step + 1'b1 == steps;
-    wire beat_ends = beat_runs && steps_end && fetched;
+    assign beat_ends = beat_runs && steps_end && fetched;
 
     wire last_beat = is_short || (short_steps == 0 && beat + 1'b1 == full_beats);
     wire last_tap = tap_at + 1'b1 == taps;
     wire tap_ends = beat_ends && last_beat;
     wire group_ends = tap_ends && last_tap;
-    wire beats_end = group_ends && group == last_group;
+    assign beats_end = group_ends && group == last_group;
     wire skipping = skips && group + 1'b1 == skip_group;
     wire [ADDRESS_BITS-1:0] next_group_offset =
         group_offset + group_pitch + (skipping ? group_pitch : {ADDRESS_BITS{1'b0}});

@@ -41,7 +41,8 @@ def cells(module: str, sources: list[str], **parameters: int) -> dict[str, int]:
 def main() -> int:
     print(f"R x C = {R} x {C}, B = {B}, A = {A}, W = {W}, E = {E}, tiles of {WORDS * W} pixels")
     print(
-        f"{'module':<17} {'V':>2} {'copies':>6} {'cells each':>11} {'all cells':>10} {'of them FF':>11}"
+        f"{'module':<17} {'V':>2} {'copies':>6} {'cells each':>11}"
+        f" {'all cells':>10} {'of them FF':>11}"
     )
     latches = 0
     for lanes in (1, C):

@@ -29,7 +29,8 @@ module tile_pass #(
     parameter N = R * J,
     parameter WORDS = (P + W - 1) / W,
     parameter INDEX_BITS = $clog2(WORDS * W),
-    parameter WORD_BITS = $clog2(WORDS + 1)
+    parameter WORD_BITS = $clog2(WORDS + 1),
+    parameter BANK_BITS = B > 1 ? $clog2(B) : 1
 ) (
     input  wire                              clk,
     input  wire                              rst,
@@ -62,7 +63,12 @@ module tile_pass #(
     output wire [N*INDEX_BITS-1:0]           round_indices,   // and which
     output wire [N-1:0]                      served,          // line registers filled
     output wire [B-1:0]                      reading,         // banks that read a word
-    output wire [B*ADDRESS_BITS-1:0]         bank_words
+    output wire [B*ADDRESS_BITS-1:0]         bank_words,
+    output wire [N*BANK_BITS-1:0]            banks,           // of the pointers
+    output wire                              beat_ends,       // what the datapath follows
+    output wire [STEP_BITS-1:0]              beat_steps,
+    output wire                              beats_end,
+    output wire                              drain_starts
 );
     wire [J-1:0]              list_ready;
     wire [J-1:0]              list_ended;
@@ -129,11 +135,12 @@ module tile_pass #(
         .first_offset(first_offset), .tap(tap),
         .tap_offset(tap_offsets[tap*ADDRESS_BITS +: ADDRESS_BITS]),
         .ready(ready), .any(any), .take(take), .beat_start(beat_start), .beat_runs(beat_runs),
-        .offset(offset), .fetched(fetched), .stepping(stepping), .bank_stall(bank_stall),
+        .offset(offset), .fetched(fetched), .beat_ends(beat_ends), .steps(beat_steps),
+        .beats_end(beats_end), .drain_starts(drain_starts), .stepping(stepping), .bank_stall(bank_stall),
         .draining(draining), .decode_stall(decode_stall), .active(active));
 
     bank_arbiter #(.N(N), .B(B), .ADDRESS_BITS(ADDRESS_BITS)) arbiter (
         .clk(clk), .rst(rst), .start(beat_start), .enable(beat_runs), .valid(round_valid),
         .addresses(addresses), .served(served), .reading(reading), .words(bank_words),
-        .complete(fetched));
+        .banks(banks), .complete(fetched));
 endmodule

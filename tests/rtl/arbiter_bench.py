@@ -6,7 +6,8 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import FallingEdge, Timer
 
-from rtl.clocking import begin, pack, read_cases, unpack, write_observations
+from rtl.clocking import begin, read_cases, write_observations
+from rtl.vectors import pack, unpack
 
 
 @cocotb.test()

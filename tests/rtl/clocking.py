@@ -35,13 +35,3 @@ async def begin(dut: HierarchyObject, **inputs: int) -> None:
         await FallingEdge(dut.clk)
     dut.rst.value = 0
     await FallingEdge(dut.clk)
-
-
-def pack(numbers: list[int], bits: int) -> int:
-    """Numbers side by side in one vector, the first in the lowest bits."""
-    return sum(number << (at * bits) for at, number in enumerate(numbers))
-
-
-def unpack(vector: int, bits: int, count: int) -> list[int]:
-    """The other way round."""
-    return [(vector >> (at * bits)) & ((1 << bits) - 1) for at in range(count)]

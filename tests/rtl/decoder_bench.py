@@ -8,7 +8,8 @@ import cocotb
 from cocotb.handle import HierarchyObject
 from cocotb.triggers import FallingEdge, Timer
 
-from rtl.clocking import begin, read_cases, unpack, write_observations
+from rtl.clocking import begin, read_cases, write_observations
+from rtl.vectors import unpack
 
 PATIENCE = 10_000
 """Cycles after which a list should have ended."""

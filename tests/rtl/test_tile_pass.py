@@ -164,11 +164,11 @@ MACHINES = [
 
 
 def test_random_tiles(tmp_path: Path) -> None:
-    assert compare(build(3, 4, 2, 2, 8, 2, 3, 24), layers=10, seed=2, folder=tmp_path) > 50
+    assert compare(build(3, 4, 2, 2, 8, 2, 3, 24), layers=8, seed=2, folder=tmp_path) > 40
 
 
 def test_random_tiles_of_a_shared_decoder(tmp_path: Path) -> None:
-    assert compare(shared(build(2, 4, 1, 1, 8, 2, 4, 16)), layers=8, seed=3, folder=tmp_path) > 30
+    assert compare(shared(build(2, 4, 1, 1, 8, 2, 4, 16)), layers=5, seed=3, folder=tmp_path) > 20
 
 
 @pytest.mark.slow

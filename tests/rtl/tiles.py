@@ -11,8 +11,8 @@ from oracle.layout import Layout, Pixel, stored_bytes
 from hwsim.arch import ArchConfig
 from hwsim.workload import ConvLayer
 
-from .clocking import pack
 from .simulator import Case
+from .vectors import pack
 
 ADDRESS_BITS = 16
 MOST_TAPS = 9
