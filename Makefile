@@ -3,10 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
 .PHONY: setup demo test test-slow rtl-test rtl-synth lint clean
-
-APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -34,10 +33,10 @@ test: setup lint
 test-slow: setup
 	$(PY) -m pytest -q -rs -m slow
 
-# cocotb, beside what the tests need.
-$(VENV)/.rtl: $(VENV)/.everything
-	@echo "installing cocotb into $(VENV)"
-	$(PIP) --editable '.[rtl]'
+# Simulator, tests and cocotb: no torch.
+$(VENV)/.rtl: pyproject.toml constraints.txt | $(PY)
+	@echo "installing simulator, tests and cocotb into $(VENV)"
+	$(PIP) --editable '.[dev,rtl]'
 	@touch $@
 
 # The whole comparison of the Verilog with oracle and kernel; fails where it cannot be run.
