@@ -15,6 +15,7 @@ from rtl.tile_bench import PATIENCE, drive
 @cocotb.test()
 async def tiles(dut: HierarchyObject) -> None:
     await begin(dut, start=0, decoded=0, write_activation=0, write_weight=0, read_pixel=0)
+    assert int(dut.idle.value) == 1, "a reset leaves nothing under way"
     write_observations([await play(dut, case) for case in read_cases()])
 
 

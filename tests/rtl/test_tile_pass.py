@@ -175,3 +175,8 @@ def test_random_tiles_of_a_shared_decoder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", range(len(MACHINES)))
 def test_many_random_tiles(number: int, tmp_path: Path) -> None:
     assert compare(MACHINES[number], layers=60, seed=10 + number, folder=tmp_path) > 100
+
+
+@pytest.mark.slow
+def test_the_default_machine(pe16x16: ArchConfig, tmp_path: Path) -> None:
+    assert compare(pe16x16, layers=4, seed=4, folder=tmp_path) > 8

@@ -27,6 +27,7 @@ COUNTERS = [
 @cocotb.test()
 async def tiles(dut: HierarchyObject) -> None:
     await begin(dut, clear=0, start=0, decoded=0)
+    assert int(dut.active.value) == 0, "a reset leaves no pass behind"
     observations = []
     for case in read_cases():
         drive(dut, case["tile"])
