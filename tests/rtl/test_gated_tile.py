@@ -109,8 +109,10 @@ def compare(arch: ArchConfig, layers: int, seed: int, folder: Path) -> int:
         kernel = (layer.out_channels, layer.in_channels, layer.kernel_size, layer.kernel_size)
         weights = rng.integers(-128, 128, kernel).astype(np.int8)
         base = convolve(layer, activations, weights, same_group=True)
-        spread = float(base.std()) * rng.choice([-4.0, -0.5, 0.0, 0.5, 1.5, 4.0])
-        thresholds = (spread * rng.random(layer.out_channels)).astype(np.int64)
+        # A threshold is one of the channel's sums, so that one decision meets it exactly.
+        ranked = np.sort(np.moveaxis(base, 1, 0).reshape(layer.out_channels, -1), axis=1)
+        rank = int(rng.choice([0.0, 0.3, 0.6, 0.9, 1.0]) * (ranked.shape[1] - 1))
+        thresholds = ranked[:, rank]
         masks = base > thresholds[:, None, None]
         gated = base + masks * convolve(layer, activations, weights, same_group=False)
         decided += float(masks.mean()) / layers

@@ -168,7 +168,7 @@ def test_random_tiles(tmp_path: Path) -> None:
 
 
 def test_random_tiles_of_a_shared_decoder(tmp_path: Path) -> None:
-    assert compare(shared(build(2, 4, 1, 1, 8, 2, 4, 16)), layers=5, seed=3, folder=tmp_path) > 20
+    assert compare(shared(build(2, 4, 1, 1, 8, 2, 4, 16)), layers=3, seed=3, folder=tmp_path) > 8
 
 
 @pytest.mark.slow
