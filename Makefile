@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow lint clean
+.PHONY: setup demo test test-slow rtl-test rtl-synth lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -27,10 +28,27 @@ demo: $(VENV)/.simulator
 	$(PY) -m hwsim.run --arch configs/pe16x16.yaml --trace
 
 test: setup lint
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -rs
 
 test-slow: setup
-	$(PY) -m pytest -q -m slow
+	$(PY) -m pytest -q -rs -m slow
+
+# Simulator, tests and cocotb: no torch.
+$(VENV)/.rtl: pyproject.toml constraints.txt | $(PY)
+	@echo "installing simulator, tests and cocotb into $(VENV)"
+	$(PIP) --editable '.[dev,rtl]'
+	@touch $@
+
+# The whole comparison of the Verilog with oracle and kernel; fails where it cannot be run.
+rtl-test: $(VENV)/.rtl
+	@command -v iverilog > /dev/null || { $(APT) update -qq && $(APT) install -y -qq iverilog; } \
+		|| { echo "RTL NOT TESTED: Icarus Verilog is missing and apt-get could not install it"; exit 1; }
+	$(PY) -m pytest -q -rs -m "slow or not slow" tests/rtl
+
+rtl-synth:
+	@command -v yosys > /dev/null || { $(APT) update -qq && $(APT) install -y -qq yosys; } \
+		|| { echo "RTL NOT SYNTHESISED: yosys is missing and apt-get could not install it"; exit 1; }
+	$(PYTHON) rtl/synth.py
 
 lint: setup
 	$(VENV)/bin/ruff check .

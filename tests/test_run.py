@@ -13,10 +13,10 @@ import pytest
 
 from hwsim.counts import CAUSES
 from hwsim.run import main
+from hwsim.simulate import ENGINES
 from hwsim.synthetic import synthetic_trace
 from hwsim.trace import write_trace
 from hwsim.workload import Network
-from hwsim.simulate import ENGINES
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

@@ -1,0 +1,83 @@
+"""D_j(i) and the tail: the decoder in Verilog against hand-worked lists and the oracle's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle.cycles import decode
+from oracle.machines import machine
+
+from .simulator import observe
+
+HAND_WORKED = [
+    # words (first pixel first), then (cycles, indices) of every slot; R = 2, W = 8, E = 1
+    (["00000000"], [(1, [])]),
+    (["00000000", "00000000", "00000010"], [(3, [22])]),
+    (["10000001"], [(2, [0, 7])]),
+    (["10000000", "00000000", "00000000"], [(3, [0])]),
+    (["11000000", "00000000", "00000000"], [(2, [0, 1]), (2, [])]),
+    (["11100000", "00000000"], [(2, [0, 1]), (2, [2])]),
+    (["10000000", "01000000", "00000000", "00000001"], [(2, [0, 9]), (2, [31])]),
+]
+"""A word with ones costs no cycle of its own; the tail of a full last round is a slot."""
+
+
+def word(bits: str) -> int:
+    return int(bits[::-1], 2)
+
+
+def slots(observed: list[dict[str, Any]]) -> list[tuple[int, list[int]]]:
+    return [(slot["cycles"], slot["indices"]) for slot in observed]
+
+
+def play(cases: list[dict[str, Any]], folder: Path, **parameters: int) -> list[Any]:
+    return observe("bitmap_decoder", "decoder_bench", {"WORDS": 8, **parameters}, cases, folder)
+
+
+def test_hand_worked_lists(tmp_path: Path) -> None:
+    cases = [{"words": [word(bits) for bits in words], "waits": [0]} for words, _ in HAND_WORKED]
+    observed = play(cases, tmp_path, R=2, W=8, E=1)
+    for (words, expected), seen in zip(HAND_WORKED, observed, strict=True):
+        assert slots(seen) == expected, words
+
+
+@pytest.mark.parametrize(
+    ("rows", "word_bits", "per_cycle", "lists"),
+    [
+        (3, 8, 2, 150),
+        pytest.param(1, 8, 1, 300, marks=pytest.mark.slow),
+        pytest.param(2, 16, 3, 300, marks=pytest.mark.slow),
+        pytest.param(4, 8, 1, 300, marks=pytest.mark.slow),
+        pytest.param(5, 32, 4, 300, marks=pytest.mark.slow),
+        pytest.param(16, 32, 1, 300, marks=pytest.mark.slow),
+        pytest.param(4, 64, 8, 300, marks=pytest.mark.slow),
+    ],
+)
+def test_random_lists(
+    rows: int, word_bits: int, per_cycle: int, lists: int, tmp_path: Path
+) -> None:
+    """Every slot's cycles and indices, also where rounds keep the full buffer waiting."""
+    arch = machine(rows=rows, entries=64, word_bits=word_bits, indices_per_cycle=per_cycle)
+    rng = np.random.default_rng(rows + word_bits)
+    cases, expected = [], []
+    for _ in range(lists):
+        pixels = int(rng.integers(1, 8 * word_bits + 1))
+        density = rng.choice([0.0, 0.02, 0.1, 0.5, 0.9, 1.0])
+        bits = [int(bit) for bit in rng.random(pixels) < density]
+        padded = bits + [0] * (-pixels % word_bits)
+        words = [
+            sum(bit << place for place, bit in enumerate(padded[at : at + word_bits]))
+            for at in range(0, len(padded), word_bits)
+        ]
+        waits = [int(wait) for wait in rng.integers(0, 4, 5)]
+        cases.append({"words": words, "waits": waits})
+        expected.append([(slot.cycles, slot.positions) for slot in decode(bits, arch)])
+    for case, observed, right in zip(
+        cases, play(cases, tmp_path, R=rows, W=word_bits, E=per_cycle), expected, strict=True
+    ):
+        seen = slots(observed)
+        assert seen == right, case
+        assert all(slot["worked"] == slot["cycles"] for slot in observed)

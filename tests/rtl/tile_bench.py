@@ -1,0 +1,57 @@
+"""Run the passes of tiles; a case gives inputs by name, for the tile and for each pass."""
+
+from __future__ import annotations
+
+import cocotb
+from cocotb.handle import HierarchyObject
+from cocotb.triggers import FallingEdge, with_timeout
+
+from rtl.clocking import PERIOD_NS, begin, read_cases, write_observations
+
+PATIENCE = 1_000_000
+"""Cycles after which a pass should have ended."""
+
+COUNTERS = [
+    "steps",
+    "bank_stall_cycles",
+    "drain_cycles",
+    "decode_stall_cycles",
+    "rounds",
+    "word_reads",
+    "line_fills",
+    "decoder_cycles",
+    "pixel_uses",
+]
+
+
+@cocotb.test()
+async def tiles(dut: HierarchyObject) -> None:
+    await begin(dut, clear=0, start=0, decoded=0)
+    assert int(dut.active.value) == 0, "a reset leaves no pass behind"
+    observations = []
+    for case in read_cases():
+        drive(dut, case["tile"])
+        seen = []
+        for inputs in case["passes"]:
+            drive(dut, inputs)
+            seen.append(await run_pass(dut))
+        observations.append(seen)
+    write_observations(observations)
+
+
+def drive(dut: HierarchyObject, inputs: dict[str, str]) -> None:
+    """Set inputs, written in hexadecimal: some are thousands of bits wide."""
+    for name, level in inputs.items():
+        getattr(dut, name).value = int(level, 16)
+
+
+async def run_pass(dut: HierarchyObject) -> dict[str, int]:
+    """What the counters say when the pass has ended."""
+    dut.clear.value = 1
+    dut.start.value = 1
+    await FallingEdge(dut.clk)
+    dut.clear.value = 0
+    dut.start.value = 0
+    await with_timeout(FallingEdge(dut.active), PERIOD_NS * PATIENCE, "ns")
+    await FallingEdge(dut.clk)
+    return {name: int(getattr(dut, name).value) for name in COUNTERS}
