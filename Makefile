@@ -16,11 +16,11 @@ $(VENV)/.simulator: pyproject.toml constraints.txt | $(PY)
 	$(PIP) --editable .
 	@touch $@
 
-# Trainer, tests and linters as well.
+# Trainer, tests, linters and cocotb as well.
 $(VENV)/.everything: pyproject.toml constraints.txt | $(PY)
 	@echo "installing simulator, trainer, tests and linters into $(VENV)"
-	$(PIP) --editable '.[train,dev]'
-	@touch $@ $(VENV)/.simulator
+	$(PIP) --editable '.[train,dev,rtl]'
+	@touch $@ $(VENV)/.simulator $(VENV)/.rtl
 
 setup: $(VENV)/.everything
 

@@ -110,8 +110,6 @@ def compare(arch: ArchConfig, layers: int, seed: int, folder: Path) -> int:
             causes, counts = causes_and_counts(next(observed), run.scheme)
             layer_causes.update(causes)
             layer_counts.update(counts)
-            if arch.index.decoders == "shared":  # the oracle knows private decoders alone
-                continue
             expected_causes, expected_counts = oracle_tile(
                 run.layer, arch, run.scheme, run.masks, run.mask_group, channels, pixels,
                 conv_layout(run.layer, arch),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from oracle.cycles import hardware, lane_bits
+from oracle.cycles import lane_bits
 from oracle.layout import Layout, Pixel, stored_bytes
+from oracle.schemes import hardware
 
 from hwsim.arch import ArchConfig
 from hwsim.workload import ConvLayer
