@@ -69,6 +69,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         args.stages = resolution_stages(args.resolution)
     except ValueError:
         parser.error(f"--resolution {args.resolution}: expected e.g. 32 or 16:0.75,32")
+    multiple = models.GATE_GROUPS * models.MASK_GROUP.get(args.method, 1)
+    if args.width < 1 or args.width % multiple:
+        parser.error(f"--width {args.width}: {args.method} takes multiples of {multiple}")
     return args
 
 
@@ -328,8 +331,12 @@ def main(argv: list[str] | None = None) -> int:
         trainer = Trainer(args, train)
         restore(trainer)
         (args.out / "config.json").write_text(json.dumps(config(args), indent=2) + "\n")
+        if trainer.step:
+            print(f"resumed at step {trainer.step}", flush=True)
         run_loop(trainer, train, test)
+        print(f"trained {trainer.step} steps; evaluating", flush=True)
         report.finish(trainer, train, test)
+        print(f"log, weights, evaluation.json and trace are in {args.out}")
     except (UserError, OSError) as error:
         print(f"python -m hwsim.train: {one_line(error)}", file=sys.stderr)
         return 2

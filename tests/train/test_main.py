@@ -129,3 +129,14 @@ def test_rate_rises_and_falls() -> None:
     assert rates[1] == 1
     assert 0.4 < rates[2] < 0.6
     assert rates[3] < 1e-9
+
+
+def test_a_width_that_cannot_be_gated_is_told_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--method", "scdg", "--width", "16", "--data", "nowhere", "--out", str(tmp_path)]
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    # 4 gating groups of 8 channels at least.
+    assert "--width 16: scdg takes multiples of 32" in capsys.readouterr().err
