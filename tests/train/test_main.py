@@ -136,7 +136,7 @@ def test_a_width_that_cannot_be_gated_is_told_before_anything_is_read(
 ) -> None:
     arguments = ["--method", "scdg", "--width", "16", "--data", "nowhere", "--out", str(tmp_path)]
     with pytest.raises(SystemExit) as caught:
-        main(arguments)
+        cli.main(arguments)
     assert caught.value.code == 2
     # 4 gating groups of 8 channels at least.
     assert "--width 16: scdg takes multiples of 32" in capsys.readouterr().err
