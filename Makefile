@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test test-slow lint clean
+.PHONY: setup demo test test-slow verify lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,10 @@ test: setup lint
 
 test-slow: setup
 	$(PY) -m pytest -q -m slow
+
+# A quarter of an hour on two cores; WRITE=--write keeps the report as docs/verification.md.
+verify: setup
+	$(PY) tests/verify.py $(WRITE)
 
 lint: setup
 	$(VENV)/bin/ruff check .
