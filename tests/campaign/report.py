@@ -82,9 +82,9 @@ def report(coverage: Coverage, seed: int, jobs: int, seconds: float) -> str:
         "",
         "Written by `make verify WRITE=--write`: random machines, networks and masks, each case a",
         "function of one seed. The kernel has to equal the reference in every cause and counter of",
-        "every tile (output and DRAM stalls: of every layer and batch), and, in the cases whose",
-        f"seed {ORACLE_EVERY} divides, the naive oracle of the tests in every cause and counter of",
-        "every layer, and to refuse what it refuses. The first difference ends the campaign.",
+        "every tile (output and DRAM stalls: of every layer and batch). Where the seed is a multiple",
+        f"of {ORACLE_EVERY}, it also has to equal the naive oracle of the tests in every cause and",
+        "counter of every layer, and to refuse what that refuses. The first difference ends the run.",
         "",
         "| | |",
         "|---|---|",
@@ -120,7 +120,10 @@ def report(coverage: Coverage, seed: int, jobs: int, seconds: float) -> str:
         "",
         "## Pairs that no case can hit",
         "",
-        *(f"- {reason}: {len(pairs)} pairs" for reason, pairs in excluded.items()),
+        *(
+            f"- {reason}: {len(pairs)} pair{'s' * (len(pairs) > 1)}"
+            for reason, pairs in excluded.items()
+        ),
         "",
         "## Possible pairs that were not hit",
         "",
