@@ -5,7 +5,7 @@ PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow rtl-test rtl-synth lint clean
+.PHONY: setup demo test test-slow verify rtl-test rtl-synth lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +49,10 @@ rtl-synth:
 	@command -v yosys > /dev/null || { $(APT) update -qq && $(APT) install -y -qq yosys; } \
 		|| { echo "RTL NOT SYNTHESISED: yosys is missing and apt-get could not install it"; exit 1; }
 	$(PYTHON) rtl/synth.py
+
+# A quarter of an hour on two cores; WRITE=--write keeps the report as docs/verification.md.
+verify: setup
+	$(PY) tests/verify.py $(WRITE)
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -1,0 +1,70 @@
+"""The campaign of `make verify` in small: it compares, and a broken model does not pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from campaign.cases import draw_case
+from campaign.compare import run_seed
+from campaign.report import Coverage
+from verify import main
+
+from hwsim.counts import COUNTERS
+from hwsim.simulate import ENGINES
+from hwsim.timing import Engine
+
+A_FEW = ["--seed", "20", "--cases", "3", "--jobs", "1"]
+
+
+def break_a_count(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
+    """One line fill too many in the second tile of every layer that has one."""
+    intact = ENGINES[engine]
+
+    def broken(*arguments: Any) -> Any:
+        cycles, counts = intact(*arguments)
+        counts[1:2, COUNTERS.index("line_fills")] += 1
+        return cycles, counts
+
+    monkeypatch.setitem(ENGINES, engine, broken)
+
+
+def test_a_few_cases_are_equal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(A_FEW) == 0
+    assert "3 cases, no difference" in capsys.readouterr().out
+
+
+def test_a_broken_model_is_found_and_its_place_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    break_a_count(monkeypatch, "kernel")
+    assert main(A_FEW) == 1
+    told = capsys.readouterr().out
+    assert "kernel against reference, batch 0, layer " in told
+    assert "tile 1: line_fills: expected " in told
+    assert "verify.py --seed 20 --cases 1 --jobs 1" in told
+
+
+def test_an_error_that_two_models_share_is_found_by_the_oracle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    break_a_count(monkeypatch, "kernel")
+    break_a_count(monkeypatch, "reference")
+    found = run_seed(20).difference
+    assert found is not None
+    assert found.startswith("kernel against oracle, layer ")
+
+
+def test_what_was_not_covered_is_named() -> None:
+    coverage = Coverage()
+    coverage.add(run_seed(20))
+    missing = "\n".join(coverage.shortfalls())
+    assert "not covered: E 4 with decoders shared" in missing
+    assert "dense with V" not in missing
+
+
+def test_a_seed_is_one_case() -> None:
+    values, case = draw_case(5)
+    again, same = draw_case(5)
+    assert values == again
+    assert (case.arch, case.network, case.scheme) == (same.arch, same.network, same.scheme)
