@@ -82,9 +82,11 @@ def report(coverage: Coverage, seed: int, jobs: int, seconds: float) -> str:
         "",
         "Written by `make verify WRITE=--write`: random machines, networks and masks, each case a",
         "function of one seed. The kernel has to equal the reference in every cause and counter of",
-        "every tile (output and DRAM stalls: of every layer and batch). Where the seed is a multiple",
+        "every tile (output and DRAM stalls: of every layer and batch). Where the seed is a "
+        "multiple",
         f"of {ORACLE_EVERY}, it also has to equal the naive oracle of the tests in every cause and",
-        "counter of every layer, and to refuse what that refuses. The first difference ends the run.",
+        "counter of every layer, and to refuse what that refuses. The first difference ends "
+        "the run.",
         "",
         "| | |",
         "|---|---|",
