@@ -13,6 +13,7 @@ import numpy as np
 
 from hwsim.counts import CAUSES, C
 from hwsim.jit import compiled
+from hwsim.lists import BITMAP, decode_bitmap, decode_symbols, popcount, store
 
 BASE, CONDITIONAL, BANK_STALL, DRAIN, DECODE_STALL, OUTPUT_STALL, DRAM_STALL = range(len(CAUSES))
 
@@ -39,12 +40,7 @@ _MASK_BITS, _INDEX_WORDS, _DECODER = (
 )
 _COMPARATOR, _ADDER, _OUTPUT = C["comparator_ops"], C["adder_ops"], C["output_ops"]
 
-_U0, _U1, _U2, _U4 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(4)
-_U8, _U16, _U32 = np.uint64(8), np.uint64(16), np.uint64(32)
-_M1 = np.uint64(0x5555555555555555)
-_M2 = np.uint64(0x3333333333333333)
-_M4 = np.uint64(0x0F0F0F0F0F0F0F0F)
-_LOW7 = np.uint64(0x7F)
+_U0, _U1 = np.uint64(0), np.uint64(1)
 
 
 class Machine(NamedTuple):
@@ -70,9 +66,7 @@ class Machine(NamedTuple):
 
 
 CONFLICTS = {"exact": 0, "bandwidth": 1, "none": 2}
-FORMATS = {"bitmap": 0, "coordinate": 1, "run-length": 2}
 _EXACT, _BANDWIDTH = CONFLICTS["exact"], CONFLICTS["bandwidth"]
-_BITMAP, _RUN_LENGTH = FORMATS["bitmap"], FORMATS["run-length"]
 
 
 class Beats(NamedTuple):
@@ -91,18 +85,6 @@ class TileArrays(NamedTuple):
     width: np.ndarray
     pixels: np.ndarray
     pixel_tile: np.ndarray
-
-
-@compiled
-def popcount(word):
-    """Ones of a uint64, without a multiplication: it must not overflow where JIT is disabled."""
-    word = word - ((word >> _U1) & _M1)
-    word = (word & _M2) + ((word >> _U2) & _M2)
-    word = (word + (word >> _U4)) & _M4
-    word = word + (word >> _U8)
-    word = word + (word >> _U16)
-    word = word + (word >> _U32)
-    return np.int64(word & _LOW7)
 
 
 @compiled
@@ -247,107 +229,6 @@ def gated_tiles(machine, base, conditional, tiles, loads, masks, mask_group, cyc
 
 
 @compiled
-def _book(machine, slots, slot, spent):
-    """One list's v_j in the S of its slot: the longest list's, or all of them one by one."""
-    slots[slot] = slots[slot] + spent if machine.shared else max(slots[slot], spent)
-
-
-@compiled
-def _decode_bitmap(machine, bits, words, unions, slots):
-    """Scan one bitmap list of ``words`` index words; returns (rounds, ones, decoder cycles).
-
-    Adds the list's pixels to the ``unions`` of their rounds and books its v_j(i) in ``slots``.
-    """
-    index_mask = ~_U0 >> np.uint64(64 - machine.word_bits)
-    current, room, spent, ones, total = 0, machine.rows, 0, 0, 0
-    for k in range(words):
-        bit = k * machine.word_bits
-        place = np.uint64(bit & 63)
-        rest = (bits[bit >> 6] >> place) & index_mask
-        if rest == _U0:
-            spent += 1
-            continue
-        while rest != _U0:
-            taken, count = rest, popcount(rest)
-            if count > room:
-                for _ in range(room):
-                    rest &= rest - _U1
-                taken, count = taken ^ rest, room
-            else:
-                rest = _U0
-            unions[current, bit >> 6] |= taken << place
-            spent += -(-count // machine.indices_per_cycle)
-            ones += count
-            room -= count
-            if room == 0:
-                _book(machine, slots, current, spent)
-                total += spent
-                current, room, spent = current + 1, machine.rows, 0
-    _book(machine, slots, current, spent)
-    return current + (room < machine.rows), ones, total + spent
-
-
-@compiled
-def _escapes(machine, gap):
-    """Escape symbols before an index that follows ``gap`` zeros."""
-    return gap // ((1 << machine.symbol_bits) - 1) if machine.format == _RUN_LENGTH else 0
-
-
-@compiled
-def _decode_symbols(machine, bits, unions, slots):
-    """The same for a coordinate or run-length list: symbol by symbol, cycle by cycle."""
-    per_word = machine.word_bits // machine.symbol_bits
-    current, room, spent, ones, total = 0, machine.rows, 0, 0, 0
-    left, quota, next_zero = per_word, 0, 0
-    for word in range(bits.size):
-        rest = bits[word]
-        while rest != _U0:
-            lowest = rest & ~(rest - _U1)
-            rest ^= lowest
-            pixel = word * 64 + popcount(lowest - _U1)
-            for escape in range(_escapes(machine, pixel - next_zero), -1, -1):
-                if quota == 0:
-                    quota = min(machine.indices_per_cycle, left, room)
-                    spent += 1
-                quota, left = quota - 1, left - 1
-                if left == 0:
-                    left = per_word
-                if escape == 0:
-                    room, ones = room - 1, ones + 1
-            next_zero = pixel + 1
-            unions[current, word] |= lowest
-            if room == 0:
-                _book(machine, slots, current, spent)
-                total += spent
-                current, room, spent = current + 1, machine.rows, 0
-    _book(machine, slots, current, spent)
-    return current + (room < machine.rows), ones, total + spent
-
-
-@compiled
-def _store(machine, bits, pixels, counts):
-    """What one list of a tile takes in the index memory: bits written, words read."""
-    if machine.format == _BITMAP:
-        counts[_MASK_BITS] += pixels
-        counts[_INDEX_WORDS] += -(-pixels // machine.word_bits)
-        return
-    symbols, next_zero = 0, 0
-    for word in range(bits.size):
-        rest = bits[word]
-        if machine.format != _RUN_LENGTH:
-            symbols += popcount(rest)
-            continue
-        while rest != _U0:
-            lowest = rest & ~(rest - _U1)
-            rest ^= lowest
-            pixel = word * 64 + popcount(lowest - _U1)
-            symbols += _escapes(machine, pixel - next_zero) + 1
-            next_zero = pixel + 1
-    counts[_MASK_BITS] += symbols * machine.symbol_bits
-    counts[_INDEX_WORDS] += -(-symbols // (machine.word_bits // machine.symbol_bits))
-
-
-@compiled
 def _conditional_pass(machine, beats, rounds, unions, slots, in_bank, cycles, counts):
     """Rounds of the lane groups' lists against the decoding of the next ones."""
     steps = _steps(beats)
@@ -399,7 +280,7 @@ def sparse_tiles(
         index_words = -(-pixels // machine.word_bits)
         if machine.lockstep:
             for row in range(start // mask_group, start // mask_group + mask_lists):
-                _store(machine, masks[p, row], pixels, counts[t])
+                store(machine, masks[p, row], pixels, counts[t])
         rounds = 0
         for lane in range(start, end, v):
             lane_end = min(lane + v, end)
@@ -412,13 +293,13 @@ def sparse_tiles(
                     bits[word] |= masks[p, row, word]
                     ones += lanes * popcount(masks[p, row, word])
             if not machine.lockstep:
-                _store(machine, bits, pixels, counts[t])
-            if machine.format == _BITMAP:
-                list_rounds, list_ones, decoder = _decode_bitmap(
+                store(machine, bits, pixels, counts[t])
+            if machine.format == BITMAP:
+                list_rounds, list_ones, decoder = decode_bitmap(
                     machine, bits, index_words, unions, slots
                 )
             else:
-                list_rounds, list_ones, decoder = _decode_symbols(machine, bits, unions, slots)
+                list_rounds, list_ones, decoder = decode_symbols(machine, bits, unions, slots)
             rounds = max(rounds, list_rounds)
             counts[t, _MACS_CONDITIONAL] += ones * steps
             counts[t, _MACS_GATED_OFF] += ((lane_end - lane) * list_ones - ones) * steps

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim import kernel
+from hwsim import kernel, lists
 from hwsim.arch import ArchConfig
 from hwsim.counts import CAUSES, COUNTERS, C
 from hwsim.formats import tile_words
@@ -283,7 +283,7 @@ def _machine(arch: ArchConfig, scheme: Scheme) -> kernel.Machine:
         systolic=int(arch.array.feed == "systolic"),
         conflicts=kernel.CONFLICTS[arch.activation.bank_conflicts],
         shared=int(arch.index.decoders == "shared"),
-        format=kernel.FORMATS[arch.index.format],
+        format=lists.FORMATS[arch.index.format],
         symbol_bits=arch.symbol_bits,
     )
 
