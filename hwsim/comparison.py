@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.arch import ArchConfig
 from hwsim.errors import UserError
-from hwsim.results import SimResult, summary
+from hwsim.results import SimResult, flat, summary
 from hwsim.schemes import parse_scheme
 from hwsim.simulate import simulate, usable_schemes
 from hwsim.timing import Engine
@@ -212,11 +212,7 @@ def density_sweep(
                 result = dense
                 if name != "dense":
                     result = _advancing(arch, shifted, name, arch.batch, advance)
-                row = summary(result, dense)
-                energy = row.pop("energy_uj")
-                row.pop("stalls")
-                components = {f"{component}_uj": uj for component, uj in energy.items()}
-                rows.append({**row, "threshold_shift": shift, **components})
+                rows.append(flat(summary(result, dense)) | {"threshold_shift": shift})
     return pd.DataFrame(rows)
 
 

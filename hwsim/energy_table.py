@@ -12,6 +12,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -57,8 +58,9 @@ class EnergyTable:
     logic: Mapping[str, Logic]
 
     @classmethod
+    @cache
     def load(cls, name: str) -> Self:
-        """The shipped table ``name``; PriceError where it is unknown or its files are broken."""
+        """The shipped table ``name``, read once; PriceError where it is unknown or broken."""
         if name not in table_names():
             raise PriceError(f"energy table {name!r}: unknown" + nearest(name, table_names()))
         try:

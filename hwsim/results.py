@@ -248,6 +248,12 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
     }
 
 
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A summary's row for a data frame: ``<component>_uj`` columns instead of nested energies."""
+    plain = {key: value for key, value in row.items() if key not in ("energy_uj", "stalls")}
+    return plain | {f"{component}_uj": uj for component, uj in row["energy_uj"].items()}
+
+
 def layers_frame(results: Iterable[SimResult]) -> pd.DataFrame:
     """Per-layer rows of several runs, one below the other."""
     import pandas as pd

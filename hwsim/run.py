@@ -87,9 +87,11 @@ def run(options: argparse.Namespace) -> None:
     comparison = compare(arch, traces, options.scheme, options.batch, options.engine)
     cells = two_by_two(arch, traces) if not options.scheme else []
     runs = comparison.distinct().results()
-    throughput = [run for run in runs if run.batch == max(other.batch for other in runs)]
+    largest = max(run.batch for run in runs)
+    throughput = [run for run in runs if run.batch == largest]
     prices = other_prices(throughput)
-    report = _report(arch, comparison, cells, prices)
+    summaries = _report(arch, comparison, cells, prices)
+    report = json.dumps(summaries, indent=2)
     if options.json == "-":
         print(report)
     else:
@@ -97,7 +99,9 @@ def run(options: argparse.Namespace) -> None:
     if options.json and options.json != "-":
         _write(Path(options.json), report)
     if options.out:
-        _write_all(options, arch, traces, comparison, report)
+        provenance = json.dumps(summaries["provenance"], indent=2) + "\n"
+        texts = {"summary.json": report, "provenance.json": provenance}
+        _write_all(options, arch, traces, comparison, texts)
 
 
 def _say_which_machine(name: str) -> None:
@@ -153,7 +157,8 @@ def _report(
     comparison: Comparison,
     cells: list[dict[str, Any]],
     prices: list[dict[str, Any]],
-) -> str:
+) -> dict[str, Any]:
+    """What ``summary.json`` holds."""
     from hwsim.results import provenance
 
     results = comparison.results()
@@ -163,7 +168,7 @@ def _report(
         for run in results
     ]
     traces = {run.trace_name: run.trace_sha256 for run in results}
-    report = {
+    return {
         "arch": arch.name,
         "clock_mhz": arch.clock_mhz,
         "energy_table": arch.pricing.table,
@@ -172,7 +177,6 @@ def _report(
         "other_prices": prices,
         "provenance": provenance(arch, traces) | {"runs": runs},
     }
-    return json.dumps(report, indent=2)
 
 
 def _show(
@@ -234,7 +238,7 @@ def _write_all(
     arch: ArchConfig,
     traces: Sequence[MaskTrace],
     comparison: Comparison,
-    report: str,
+    texts: dict[str, str],
 ) -> None:
     import io
 
@@ -242,19 +246,15 @@ def _write_all(
 
     from hwsim import plots
     from hwsim.comparison import density_sweep
-    from hwsim.results import layers_frame
+    from hwsim.results import flat, layers_frame
 
     out: Path = options.out
     frame = layers_frame(comparison.results())
     parquet = io.BytesIO()
     frame.to_parquet(parquet, index=False)
-    rows = [
-        {**row, **{f"{name}_uj": uj for name, uj in row["energy_uj"].items()}}
-        for row in comparison.distinct().rows()
-    ]
+    rows = [flat(row) for row in comparison.distinct().rows()]
     files: dict[str, str | bytes] = {
-        "summary.json": report,
-        "provenance.json": json.dumps(json.loads(report)["provenance"], indent=2) + "\n",
+        **texts,
         "layers.csv": frame.to_csv(index=False),
         "layers.parquet": parquet.getvalue(),
         "energy_breakdown.png": plots.png(plots.energy_breakdown(pd.DataFrame(rows))),

@@ -56,6 +56,7 @@ class MaskTrace:
         self._salience = salience or {}
         self._salience_scale = dict(salience_scale or {})
         self._margins: Salience | None = None
+        self._ones: dict[str, int] | None = None
         self._check_shapes()
 
     @classmethod
@@ -139,12 +140,15 @@ class MaskTrace:
         return np.asarray(self._zero_operand_macs[layer], np.int64)
 
     def ones(self) -> dict[str, int]:
-        """Set mask bits per gated layer, over all images."""
+        """Set mask bits per gated layer, over all images; counted once."""
+        if self._ones is not None:
+            return self._ones
         ones = {}
         for layer in self.network.gated_layers:
             chunks = range(0, self.images, CHUNK_IMAGES)
             packed = (self.packed(layer.name, start, start + CHUNK_IMAGES) for start in chunks)
             ones[layer.name] = sum(int(np.bitwise_count(bits).sum()) for bits in packed)
+        self._ones = ones
         return ones
 
     def densities(self) -> dict[str, float]:
