@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -26,12 +26,25 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+Shape = tuple[Annotated[int, Field(gt=0, le=1024)], Annotated[int, Field(gt=0, le=1024)]]
+"""Rows and columns of an array."""
+
+
 class Array(_Part):
-    """R x C processing elements, one MAC each and cycle; ``feed`` as in docs/timing.md."""
+    """R x C processing elements, one MAC each and cycle; ``feed`` as in docs/timing.md.
+
+    ``reshape`` are further shapes of as many PEs, of which each layer may take one.
+    """
 
     rows: int = Field(gt=0, le=1024, description="R: output pixels")
     columns: int = Field(gt=0, le=1024, description="C: output channels")
     feed: Literal["broadcast", "systolic"] = "broadcast"
+    reshape: tuple[Annotated[Shape, Field(strict=False)], ...] = Field(default=(), strict=False)
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The array's own shape, then those of ``reshape``."""
+        return ((self.rows, self.columns), *self.reshape)
 
 
 class PartialSums(_Part):
@@ -101,16 +114,27 @@ class ArchConfig(_Part):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        for rows, columns in self.array.reshape:
+            if rows * columns != self.pes:
+                raise ValueError(
+                    f"array.reshape: {rows} x {columns} is not as many PEs as the array's "
+                    f"{self.array.rows} x {self.array.columns}"
+                )
+        if len(set(self.array.shapes)) < len(self.array.shapes):
+            raise ValueError("array.reshape: a shape stands twice, or is the array's own")
         if self.partial_sums.entries < self.array.columns * self.array.rows:
             raise ValueError(
                 f"partial_sums.entries: {self.partial_sums.entries} cannot hold one round of "
                 f"{self.array.rows} x {self.array.columns} partial sums"
             )
-        if self.partial_sums.entries % self.array.columns:
-            raise ValueError(
-                f"partial_sums.entries: {self.partial_sums.entries} is not a multiple of "
-                f"array.columns = {self.array.columns}"
-            )
+        for (_, columns), key in zip(
+            self.array.shapes, ["columns", *["reshape"] * len(self.array.reshape)], strict=True
+        ):
+            if self.partial_sums.entries % columns:
+                raise ValueError(
+                    f"partial_sums.entries: {self.partial_sums.entries} is not a multiple of "
+                    f"array.{key} = {columns}"
+                )
         if not self.symbols_per_word:
             raise ValueError(
                 f"index.word_bits: {self.index.word_bits} cannot hold one symbol of "
@@ -140,7 +164,14 @@ class ArchConfig(_Part):
             return 1
         if self.index.format == "run-length":
             return self.index.run_length_bits
-        return max(1, (self.tile_pixels - 1).bit_length())
+        most_pixels = self.partial_sums.entries // min(columns for _, columns in self.array.shapes)
+        return max(1, (most_pixels - 1).bit_length())
+
+    def shaped(self, shape: Shape) -> ArchConfig:
+        """The machine with its array in one of its shapes; the others are the ones to choose."""
+        others = tuple(other for other in self.array.shapes if other != shape)
+        update = {"rows": shape[0], "columns": shape[1], "reshape": others}
+        return self.model_copy(update={"array": self.array.model_copy(update=update)})
 
     @property
     def symbols_per_word(self) -> int:
@@ -266,8 +297,10 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         siblings = known_keys()
         return f"unknown key {key!r}" + nearest(key, siblings)
-    if first["type"] == "missing":
+    if first["type"] == "missing" and not key.startswith("array.reshape"):
         return f"key {key!r} is missing"
+    if key.startswith("array.reshape"):
+        return f"array.reshape: expected a list of [rows, columns], found {first['input']!r}"
     message = str(first["ctx"]["error"]) if "error" in first.get("ctx", {}) else first["msg"]
     if not key:
         return message

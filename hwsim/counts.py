@@ -29,6 +29,7 @@ COUNTERS: tuple[str, ...] = (
     "dram_weight_bytes",  # loaded
     "dram_residual_bytes",  # loaded
     "dram_output_bytes",  # stored
+    "dram_psum_bytes",  # partial sums of instance gates, stored and loaded
 )
 """Counter names; int64, totals over the images of a batch.
 

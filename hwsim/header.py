@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -27,7 +27,7 @@ class TraceHeader(BaseModel):
     method: str
     mask_group: int = Field(gt=0)
     branch: str = "diagonal"
-    gate_norm: str = "batch"
+    gate_norm: Literal["batch", "instance"] = "batch"
     dataset: str
     image_ids: tuple[int, ...] = Field(min_length=1)
     training: dict[str, Any] = Field(default_factory=dict)
