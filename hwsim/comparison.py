@@ -12,7 +12,7 @@ from hwsim.arch import ArchConfig
 from hwsim.errors import UserError
 from hwsim.results import SimResult, flat, summary
 from hwsim.schemes import parse_scheme
-from hwsim.simulate import simulate, usable_schemes
+from hwsim.simulate import runs_needed, simulate, usable_schemes
 from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
 
@@ -100,7 +100,7 @@ def compare(
     chosen = choose_schemes(arch, traces, schemes)
     runs: list[tuple[SimResult, SimResult]] = []
     replays = zip(traces, _replays(chosen, batches), strict=True)
-    total = sum(trace.images * number for trace, number in replays)
+    total = runs_needed(arch) * sum(trace.images * number for trace, number in replays)
     with progress("replaying", total) as advance:
         for batch in batches:
             for trace, names in zip(traces, chosen, strict=True):
@@ -124,7 +124,7 @@ def reference_seconds_per_image(
     replays = _replays(chosen, _batches(arch, traces, batches))
     beat_macs = arch.pes * arch.activation.word_channels
     return [
-        number * trace.network.macs / beat_macs * REFERENCE_SECONDS_PER_BEAT
+        runs_needed(arch) * number * trace.network.macs / beat_macs * REFERENCE_SECONDS_PER_BEAT
         for trace, number in zip(traces, replays, strict=True)
     ]
 
@@ -174,7 +174,8 @@ def two_by_two(arch: ArchConfig, traces: Sequence[MaskTrace]) -> list[dict[str, 
         target = level.header.density_macs(level.ones())
         cells += [("equal", fine.shifted(fine.shift_for_density(target))), ("equal", level)]
     rows = []
-    with progress("mask by hardware", 3 * sum(trace.images for _, trace in cells)) as advance:
+    total = 3 * runs_needed(arch) * sum(trace.images for _, trace in cells)
+    with progress("mask by hardware", total) as advance:
         for density, trace in cells:
             dense = _advancing(arch, trace, "dense", arch.batch, advance)
             for name in ("unstructured", usable_schemes(arch, trace)[-1]):
@@ -203,8 +204,8 @@ def density_sweep(
         if trace.salience_images
         for shift in sorted({0.0, *(trace.shift_for_density(density) for density in densities)})
     ]
-    total = sum(trace.salience_images * len({"dense", *names}) for trace, names, _ in points)
-    with progress("shifting thresholds", total) as advance:
+    replayed = sum(trace.salience_images * len({"dense", *names}) for trace, names, _ in points)
+    with progress("shifting thresholds", runs_needed(arch) * replayed) as advance:
         for trace, names, shift in points:
             shifted = trace.shifted(shift)
             dense = _advancing(arch, shifted, "dense", arch.batch, advance)

@@ -27,17 +27,29 @@ def unpack_bits(packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     )
 
 
-def tile_words(packed: np.ndarray, lists: int, pixels: int, tile_pixels: int) -> np.ndarray:
+def words_of(bits: int) -> int:
+    """Words that hold so many bits."""
+    return -(-bits // WORD)
+
+
+def tile_words(
+    packed: np.ndarray, lists: int, pixels: int, tile_pixels: int, by_image: bool = False
+) -> np.ndarray:
     """Cut a batch's packed masks into the word-aligned lists of its pixel tiles.
 
     ``packed`` is uint8 (n, ceil(lists*pixels/8)): ``lists`` masks of ``pixels`` bits per image.
     Pixels of the batch are flattened in (image, row, column) order and cut every ``tile_pixels``.
-    Returns uint64 (tiles, lists, ceil(tile_pixels/64)), unused bits 0.
+    Returns uint64 (tiles, lists, ceil(tile_pixels/64)), unused bits 0. ``by_image``: no tile
+    crosses images.
     """
+    if by_image:
+        return np.concatenate(
+            [tile_words(image[None], lists, pixels, tile_pixels) for image in packed]
+        )
     images = len(packed)
     total = images * pixels
     tiles = -(-total // tile_pixels)
-    words = -(-tile_pixels // WORD)
+    words = words_of(tile_pixels)
     if pixels % 8 == 0 and tile_pixels % 8 == 0:
         per_list = packed.reshape(images, lists, pixels // 8).transpose(1, 0, 2).reshape(lists, -1)
         tile_bytes = tile_pixels // 8

@@ -79,12 +79,21 @@ class Beats(NamedTuple):
 
 
 class TileArrays(NamedTuple):
-    """int64 (tiles,) each: first channel, channels, pixels, and which pixel tile it is."""
+    """int64 (visits,) each: first channel, channels, pixels, and which pixel tile it is.
+
+    Flags: ``first`` (the first pass runs in this visit), ``finishes`` (all the rest does),
+    ``compares`` (decisions take a cycle per pixel), ``loads`` and ``stores`` (of partial sums).
+    """
 
     channel_start: np.ndarray
     width: np.ndarray
     pixels: np.ndarray
     pixel_tile: np.ndarray
+    first: np.ndarray
+    finishes: np.ndarray
+    compares: np.ndarray
+    loads: np.ndarray
+    stores: np.ndarray
 
 
 @compiled
@@ -115,20 +124,19 @@ def _load(machine, fullest, distinct):
 
 
 @compiled
-def consecutive_loads(machine, banks, pixels_per_tile):
+def consecutive_loads(machine, banks, starts, pixels):
     """Loads of rounds of consecutive pixels: int64 (pixel tiles, rounds).
 
-    ``banks``: int64 (pixels of the batch,), the bank of each pixel's address.
+    ``banks``: int64 (pixels of the batch,), the bank of each pixel's address; ``starts`` and
+    ``pixels``: int64 (pixel tiles,), where each tile begins and how many pixels it has.
     """
-    total, rows = banks.size, machine.rows
-    tiles = -(-total // pixels_per_tile)
-    rounds = -(-pixels_per_tile // rows)
-    loads = np.zeros((tiles, rounds), np.int64)
+    rows = machine.rows
+    loads = np.zeros((starts.size, -(-pixels.max() // rows)), np.int64)
     held = np.zeros(machine.banks, np.int64)
-    for tile in range(tiles):
-        end = min(total, (tile + 1) * pixels_per_tile)
-        for i in range(rounds):
-            start = tile * pixels_per_tile + i * rows
+    for tile in range(starts.size):
+        end = starts[tile] + pixels[tile]
+        for i in range(-(-pixels[tile] // rows)):
+            start = starts[tile] + i * rows
             held[:] = 0
             for pixel in range(start, min(start + rows, end)):
                 held[banks[pixel]] += 1
@@ -137,14 +145,13 @@ def consecutive_loads(machine, banks, pixels_per_tile):
 
 
 @compiled
-def bank_masks(banks, pixels_per_tile, bank_count):
+def bank_masks(banks, starts, pixels, bank_count, words):
     """uint64 (pixel tiles, banks, words): which pixels of a tile lie in which bank."""
-    tiles = -(-banks.size // pixels_per_tile)
-    masks = np.zeros((tiles, bank_count, -(-pixels_per_tile // 64)), np.uint64)
-    for pixel in range(banks.size):
-        tile = pixel // pixels_per_tile
-        place = pixel - tile * pixels_per_tile
-        masks[tile, banks[pixel], place >> 6] |= _U1 << np.uint64(place & 63)
+    masks = np.zeros((starts.size, bank_count, words), np.uint64)
+    for tile in range(starts.size):
+        for place in range(pixels[tile]):
+            bank = banks[starts[tile] + place]
+            masks[tile, bank, place >> 6] |= _U1 << np.uint64(place & 63)
     return masks
 
 
@@ -166,36 +173,46 @@ def _consecutive_pass(machine, beats, loads, pixels, groups, cause, cycles, coun
 
 
 @compiled
-def _first_pass(machine, beats, loads, width, pixels, cycles, counts):
-    """The dense or base pass of a tile, and the emptying of its partial sums."""
+def _first_pass(machine, beats, loads, tiles, t, cycles, counts):
+    """The dense or base pass of a tile; its partial sums stay, or leave for DRAM."""
+    width, pixels = tiles.width[t], tiles.pixels[t]
+    words = -(-width // machine.lane_group) * pixels
     groups = -(-width // machine.lane_group)
     _consecutive_pass(machine, beats, loads, pixels, groups, BASE, cycles, counts)
     counts[_MACS_BASE] += width * pixels * _steps(beats)
-    counts[_PSUM_BASE] += groups * pixels
-    counts[_PSUM_OUTPUT] += groups * pixels
+    counts[_PSUM_BASE] += words
+    counts[_PSUM_OUTPUT] += tiles.stores[t] * words
+
+
+@compiled
+def _empty(machine, tiles, t, counts):
+    """The output stage's share of a tile."""
+    width, pixels = tiles.width[t], tiles.pixels[t]
+    counts[_PSUM_OUTPUT] += -(-width // machine.lane_group) * pixels
     counts[_OUTPUT] += width * pixels
 
 
 @compiled
-def _decide(lists, width, pixels, counts):
-    """Comparators and adders of a tile's decisions, one per mask list and pixel."""
-    counts[_COMPARATOR] += lists * pixels
-    counts[_ADDER] += (width - lists) * pixels
+def _decide(machine, mask_lists, tiles, t, cycles, counts):
+    """Comparators and adders of a tile's decisions, one per mask list and pixel.
+
+    They run on draining entries, or on partial sums that are complete, and maybe reloaded.
+    """
+    width, pixels = tiles.width[t], tiles.pixels[t]
+    words = -(-width // machine.lane_group) * pixels
+    counts[_COMPARATOR] += mask_lists * pixels
+    counts[_ADDER] += (width - mask_lists) * pixels
+    counts[_PSUM_BASE] += tiles.loads[t] * words
+    counts[_PSUM_OUTPUT] += tiles.compares[t] * words
+    cycles[DRAIN] += tiles.compares[t] * pixels
 
 
 @compiled
 def dense_tiles(machine, beats, tiles, loads, cycles, counts):
     """Tiles of one dense pass each (any scheme's layers that are not gated, too)."""
     for t in range(tiles.width.size):
-        _first_pass(
-            machine,
-            beats,
-            loads[tiles.pixel_tile[t]],
-            tiles.width[t],
-            tiles.pixels[t],
-            cycles[t],
-            counts[t],
-        )
+        _first_pass(machine, beats, loads[tiles.pixel_tile[t]], tiles, t, cycles[t], counts[t])
+        _empty(machine, tiles, t, counts[t])
 
 
 @compiled
@@ -204,13 +221,17 @@ def gated_tiles(machine, base, conditional, tiles, loads, masks, mask_group, cyc
     steps = _steps(conditional)
     for t in range(tiles.width.size):
         p, width, pixels = tiles.pixel_tile[t], tiles.width[t], tiles.pixels[t]
-        _first_pass(machine, base, loads[p], width, pixels, cycles[t], counts[t])
+        if tiles.first[t]:
+            _first_pass(machine, base, loads[p], tiles, t, cycles[t], counts[t])
+        if not tiles.finishes[t]:
+            continue
         _consecutive_pass(
             machine, conditional, loads[p], pixels, 1, CONDITIONAL, cycles[t], counts[t]
         )
         start = tiles.channel_start[t]
         first, last = start // mask_group, -(-(start + width) // mask_group)
-        _decide(last - first, width, pixels, counts[t])
+        _decide(machine, last - first, tiles, t, cycles[t], counts[t])
+        _empty(machine, tiles, t, counts[t])
         ones = 0
         any_pixels = 0
         for word in range(masks.shape[2]):
@@ -271,10 +292,14 @@ def sparse_tiles(
     steps, beats = _steps(conditional), conditional.full + conditional.short
     for t in range(tiles.width.size):
         p, width, pixels = tiles.pixel_tile[t], tiles.width[t], tiles.pixels[t]
-        _first_pass(machine, base, loads[p], width, pixels, cycles[t], counts[t])
+        if tiles.first[t]:
+            _first_pass(machine, base, loads[p], tiles, t, cycles[t], counts[t])
+        if not tiles.finishes[t]:
+            continue
         start, end = tiles.channel_start[t], tiles.channel_start[t] + width
         mask_lists = -(-end // mask_group) - start // mask_group
-        _decide(mask_lists, width, pixels, counts[t])
+        _decide(machine, mask_lists, tiles, t, cycles[t], counts[t])
+        _empty(machine, tiles, t, counts[t])
         unions[:] = _U0
         slots[:] = 0
         index_words = -(-pixels // machine.word_bits)
@@ -313,20 +338,21 @@ def sparse_tiles(
 
 
 @compiled
-def layer_stalls(tile_cycles, pixels, loads, stores, exposed):
-    """(output stall, DRAM stall) of a layer's tiles in loop order.
+def layer_stalls(tile_cycles, emptied, loads, stores, exposed):
+    """(output stall, DRAM stall) of a layer's visits in loop order.
 
+    ``emptied`` int64 (tiles,): pixels that the output stage empties behind each.
     ``loads`` int64 (tiles + 1,): load_k in DMA cycles, the last being the next layer's weights;
     ``stores`` (tiles,): store_k; ``exposed`` (tiles,): weight loads that nothing hides.
     """
     output, dram = 0, loads[0]
     last = tile_cycles.size - 1
     for k in range(last + 1):
-        emptying = pixels[k - 1] if k else 0
+        emptying = emptied[k - 1] if k else 0
         storing = stores[k - 1] if k else 0
         computing = max(tile_cycles[k], emptying)
         output += computing - tile_cycles[k]
         dram += max(0, storing + loads[k + 1] - computing) + exposed[k]
-    output += pixels[last]
-    dram += max(0, stores[last] - pixels[last])
+    output += emptied[last]
+    dram += max(0, stores[last] - emptied[last])
     return output, dram

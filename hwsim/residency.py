@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from hwsim.arch import ArchConfig
+from hwsim.arch import ArchConfig, Shape
 from hwsim.layout import layout_of_input, plane_bytes, pointer_layout, tensor_layouts
 from hwsim.tiling import Mapping, MappingError, channel_tiles, rows_of, tile_layer
 from hwsim.workload import INPUT, ConvLayer, Network
@@ -21,9 +21,18 @@ from hwsim.workload import INPUT, ConvLayer, Network
 
 @lru_cache(maxsize=64)
 def map_network(
-    network: Network, arch: ArchConfig, images: int, gating: bool
+    network: Network,
+    arch: ArchConfig,
+    images: int,
+    gating: bool,
+    instance: bool = False,
+    shapes: tuple[Shape, ...] | None = None,
 ) -> tuple[Mapping, ...]:
-    """Place every layer, in execution order. Raises MappingError where something cannot fit."""
+    """Place every layer, in execution order. Raises MappingError where something cannot fit.
+
+    ``instance``: gates normalise by instance. ``shapes``: the array's shape in each layer, without
+    it always the array's own.
+    """
     layouts = tensor_layouts(network, arch, images)
     sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
     residency = list(_residency(network, sizes, _activation_room(arch)))
@@ -34,32 +43,56 @@ def map_network(
         if place in ("whole", "tiled", "dram")
     }
     mappings = []
-    for layer, (source, residual, kept) in zip(network.layers, residency, strict=True):
+    for position, (layer, (source, residual, kept)) in enumerate(
+        zip(network.layers, residency, strict=True)
+    ):
         gated = gating and layer.gated
-        width = min(arch.array.columns, layer.out_channels // (layer.groups if gated else 1))
-        pixels = _tiled_pixels(layer, arch, images) if source == "tiled" else arch.tile_pixels
-        weights = _weight_residency(layer, arch, gated)
+        shaped = arch.shaped(shapes[position]) if shapes else arch
+        columns = shaped.array.columns
         mappings.append(
             Mapping(
                 layer=layer,
+                arch=shaped,
                 images=images,
                 gating=gated,
-                width=width,
-                pixels=pixels,
+                instance=instance and gated,
+                width=min(columns, layer.out_channels // (layer.groups if gated else 1)),
+                pixels=_pixels(layer, arch, columns, source, 1 if instance and gated else images),
                 layout=pointer_layout(layer, layouts[layer.input], arch),
                 input=source,
                 residual=residual,
                 stored=not kept or layer.name in from_dram,
-                weights=weights,
+                weights=_weight_residency(layer, arch, columns, gated),
                 order="weights",
                 prefetches=False,
             )
         )
-    return tuple(_ordered(mapping, arch, following) for mapping, following in _with_next(mappings))
+    return tuple(_ordered(mapping, following) for mapping, following in _with_next(mappings))
+
+
+def shapes_held(
+    network: Network, arch: ArchConfig, images: int, gating: bool, instance: bool, shape: Shape
+) -> tuple[bool, ...]:
+    """Whether each layer finds room in the buffers with the array in ``shape``."""
+    layouts = tensor_layouts(network, arch, images)
+    sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
+    places = _residency(network, sizes, _activation_room(arch))
+    held = []
+    for layer, (source, _, _) in zip(network.layers, places, strict=True):
+        gated = gating and layer.gated
+        try:
+            _pixels(layer, arch, shape[1], source, 1 if instance and gated else images)
+            _weight_residency(layer, arch, shape[1], gated)
+        except MappingError:
+            held.append(False)
+        else:
+            held.append(True)
+    return tuple(held)
 
 
 def _activation_room(arch: ArchConfig) -> int:
-    return arch.activation_buffer_bytes - 2 * arch.array.columns * arch.tile_pixels
+    """Bytes beside two staging tiles of C x P bytes, which are as large in every shape."""
+    return arch.activation_buffer_bytes - 2 * arch.partial_sums.entries
 
 
 def _residency(
@@ -104,13 +137,19 @@ def _touches_all_rows(layer: ConvLayer) -> bool:
     return len(rows_of(layer, np.arange(layer.out_height))) == layer.in_height
 
 
-def _tiled_pixels(layer: ConvLayer, arch: ArchConfig, images: int) -> int:
-    """P of a tiled input: the largest multiple of out_width whose two footprints fit."""
+def _pixels(layer: ConvLayer, arch: ArchConfig, columns: int, source: str, images: int) -> int:
+    """P: what the partial sums of ``columns`` hold, or two footprints of a tiled input allow.
+
+    Tiles of a tiled input are cut from ``images`` together.
+    """
+    most = arch.partial_sums.entries // columns
+    if source != "tiled":
+        return most
     room = _activation_room(arch)
     layout = layout_of_input(layer, arch)
     rows = images * layer.out_height
     one_row = 0
-    for tile_rows in range(arch.tile_pixels // layer.out_width, 0, -1):
+    for tile_rows in range(most // layer.out_width, 0, -1):
         first = np.arange(0, rows, tile_rows)
         last = np.minimum(first + tile_rows, rows) - 1
         image, row = np.divmod(np.stack([first, last]), layer.out_height)
@@ -122,7 +161,7 @@ def _tiled_pixels(layer: ConvLayer, arch: ArchConfig, images: int) -> int:
         one_row = footprint
     if not one_row:
         raise MappingError(
-            f"layer {layer.name}: partial_sums.entries hold {arch.tile_pixels} pixels, one row of "
+            f"layer {layer.name}: partial_sums.entries hold {most} pixels, one row of "
             f"a tiled input has {layer.out_width}"
         )
     raise MappingError(
@@ -132,10 +171,10 @@ def _tiled_pixels(layer: ConvLayer, arch: ArchConfig, images: int) -> int:
 
 
 def _weight_residency(
-    layer: ConvLayer, arch: ArchConfig, gated: bool
+    layer: ConvLayer, arch: ArchConfig, columns: int, gated: bool
 ) -> Literal["all", "two", "one"]:
-    tile = layer.steps * arch.array.columns
-    tiles = len(channel_tiles(layer, gated, arch.array.columns))
+    tile = layer.steps * columns
+    tiles = len(channel_tiles(layer, gated, columns))
     if tiles * tile <= arch.weight_buffer_bytes:
         return "all"
     if 2 * tile <= arch.weight_buffer_bytes:
@@ -153,18 +192,17 @@ def _with_next(mappings: list[Mapping]) -> Iterator[tuple[Mapping, Mapping]]:
     yield from pairwise([*mappings, mappings[0]])
 
 
-def _ordered(mapping: Mapping, arch: ArchConfig, following: Mapping) -> Mapping:
+def _ordered(mapping: Mapping, following: Mapping) -> Mapping:
     """Choose the loop order and whether the next layer's first channel tile fits beside."""
-    tile = mapping.layer.steps * arch.array.columns
-    tiles = len(channel_tiles(mapping.layer, mapping.gating, arch.array.columns))
+    tile, next_tile = (at.layer.steps * at.arch.array.columns for at in (mapping, following))
+    tiles = len(channel_tiles(mapping.layer, mapping.gating, mapping.arch.array.columns))
     held = tile * (tiles if mapping.weights == "all" else 1)
-    fits = held + following.layer.steps * arch.array.columns <= arch.weight_buffer_bytes
+    fits = held + next_tile <= mapping.arch.weight_buffer_bytes
     pixels_outer = replace(mapping, order="pixels", prefetches=fits)
     weights_outer = replace(mapping, order="weights", prefetches=fits)
-    fewer = _moved(pixels_outer, arch) < _moved(weights_outer, arch)
-    return pixels_outer if fewer else weights_outer
+    return pixels_outer if _moved(pixels_outer) < _moved(weights_outer) else weights_outer
 
 
-def _moved(mapping: Mapping, arch: ArchConfig) -> int:
-    tiles = tile_layer(mapping, arch)
+def _moved(mapping: Mapping) -> int:
+    tiles = tile_layer(mapping)
     return int(tiles.input_bytes.sum() + tiles.weight_bytes.sum())

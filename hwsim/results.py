@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwsim.arch import ArchConfig
+from hwsim.arch import ArchConfig, Shape
 from hwsim.area import area
 from hwsim.counts import CAUSES, COUNTERS, DRAM_COUNTERS, idle_pe_cycles, utilisation
 from hwsim.energy import EnergyTable, price
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 class SimResult:
     """One scheme on one trace: int64 ``causes`` (layers, CAUSES), ``counters`` (layers, COUNTERS).
 
-    Totals over all images. ``mask_ones`` are the set mask bits per gated layer.
+    Totals over all images. ``mask_ones`` are the set mask bits per gated layer; ``shapes`` the
+    array's in each layer (empty: its own).
     """
 
     arch: ArchConfig
@@ -51,6 +53,7 @@ class SimResult:
     counters: np.ndarray
     mask_ones: Mapping[str, int]
     engine: Engine = "kernel"
+    shapes: tuple[Shape, ...] = ()
 
     @property
     def network(self) -> Network:
@@ -76,11 +79,22 @@ class SimResult:
     @property
     def sram_bytes(self) -> int:
         """Bytes through all on-chip memories; what DMA moves passes a buffer once as well."""
-        return self._sram_bytes(self.totals)
+        return sum(
+            self._sram_bytes(position, _named(COUNTERS, row))
+            for position, row in enumerate(self.counters)
+        )
 
     @cached_property
     def hardware(self) -> Hardware:
+        """What the scheme builds, with the array in its own shape."""
         return hardware_of(self.scheme, self.arch, self.header.mask_group)
+
+    @cached_property
+    def _machines(self) -> tuple[ArchConfig, ...]:
+        """The machine in the shape of each layer."""
+        if not self.arch.array.reshape:
+            return (self.arch,) * len(self.network.layers)
+        return tuple(self.arch.shaped(shape) for shape in self.shapes)
 
     @cached_property
     def table(self) -> EnergyTable:
@@ -89,7 +103,21 @@ class SimResult:
     @cached_property
     def energy_pj(self) -> dict[str, float]:
         """Energy over all images by component."""
-        return price(self.totals, self.cycles, self.arch, self.hardware, self.table)
+        energy_pj: Counter[str] = Counter()
+        for machine in dict.fromkeys(self._machines):
+            chosen = [machine == other for other in self._machines]
+            counters = _named(COUNTERS, self.counters[chosen].sum(axis=0))
+            energy_pj.update(self._price(machine, counters, int(self.causes[chosen].sum())))
+        return dict(energy_pj)
+
+    def _price(
+        self, machine: ArchConfig, counters: Mapping[str, int], cycles: int
+    ) -> dict[str, float]:
+        """Energy in pJ by component on the machine in one of its shapes."""
+        hardware = self.hardware
+        if machine is not self.arch:
+            hardware = hardware_of(self.scheme.name, machine, self.header.mask_group)
+        return price(counters, cycles, machine, hardware, self.table)
 
     @property
     def area_mm2(self) -> float:
@@ -137,12 +165,14 @@ class SimResult:
             counters = _named(COUNTERS, self.counters[position])
             causes = _named(CAUSES, self.causes[position])
             cycles = sum(causes.values())
-            energy = price(counters, cycles, self.arch, self.hardware, self.table)
+            machine = self._machines[position]
+            energy = self._price(machine, counters, cycles)
             rows.append(
                 {
                     **self._identity(),
                     "layer": layer.name,
                     "gated": layer.gated,
+                    "array": f"{machine.array.rows}x{machine.array.columns}",
                     "in_channels": layer.in_channels,
                     "out_channels": layer.out_channels,
                     "kernel_size": layer.kernel_size,
@@ -156,7 +186,7 @@ class SimResult:
                     **{f"{cause}_cycles": spent for cause, spent in causes.items()},
                     **counters,
                     "idle_pe_cycles": idle_pe_cycles(self.arch.pes, cycles, counters),
-                    "sram_bytes": self._sram_bytes(counters),
+                    "sram_bytes": self._sram_bytes(position, counters),
                     **{f"{component}_pj": spent for component, spent in energy.items()},
                     "energy_pj": sum(energy.values()),
                 }
@@ -184,8 +214,10 @@ class SimResult:
             promised += layer.macs * (share + (1 - share) * self.density(layer))
         return promised
 
-    def _sram_bytes(self, counters: Mapping[str, int]) -> int:
-        lanes = min(self.scheme.lane_group, self.arch.array.columns)
+    def _sram_bytes(self, position: int, counters: Mapping[str, int]) -> int:
+        """Bytes of one layer; partial sums that go to DRAM are words of their own memory."""
+        columns = self._machines[position].array.columns
+        lanes = columns if self.scheme.kind != "sparse" else min(self.scheme.lane_group, columns)
         activation_words = (
             counters["activation_word_reads"]
             + counters["residual_word_reads"]
@@ -202,10 +234,10 @@ class SimResult:
         )
         return (
             activation_words * self.arch.activation.word_channels
-            + counters["weight_word_reads"] * self.arch.array.columns
+            + counters["weight_word_reads"] * columns
             + partial_sum_words * lanes * 4
             + -(-index_bits // 8)
-            + sum(counters[name] for name in DRAM_COUNTERS)
+            + sum(counters[name] for name in DRAM_COUNTERS if name != "dram_psum_bytes")
         )
 
 

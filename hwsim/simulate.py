@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim import kernel, lists
-from hwsim.arch import ArchConfig
+from hwsim.arch import ArchConfig, Shape
 from hwsim.counts import CAUSES, COUNTERS, C
-from hwsim.formats import tile_words
-from hwsim.residency import map_network
+from hwsim.formats import tile_words, words_of
+from hwsim.residency import map_network, shapes_held
 from hwsim.results import SimResult
-from hwsim.schemes import Scheme, SchemeError, parse_scheme, schemes_for
+from hwsim.schemes import Scheme, SchemeError, lanes_align, parse_scheme, schemes_for
 from hwsim.tiling import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
 from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
@@ -23,6 +23,7 @@ from hwsim.trace import MaskTrace
 class _Layer:
     """What of a layer's run does not depend on its masks."""
 
+    scheme: Scheme
     mapping: Mapping
     tiles: Tiles
     arrays: kernel.TileArrays
@@ -50,28 +51,92 @@ def simulate(
     A trace of fewer images is one batch of so many.
 
     ``engine`` chooses the model: the kernel, or the reference, thousands of times slower, which
-    returns the same integers. ``on_batch`` is called with the images of each finished batch.
+    returns the same integers. ``on_batch`` is called with the images of each finished batch, of
+    every run where ``array.reshape`` asks for several (see :func:`runs_needed`).
     Raises SchemeError where the masks do not fit the scheme, MappingError where the machine cannot
     hold a layer.
     """
     chosen = parse_scheme(scheme, arch)
     require_usable(chosen, arch, trace)
     batch = min(batch or arch.batch, trace.images)
+    shapes = _choose_shapes(arch, trace, chosen, batch, engine, on_batch)
+    causes, counters = _replay(arch, trace, chosen, batch, engine, shapes, on_batch)
+    if chosen.zero_gated:
+        _gate_zero_operands(trace, counters)
+    return SimResult(
+        arch=arch, header=trace.header, trace_name=trace.name, trace_sha256=trace.sha256,
+        scheme=chosen, batch=batch, causes=causes, counters=counters, mask_ones=trace.ones(),
+        engine=engine, shapes=shapes,
+    )  # fmt: skip
+
+
+def runs_needed(arch: ArchConfig) -> int:
+    """How often :func:`simulate` replays a trace: once, or for every shape and the chosen ones."""
+    return len(arch.array.shapes) + 1 if arch.array.reshape else 1
+
+
+def _choose_shapes(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    batch: int,
+    engine: Engine,
+    on_batch: Callable[[int], None] | None,
+) -> tuple[Shape, ...]:
+    """Each layer's shape: that in whose run, everywhere it fits, the layer took least cycles."""
+    layers = trace.network.layers
+    own = arch.array.shapes[0]
+    if not arch.array.reshape:
+        return (own,) * len(layers)
+    spent = np.full((len(arch.array.shapes), len(layers)), np.iinfo(np.int64).max)
+    for number, shape in enumerate(arch.array.shapes):
+        held = _shape_held(arch, trace, scheme, batch, shape)
+        shapes = tuple(shape if fits else own for fits in held)
+        causes, _ = _replay(arch, trace, scheme, batch, engine, shapes, on_batch)
+        spent[number, held] = causes.sum(axis=1)[held]
+    return tuple(arch.array.shapes[number] for number in spent.argmin(axis=0))
+
+
+def _shape_held(
+    arch: ArchConfig, trace: MaskTrace, scheme: Scheme, batch: int, shape: Shape
+) -> np.ndarray:
+    """bool (layers,): whether every batch of a layer fits in this shape, and its lane groups do."""
+    network, gating = trace.network, scheme.kind != "dense"
+    instance = trace.header.gate_norm == "instance"
+    held = np.array(
+        [
+            not (layer.gated and scheme.kind == "sparse" and not scheme.lockstep)
+            or lanes_align(layer, shape[1], scheme.lane_group, trace.mask_group)
+            for layer in network.layers
+        ]
+    )
+    if shape != arch.array.shapes[0]:
+        for images in {batch, trace.images % batch or batch}:
+            held &= shapes_held(network, arch, images, gating, instance, shape)
+    return held
+
+
+def _replay(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    batch: int,
+    engine: Engine,
+    shapes: tuple[Shape, ...],
+    on_batch: Callable[[int], None] | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Causes and counters by layer with these shapes: int64 (layers, ...)."""
     causes = np.zeros((len(trace.network.layers), len(CAUSES)), np.int64)
     counters = np.zeros((len(trace.network.layers), len(COUNTERS)), np.int64)
     plans: dict[int, list[_Layer]] = {}
     for start in range(0, trace.images, batch):
         images = min(batch, trace.images - start)
-        if images not in plans:
-            plans[images] = _plan(arch, trace, chosen, images)
         # A first layer's weights are prefetched by the last layer of the batch before it.
         following = min(batch, trace.images - start - images)
-        if following and following not in plans:
-            plans[following] = _plan(arch, trace, chosen, following)
+        for size in {images, following} - {0, *plans}:
+            plans[size] = _plan(arch, trace, scheme, size, shapes)
         _run_batch(
-            arch,
             trace,
-            chosen,
             ENGINES[engine],
             start,
             plans[images],
@@ -82,13 +147,7 @@ def simulate(
         )
         if on_batch:
             on_batch(images)
-    if chosen.zero_gated:
-        _gate_zero_operands(trace, counters)
-    return SimResult(
-        arch=arch, header=trace.header, trace_name=trace.name, trace_sha256=trace.sha256,
-        scheme=chosen, batch=batch, causes=causes, counters=counters, mask_ones=trace.ones(),
-        engine=engine,
-    )  # fmt: skip
+    return causes, counters
 
 
 def require_usable(scheme: Scheme, arch: ArchConfig, trace: MaskTrace) -> None:
@@ -109,14 +168,17 @@ def usable_schemes(arch: ArchConfig, trace: MaskTrace) -> list[str]:
     return names
 
 
-def _plan(arch: ArchConfig, trace: MaskTrace, scheme: Scheme, images: int) -> list[_Layer]:
+def _plan(
+    arch: ArchConfig, trace: MaskTrace, scheme: Scheme, images: int, shapes: tuple[Shape, ...]
+) -> list[_Layer]:
     gating = scheme.kind != "dense"
-    mappings = map_network(trace.network, arch, images, gating)
-    return [_prepare(arch, scheme, mapping) for mapping in mappings]
+    instance = trace.header.gate_norm == "instance"
+    mappings = map_network(trace.network, arch, images, gating, instance, shapes)
+    return [_prepare(parse_scheme(scheme.name, m.arch), m) for m in mappings]
 
 
-def _prepare(arch: ArchConfig, scheme: Scheme, mapping: Mapping) -> _Layer:
-    tiles = tile_layer(mapping, arch)
+def _prepare(scheme: Scheme, mapping: Mapping) -> _Layer:
+    arch, tiles = mapping.arch, tile_layer(mapping)
     machine = _machine(arch, scheme)
     banks = pixel_addresses(mapping) % arch.activation.banks
     sparse = scheme.kind == "sparse" and mapping.gating
@@ -125,21 +187,41 @@ def _prepare(arch: ArchConfig, scheme: Scheme, mapping: Mapping) -> _Layer:
     if mapping.weights == "one":
         exposed[1:] = dma_cycles(hidden_weights[1:], arch)
         hidden_weights[1:] = 0
-    rows = tiles.input_bytes + tiles.residual_bytes
+    rows = tiles.input_bytes + tiles.residual_bytes + tiles.psum_load_bytes
     return _Layer(
+        scheme=scheme,
         mapping=mapping,
         tiles=tiles,
-        arrays=kernel.TileArrays(tiles.channel_start, tiles.width, tiles.pixels, tiles.pixel_tile),
-        loads=kernel.consecutive_loads(machine, banks, mapping.pixels),
-        in_bank=kernel.bank_masks(banks, mapping.pixels, arch.activation.banks)
+        arrays=_tile_arrays(mapping, tiles),
+        loads=kernel.consecutive_loads(machine, banks, *mapping.pixel_cuts),
+        in_bank=kernel.bank_masks(
+            banks, *mapping.pixel_cuts, arch.activation.banks, words_of(mapping.pixels)
+        )
         if sparse
         else np.zeros((1, 1, 1), np.uint64),
         static_counts=_static_counts(arch, mapping, tiles),
         load_cycles=dma_cycles(rows + hidden_weights, arch),
         prefetched_load_cycles=int(dma_cycles(rows[:1], arch)[0]),
-        store_cycles=dma_cycles(tiles.output_bytes, arch),
+        store_cycles=dma_cycles(tiles.output_bytes + tiles.psum_store_bytes, arch),
         exposed_cycles=exposed,
         first_weights_cycles=int(dma_cycles(tiles.weight_bytes[:1], arch)[0]),
+    )
+
+
+def _tile_arrays(mapping: Mapping, tiles: Tiles) -> kernel.TileArrays:
+    flags = (
+        tiles.first,
+        tiles.finishes,
+        tiles.finishes & mapping.instance,
+        tiles.psum_load_bytes > 0,
+        tiles.psum_store_bytes > 0,
+    )
+    return kernel.TileArrays(
+        tiles.channel_start,
+        tiles.width,
+        tiles.pixels,
+        tiles.pixel_tile,
+        *(flag.astype(np.int64) for flag in flags),
     )
 
 
@@ -149,18 +231,17 @@ def _static_counts(arch: ArchConfig, mapping: Mapping, tiles: Tiles) -> np.ndarr
     words = -(-tiles.width // arch.activation.word_channels)
     counts[C["activation_word_writes"]] = (words * tiles.pooled_pixels).sum()
     if mapping.residual is not None:
-        counts[C["residual_word_reads"]] = (words * tiles.pixels).sum()
+        counts[C["residual_word_reads"]] = (words * tiles.emptied_pixels).sum()
     counts[C["dram_input_bytes"]] = tiles.input_bytes.sum()
     counts[C["dram_weight_bytes"]] = tiles.weight_bytes.sum()
     counts[C["dram_residual_bytes"]] = tiles.residual_bytes.sum()
     counts[C["dram_output_bytes"]] = tiles.output_bytes.sum()
+    counts[C["dram_psum_bytes"]] = (tiles.psum_load_bytes + tiles.psum_store_bytes).sum()
     return counts
 
 
 def _run_batch(
-    arch: ArchConfig,
     trace: MaskTrace,
-    scheme: Scheme,
     run_layer: _RunLayer,
     start: int,
     layers: list[_Layer],
@@ -180,38 +261,32 @@ def _run_batch(
         loads = np.append(layer.load_cycles, prefetched_next)
         if prefetched:
             loads[0] = layer.prefetched_load_cycles
-        cycles, counts = run_layer(arch, trace, scheme, start, layer, loads)
+        cycles, counts = run_layer(trace, start, layer, loads)
         causes[position] += cycles.sum(axis=0)
         counters[position] += counts.sum(axis=0) + layer.static_counts
         prefetched = prefetched_next > 0
 
 
 def _kernel_layer(
-    arch: ArchConfig,
-    trace: MaskTrace,
-    scheme: Scheme,
-    start: int,
-    layer: _Layer,
-    loads: np.ndarray,
+    trace: MaskTrace, start: int, layer: _Layer, loads: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The kernel's run of a layer; the stalls between tiles stand together at the last one."""
     cycles = np.zeros((len(layer.tiles), len(CAUSES)), np.int64)
     counts = np.zeros((len(layer.tiles), len(COUNTERS)), np.int64)
-    _run_tiles(arch, trace, scheme, start, layer, cycles, counts)
+    _run_tiles(trace, start, layer, cycles, counts)
     stalls = kernel.layer_stalls(
-        cycles.sum(axis=1), layer.tiles.pixels, loads, layer.store_cycles, layer.exposed_cycles
+        cycles.sum(axis=1),
+        layer.tiles.emptied_pixels,
+        loads,
+        layer.store_cycles,
+        layer.exposed_cycles,
     )
     cycles[-1, [kernel.OUTPUT_STALL, kernel.DRAM_STALL]] = stalls
     return cycles, counts
 
 
 def _reference_layer(
-    arch: ArchConfig,
-    trace: MaskTrace,
-    scheme: Scheme,
-    start: int,
-    layer: _Layer,
-    loads: np.ndarray,
+    trace: MaskTrace, start: int, layer: _Layer, loads: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The reference's run of a layer; SimPy is loaded only where it is used."""
     from hwsim import reference
@@ -221,8 +296,8 @@ def _reference_layer(
         bits = trace.masks(mapping.layer.name, start, start + mapping.images)
         masks = bits.swapaxes(0, 1).reshape(bits.shape[1], mapping.total_pixels)
     return reference.run_layer(
-        arch,
-        scheme,
+        mapping.arch,
+        layer.scheme,
         mapping,
         layer.tiles,
         masks,
@@ -233,9 +308,7 @@ def _reference_layer(
     )
 
 
-_RunLayer = Callable[
-    [ArchConfig, MaskTrace, Scheme, int, _Layer, np.ndarray], tuple[np.ndarray, np.ndarray]
-]
+_RunLayer = Callable[[MaskTrace, int, _Layer, np.ndarray], tuple[np.ndarray, np.ndarray]]
 ENGINES: dict[Engine, _RunLayer] = {"kernel": _kernel_layer, "reference": _reference_layer}
 """Each model's run of one layer and batch: cycles by cause (tiles, CAUSES), counters (tiles, ...).
 
@@ -245,16 +318,10 @@ of the next layer.
 
 
 def _run_tiles(
-    arch: ArchConfig,
-    trace: MaskTrace,
-    scheme: Scheme,
-    start: int,
-    layer: _Layer,
-    cycles: np.ndarray,
-    counts: np.ndarray,
+    trace: MaskTrace, start: int, layer: _Layer, cycles: np.ndarray, counts: np.ndarray
 ) -> None:
-    mapping = layer.mapping
-    conv = mapping.layer
+    mapping, scheme = layer.mapping, layer.scheme
+    arch, conv = mapping.arch, mapping.layer
     machine = _machine(arch, scheme)
     if not mapping.gating:
         beats = _beats(mapping, arch, conv.groups)
@@ -263,7 +330,7 @@ def _run_tiles(
     base, conditional = _beats(mapping, arch, 1), _beats(mapping, arch, conv.groups - 1)
     lists = trace.header.lists(conv)
     packed = trace.packed(conv.name, start, start + mapping.images)
-    masks = tile_words(packed, lists, conv.out_pixels, mapping.pixels)
+    masks = tile_words(packed, lists, conv.out_pixels, mapping.pixels, mapping.instance)
     common = (machine, base, conditional, layer.arrays, layer.loads, masks, trace.mask_group)
     if scheme.kind == "gated":
         kernel.gated_tiles(*common, cycles, counts)

@@ -7,7 +7,7 @@ A :class:`Mapping` says how a layer lies on the machine (hwsim.residency decides
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -26,15 +26,18 @@ class MappingError(UserError):
 class Mapping:
     """One layer's place on the machine, for a batch of ``images``.
 
-    ``width``: channel tile width; ``pixels``: P of this layer; ``input``: on chip already, loaded
-    whole, or tiled; ``residual``: where the added tensor is, None without one; ``weights``: the
-    channel tiles resident at once; ``prefetched``: the predecessor loads the first channel tile
-    (within a batch); ``prefetches``: the same said of this layer's last tile and the next layer.
+    ``arch``: the machine with its array in this layer's shape; ``instance``: tiles do not cross
+    images, because the gate decides on whole maps; ``width``: channel tile width; ``pixels``: P of
+    this layer; ``input``: on chip already, loaded whole, or tiled; ``residual``: where the added
+    tensor is, None without one; ``weights``: the channel tiles resident at once; ``prefetches``:
+    the last tile loads the next layer's first channel tile of weights.
     """
 
     layer: ConvLayer
+    arch: ArchConfig
     images: int
     gating: bool
+    instance: bool
     width: int
     pixels: int
     layout: Layout
@@ -49,17 +52,30 @@ class Mapping:
     def total_pixels(self) -> int:
         return self.images * self.layer.out_pixels
 
+    @cached_property
+    def pixel_cuts(self) -> tuple[np.ndarray, np.ndarray]:
+        """First pixel and number of pixels of each pixel tile, in the batch's flattened order."""
+        images, extent = (
+            (self.images, self.layer.out_pixels) if self.instance else (1, self.total_pixels)
+        )
+        in_image = np.arange(0, extent, self.pixels, dtype=np.int64)
+        starts = (np.arange(images, dtype=np.int64)[:, None] * extent + in_image).ravel()
+        return starts, np.tile(np.minimum(self.pixels, extent - in_image), images)
+
     @property
     def pixel_tiles(self) -> int:
-        return -(-self.total_pixels // self.pixels)
+        return len(self.pixel_cuts[0])
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """A layer's tiles in loop order, one entry each, all int64.
+    """The visits to a layer's tiles in loop order, one entry each, int64 but for the flags.
 
-    ``input_bytes``, ``residual_bytes`` and ``weight_bytes`` are what the tile lacks (loaded before
-    it), ``output_bytes`` what it leaves to be stored, ``pooled_pixels`` the pixels it finishes.
+    A visit runs a tile's first pass (``first``), the rest (``finishes``), or both, as all do but
+    those of instance gates over several tiles of an image. ``input_bytes``, ``residual_bytes``,
+    ``weight_bytes`` and ``psum_load_bytes`` are what the visit lacks (loaded before it),
+    ``output_bytes`` and ``psum_store_bytes`` what it leaves to be stored, ``pooled_pixels`` the
+    pixels it finishes.
     """
 
     channel_start: np.ndarray
@@ -67,11 +83,20 @@ class Tiles:
     pixel_start: np.ndarray
     pixels: np.ndarray
     pixel_tile: np.ndarray
+    first: np.ndarray
+    finishes: np.ndarray
     input_bytes: np.ndarray
     residual_bytes: np.ndarray
     weight_bytes: np.ndarray
     output_bytes: np.ndarray
     pooled_pixels: np.ndarray
+    psum_load_bytes: np.ndarray
+    psum_store_bytes: np.ndarray
+
+    @property
+    def emptied_pixels(self) -> np.ndarray:
+        """Pixels that the output stage empties after each visit."""
+        return self.pixels * self.finishes
 
     def __len__(self) -> int:
         return len(self.width)
@@ -88,32 +113,37 @@ def channel_tiles(layer: ConvLayer, gated: bool, columns: int) -> list[tuple[int
 
 
 @lru_cache(maxsize=1024)
-def tile_layer(mapping: Mapping, arch: ArchConfig) -> Tiles:
+def tile_layer(mapping: Mapping) -> Tiles:
     """The layer's tiles in loop order with the bytes they move (real bytes, docs/timing.md).
 
     Remembered, because schemes, batches and sweeps ask again: callers do not write to the arrays.
     """
     layer = mapping.layer
-    channels = np.array(channel_tiles(layer, mapping.gating, arch.array.columns), np.int64)
-    starts = np.arange(mapping.pixel_tiles, dtype=np.int64) * mapping.pixels
-    counts = np.minimum(mapping.pixels, mapping.total_pixels - starts)
-    channel_tile, pixel_tile = _loop(len(channels), len(starts), mapping.order)
-    width = channels[channel_tile, 1]
+    channels = np.array(channel_tiles(layer, mapping.gating, mapping.arch.array.columns), np.int64)
+    starts, counts = mapping.pixel_cuts
+    channel_tile, visit = _loop(mapping, len(channels))
+    pixel_tile, first, finishes, kept = (part[visit] for part in _visits(mapping))
+    width, pixels = channels[channel_tile, 1], counts[pixel_tile]
     first_channels = np.diff(channel_tile, prepend=-1) != 0
     if mapping.weights == "all":
         first_channels &= _first_use(channel_tile)
-    pooled = _pooled_pixels(mapping, starts, counts)[pixel_tile]
+    pooled = _pooled_pixels(mapping, starts, counts)[pixel_tile] * finishes
+    psum_bytes = 4 * width * pixels * ~kept
     return Tiles(
         channel_start=channels[channel_tile, 0],
         width=width,
         pixel_start=starts[pixel_tile],
-        pixels=counts[pixel_tile],
+        pixels=pixels,
         pixel_tile=pixel_tile,
+        first=first,
+        finishes=finishes,
         input_bytes=_input_bytes(mapping, starts, counts, pixel_tile),
-        residual_bytes=width * counts[pixel_tile] * (mapping.residual == "dram"),
+        residual_bytes=width * pixels * finishes * (mapping.residual == "dram"),
         weight_bytes=np.where(first_channels, layer.steps * width, 0),
         output_bytes=width * pooled * mapping.stored,
         pooled_pixels=pooled,
+        psum_load_bytes=psum_bytes * ~first,
+        psum_store_bytes=psum_bytes * ~finishes,
     )
 
 
@@ -140,11 +170,32 @@ def rows_of(layer: ConvLayer, flat_rows: np.ndarray) -> np.ndarray:
     return np.unique((image * layer.in_height + source)[inside])
 
 
-def _loop(channels: int, pixels: int, order: str) -> tuple[np.ndarray, np.ndarray]:
-    outer, inner = (channels, pixels) if order == "weights" else (pixels, channels)
-    first = np.repeat(np.arange(outer, dtype=np.int64), inner)
-    second = np.tile(np.arange(inner, dtype=np.int64), outer)
-    return (first, second) if order == "weights" else (second, first)
+def _visits(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The visits of one channel tile: pixel tile, first pass, rest, partial sums stay on chip."""
+    tiles = np.arange(mapping.pixel_tiles, dtype=np.int64)
+    always = np.ones(len(tiles), bool)
+    in_image = len(tiles) // mapping.images if mapping.instance else 1
+    if in_image == 1:
+        return tiles, always, always, always
+    twice = np.repeat(tiles.reshape(-1, in_image), 2, axis=0)  # (images * 2, tiles of an image)
+    finishes = np.zeros_like(twice, bool)
+    finishes[1::2] = True
+    return twice.ravel(), ~finishes.ravel(), finishes.ravel(), (twice % in_image == 0).ravel()
+
+
+def _loop(mapping: Mapping, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Channel tile and visit of each step of the loop; an image's visits stay together."""
+    tiles = mapping.pixel_tiles
+    together = 1
+    if mapping.instance and tiles > mapping.images:
+        together = 2 * tiles // mapping.images
+        tiles *= 2
+    channel = np.repeat(np.arange(channels, dtype=np.int64), tiles)
+    visit = np.tile(np.arange(tiles, dtype=np.int64), channels)
+    if mapping.order == "pixels":
+        order = np.argsort(visit // together, kind="stable")
+        return channel[order], visit[order]
+    return channel, visit
 
 
 def _first_use(channel_tile: np.ndarray) -> np.ndarray:

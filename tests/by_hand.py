@@ -99,7 +99,7 @@ def run_by_hand(
     mapping = map_network(
         Network(name="alone", layers=(layer,)), arch, images=1, gating=masks is not None
     )[0]
-    tiles = tile_layer(mapping, arch)
+    tiles = tile_layer(mapping)
     bits = None
     if masks is not None:
         bits = np.zeros((4, pixels), bool)

@@ -131,7 +131,7 @@ def _measure(case: Case, kernel: list[Any], outcome: Outcome) -> None:
     outcome.rounds, outcome.longest = int(rounds.sum()), int(rounds.max())
     gating = not case.scheme.startswith("dense")
     for mapping in map_network(case.network, case.arch, min(case.batch, case.images), gating):
-        tiles = tile_layer(mapping, case.arch)
+        tiles = tile_layer(mapping)
         outcome.met |= {f"input: {mapping.input}", f"weights: {mapping.weights}"}
         if mapping.residual:
             outcome.met.add(f"residual: {mapping.residual}")
