@@ -21,6 +21,8 @@ def _cache_dir() -> Path:
     digest = hashlib.sha256()
     for name in _SOURCES:
         digest.update((Path(__file__).parent / name).read_bytes())
+    # Numba's key leaves it out: code with and without checks would be taken for each other.
+    digest.update(os.environ.get("NUMBA_BOUNDSCHECK", "").encode())
     folder = f"kernels-{digest.hexdigest()[:16]}"
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for root in (home / "hwsim", Path(tempfile.gettempdir()) / f"hwsim-{os.getuid()}"):

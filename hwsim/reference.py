@@ -49,7 +49,7 @@ def run_layer(
     env = Environment()
     addresses = pixel_addresses(mapping)
     work = [
-        Tile(arch, scheme, tiles, number, addresses, masks, mask_group)
+        Tile(arch, scheme, tiles, number, addresses, masks, mask_group, mapping.instance)
         for number in range(len(tiles))
     ]
     ledger = Ledger(env)
@@ -112,11 +112,16 @@ class Sequencer:
         self._feed = Systolic(env) if systolic else Broadcast(env, self._rows)
 
     def run(self, tile: Tile) -> Steps:
-        """A dense pass, or a base and a conditional pass."""
-        yield from self._first_pass(tile)
-        if tile.gated and self._scheme.kind == "gated":
+        """A dense pass, or a base and a conditional pass, or one of them."""
+        if tile.first:
+            yield from self._first_pass(tile)
+        if tile.compares:
+            yield from self._compare(tile)
+        if not (tile.gated and tile.finishes):
+            return
+        if self._scheme.kind == "gated":
             yield from self._masked_pass(tile)
-        elif tile.gated:
+        else:
             yield from self._conditional_pass(tile)
 
     def _first_pass(self, tile: Tile) -> Steps:
@@ -126,6 +131,13 @@ class Sequencer:
         for pixels in self._consecutive(tile):
             yield from self._round(tile, a_pass, [pixels] * len(tile.lanes))
         yield from self._last_drain(a_pass)
+
+    def _compare(self, tile: Tile) -> Steps:
+        """The decisions of an instance gate, when the whole map has its base sums."""
+        for pixel in range(tile.pixels):
+            yield self._env.timeout(LATENCIES.compared_pixel)
+            tile.compare(pixel)
+        self._ledger.spent_on("drain")
 
     def _masked_pass(self, tile: Tile) -> Steps:
         """The gated scheme's conditional pass: operands of every pixel, dark lanes stand still."""
@@ -210,7 +222,7 @@ def _layer(
 ) -> Steps:
     """In a slot a tile computes, the one before is emptied and stored, the one after is loaded.
 
-    There is one slot more than tiles: in the last nothing is left to compute or to load.
+    There is one slot more than visits: in the last nothing is left to compute or to load.
     """
     ledger.open(work[0])
     yield env.process(dma(env, loads[0]))
@@ -225,7 +237,11 @@ def _layer(
         ledger.spent_on("dram_stall")
         moved = env.process(dma(env, store, load))
         emptied = env.process(_empty(env, finished))
+        if finished and finished.sums_stored:
+            finished.store_sums()
         if tile:
+            if tile.sums_reloaded:
+                tile.reload_sums()
             yield env.process(sequencer.run(tile))
         yield emptied
         ledger.spent_on("output_stall")
@@ -234,7 +250,7 @@ def _layer(
 
 
 def _empty(env: Environment, tile: Tile | None) -> Steps:
-    if tile:
+    if tile and tile.finishes:
         yield from output_stage(env, tile.pixels, tile.width, len(tile.lanes), tile.counts)
 
 

@@ -1,4 +1,4 @@
-"""A tile in the reference model: pixels, columns, the lists its masks become, its counts."""
+"""A visit to a tile in the reference model: pixels, columns, lists of its masks, its counts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from hwsim.tiling import Tiles
 
 
 class Tile:
-    """A tile's pixels and columns, the lists its masks become, and what is counted for it.
+    """A tile's pixels and columns, the lists its masks become, and what a visit to it counts.
 
+    ``first``: its first pass runs; ``finishes``: all the rest does; ``compares``: its gates decide
+    on complete partial sums, not on draining ones; ``sums_stored`` and
+    ``sums_reloaded`` say which way they go between two visits.
     Columns, lane groups and pixels are numbered from 0 within the tile; ``lanes`` are the columns
     of each lane group. On a gated layer ``mask_lists`` are the masks of its columns, ``stored``
     those that the index memory holds, one list each, ``followed`` the lists that each lane group's
@@ -32,10 +35,14 @@ class Tile:
         addresses: np.ndarray,
         masks: np.ndarray | None,
         mask_group: int,
+        instance: bool,
     ) -> None:
         self.cycles: Counter[str] = Counter()
         self.counts = Counts()
         self.width, self.pixels = int(tiles.width[number]), int(tiles.pixels[number])
+        self.first, self.finishes = bool(tiles.first[number]), bool(tiles.finishes[number])
+        self.sums_stored = bool(tiles.psum_store_bytes[number])
+        self.sums_reloaded = bool(tiles.psum_load_bytes[number])
         start = int(tiles.pixel_start[number])
         batch = slice(start, start + self.pixels)
         self.addresses: list[int] = addresses[batch].tolist()
@@ -44,6 +51,8 @@ class Tile:
             range(first, min(first + share, self.width)) for first in range(0, self.width, share)
         ]
         self.gated = masks is not None
+        self.compares = instance and self.finishes
+        self._decides_on_drain = self.gated and not instance
         if masks is None:
             return
         channel = int(tiles.channel_start[number])
@@ -78,16 +87,31 @@ class Tile:
         return SymbolLists(lists, code(arch.symbol_bits), words, self.counts)
 
     def write(self, entries: Entries) -> None:
-        """Drain a row of the first pass: it starts the partial sums, and gates are decided on it.
-
-        One comparator decides for each mask, behind an adder where channels share it.
-        """
+        """Drain a row of the first pass: it starts the partial sums, and gates may decide on it."""
         self.counts["psum_base_writes"] += len(entries)
-        if self.gated:
-            pixel = entries[0]
-            self.counts["comparator_ops"] += len(self.mask_lists)
-            self.counts["adder_ops"] += sum(n - 1 for n in self.columns_of_mask.values())
-            self.memory.write(pixel, [self.bits[mask][pixel] for mask in self.stored])
+        if self._decides_on_drain:
+            self._decide(entries[0])
+
+    def compare(self, pixel: int) -> None:
+        """Read a pixel's partial sums in all lane groups, and decide on them."""
+        self.counts["psum_output_reads"] += len(self.lanes)
+        self._decide(pixel)
+
+    def _decide(self, pixel: int) -> None:
+        """One comparator decides for each mask, behind an adder where channels share it."""
+        self.counts["comparator_ops"] += len(self.mask_lists)
+        self.counts["adder_ops"] += sum(n - 1 for n in self.columns_of_mask.values())
+        self.memory.write(pixel, [self.bits[mask][pixel] for mask in self.stored])
+
+    def store_sums(self) -> None:
+        """The DMA takes the partial sums away, word by word."""
+        for _ in range(self.pixels):
+            self.counts["psum_output_reads"] += len(self.lanes)
+
+    def reload_sums(self) -> None:
+        """... and brings them back."""
+        for _ in range(self.pixels):
+            self.counts["psum_base_writes"] += len(self.lanes)
 
     def add(self, entries: Entries) -> None:
         """Drain a row of a conditional pass: one partial-sum word for each lane group."""

@@ -22,6 +22,7 @@ class Latencies:
     symbols: int = 1  # a decoder consumes up to E symbols of one word
     hop: int = 1  # operands pass from a PE to the next one of a systolic array
     drained_row: int = 1  # one entry of every column's accumulator bank
+    compared_pixel: int = 1  # an instance gate decides on all columns of one pixel
     output_pixel: int = 1  # the output stage empties all columns of one pixel
 
 
