@@ -155,6 +155,7 @@ _CAUSE_HEADINGS = {
 }
 
 LAYER = (Column("layer", lambda row: row["layer"], left=True),)
+ARRAY = Column("array", lambda row: row["array"])
 
 LAYERS = (
     Column("density", lambda row: f"{row['density']:.3f}" if row["gated"] else "-"),
@@ -167,11 +168,15 @@ LAYERS = (
 
 
 def layers_table(console: Console, frame: pd.DataFrame) -> None:
-    """Cycles per image by cause and energy, one row per layer, one table per run."""
+    """Cycles per image by cause and energy, one row per layer, one table per run.
+
+    The array's shape is told where layers differ in it.
+    """
     for (trace, scheme, batch), run in frame.groupby(["trace", "scheme", "batch"], sort=False):
         title = f"{trace}, {scheme}, batch {batch}: cycles by cause in % of the layer"
         rows = [{str(key): value for key, value in row.items()} for row in run.to_dict("records")]
-        _print(console, title, LAYER, LAYERS, rows)
+        reshaped = len({row["array"] for row in rows}) > 1
+        _print(console, title, LAYER, (ARRAY, *LAYERS) if reshaped else LAYERS, rows)
 
 
 def _dram_bytes(row: Row) -> int:

@@ -88,6 +88,28 @@ def test_a_word_holds_at_least_one_symbol() -> None:
         load_arch("pe16x16", keys)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "problem"),
+    [
+        ([[32, 9]], "32 x 9 is not as many PEs as the array's 16 x 16"),
+        ([[16, 16]], "stands twice, or is the array's own"),
+        ([[8, 32], [8, 32]], "stands twice"),
+        ([[32]], r"expected a list of \[rows, columns\], found \[32\]"),
+        ("wide", "expected a list"),
+    ],
+)
+def test_a_shape_that_the_array_cannot_take_is_refused(shapes: object, problem: str) -> None:
+    with pytest.raises(ArchError, match=f"array.reshape: {problem}"):
+        load_arch("pe16x16", {"array.reshape": shapes})
+
+
+def test_a_reshaped_machine_keeps_its_indices() -> None:
+    # 8 columns: tiles of 512 pixels, which take 9 bits in every shape.
+    arch = load_arch("pe16x16", {"index.format": "coordinate", "array.reshape": [[32, 8]]})
+    assert [arch.shaped(shape).tile_pixels for shape in arch.array.shapes] == [256, 512]
+    assert [arch.shaped(shape).symbol_bits for shape in arch.array.shapes] == [9, 9]
+
+
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "list.yaml"
     path.write_text("- 1\n")
