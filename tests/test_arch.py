@@ -92,8 +92,8 @@ def test_a_word_holds_at_least_one_symbol() -> None:
     ("shapes", "problem"),
     [
         ([[32, 9]], "32 x 9 is not as many PEs as the array's 16 x 16"),
-        ([[16, 16]], "stands twice, or is the array's own"),
-        ([[8, 32], [8, 32]], "stands twice"),
+        ([[16, 16]], "a shape stands twice, or is the array's own"),
+        ([[8, 32], [8, 32]], "a shape stands twice"),
         ([[32]], r"expected a list of \[rows, columns\], found \[32\]"),
         ("wide", "expected a list"),
     ],
