@@ -255,4 +255,4 @@ def _advancing(
     advance: Advance,
     engine: Engine = "kernel",
 ) -> SimResult:
-    return simulate(arch, trace, scheme, batch=batch, engine=engine, on_batch=advance)
+    return simulate(arch, trace, scheme, batch=batch, engine=engine, on_images=advance)

@@ -36,43 +36,52 @@ def popcount(word):
 
 
 @compiled
-def _book(machine, slots, slot, spent):
-    """One list's v_j in the S of its slot: the longest list's, or all of them one by one."""
-    slots[slot] = slots[slot] + spent if machine.shared else max(slots[slot], spent)
+def _book(machine, slots, slot, spent, alike):
+    """Equal lists' v_j in the S of their slot: the longest list's, or all of them one by one."""
+    slots[slot] = slots[slot] + alike * spent if machine.shared else max(slots[slot], spent)
 
 
 @compiled
-def decode_bitmap(machine, bits, words, unions, slots):
-    """Scan one bitmap list of ``words`` index words; returns (rounds, ones, decoder cycles).
+def _lowest(word, ones):
+    """The lowest ``ones`` ones of a word."""
+    rest = word
+    for _ in range(ones):
+        rest &= rest - _U1
+    return word ^ rest
 
-    Adds the list's pixels to the ``unions`` of their rounds and books its v_j(i) in ``slots``.
+
+@compiled
+def decode_bitmap(machine, lists, row, pixels, alike, unions, slots):
+    """Scan the bitmap ``lists[row]``; returns (rounds, ones, decoder cycles).
+
+    Adds the list's pixels to the ``unions`` of their rounds and books its v_j(i) in ``slots``, for
+    ``alike`` lane groups that follow it.
     """
-    index_mask = ~_U0 >> np.uint64(64 - machine.word_bits)
-    current, room, spent, ones, total = 0, machine.rows, 0, 0, 0
-    for k in range(words):
-        bit = k * machine.word_bits
-        place = np.uint64(bit & 63)
-        rest = (bits[bit >> 6] >> place) & index_mask
+    each, width = machine.indices_per_cycle, machine.word_bits
+    index_mask = ~_U0 >> np.uint64(64 - width)
+    current, room, spent, total = 0, machine.rows, 0, 0
+    for bit in range(0, pixels, width):
+        word, place = bit >> 6, np.uint64(bit & 63)
+        rest = (lists[row, word] >> place) & index_mask
         if rest == _U0:
             spent += 1
             continue
-        while rest != _U0:
-            taken, count = rest, popcount(rest)
-            if count > room:
-                for _ in range(room):
-                    rest &= rest - _U1
-                taken, count = taken ^ rest, room
-            else:
-                rest = _U0
-            unions[current, bit >> 6] |= taken << place
-            spent += -(-count // machine.indices_per_cycle)
-            ones += count
+        count = popcount(rest)
+        while count >= room:
+            taken = rest if count == room else _lowest(rest, room)
+            unions[current, word] |= taken << place
+            rest ^= taken
+            spent += room if each == 1 else -(-room // each)
+            count -= room
+            _book(machine, slots, current, spent, alike)
+            total += spent
+            current, room, spent = current + 1, machine.rows, 0
+        if count:
+            unions[current, word] |= rest << place
+            spent += count if each == 1 else -(-count // each)
             room -= count
-            if room == 0:
-                _book(machine, slots, current, spent)
-                total += spent
-                current, room, spent = current + 1, machine.rows, 0
-    _book(machine, slots, current, spent)
+    _book(machine, slots, current, spent, alike)
+    ones = (current + 1) * machine.rows - room
     return current + (room < machine.rows), ones, total + spent
 
 
@@ -83,13 +92,13 @@ def _escapes(machine, gap):
 
 
 @compiled
-def decode_symbols(machine, bits, unions, slots):
+def decode_symbols(machine, lists, row, alike, unions, slots):
     """The same for a coordinate or run-length list: symbol by symbol, cycle by cycle."""
     per_word = machine.word_bits // machine.symbol_bits
-    current, room, spent, ones, total = 0, machine.rows, 0, 0, 0
+    current, room, spent, total = 0, machine.rows, 0, 0
     left, quota, next_zero = per_word, 0, 0
-    for word in range(bits.size):
-        rest = bits[word]
+    for word in range(lists.shape[1]):
+        rest = lists[row, word]
         while rest != _U0:
             lowest = rest & ~(rest - _U1)
             rest ^= lowest
@@ -102,27 +111,28 @@ def decode_symbols(machine, bits, unions, slots):
                 if left == 0:
                     left = per_word
                 if escape == 0:
-                    room, ones = room - 1, ones + 1
+                    room -= 1
             next_zero = pixel + 1
             unions[current, word] |= lowest
             if room == 0:
-                _book(machine, slots, current, spent)
+                _book(machine, slots, current, spent, alike)
                 total += spent
                 current, room, spent = current + 1, machine.rows, 0
-    _book(machine, slots, current, spent)
+    _book(machine, slots, current, spent, alike)
+    ones = (current + 1) * machine.rows - room
     return current + (room < machine.rows), ones, total + spent
 
 
 @compiled
-def store(machine, bits, pixels, counts):
-    """What one list of a tile takes in the index memory: bits written, words read."""
+def store(machine, lists, row, pixels, alike, counts):
+    """What ``alike`` equal lists of a tile take in the index memory: bits written, words read."""
     if machine.format == BITMAP:
-        counts[_MASK_BITS] += pixels
-        counts[_INDEX_WORDS] += -(-pixels // machine.word_bits)
+        counts[_MASK_BITS] += alike * pixels
+        counts[_INDEX_WORDS] += alike * -(-pixels // machine.word_bits)
         return
     symbols, next_zero = 0, 0
-    for word in range(bits.size):
-        rest = bits[word]
+    for word in range(lists.shape[1]):
+        rest = lists[row, word]
         if machine.format != _RUN_LENGTH:
             symbols += popcount(rest)
             continue
@@ -132,5 +142,6 @@ def store(machine, bits, pixels, counts):
             pixel = word * 64 + popcount(lowest - _U1)
             symbols += _escapes(machine, pixel - next_zero) + 1
             next_zero = pixel + 1
-    counts[_MASK_BITS] += symbols * machine.symbol_bits
-    counts[_INDEX_WORDS] += -(-symbols // (machine.word_bits // machine.symbol_bits))
+    counts[_MASK_BITS] += alike * symbols * machine.symbol_bits
+    words = -(-symbols // (machine.word_bits // machine.symbol_bits))
+    counts[_INDEX_WORDS] += alike * words

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 class SimResult:
     """One scheme on one trace: int64 ``causes`` (layers, CAUSES), ``counters`` (layers, COUNTERS).
 
-    Totals over all images. ``mask_ones`` are the set mask bits per gated layer; ``shapes`` the
+    Totals over all images. ``mask_ones`` are the set mask bits per gated layer;
+    ``batch_cycles`` (batches,) the cycles of each batch; ``shapes`` the
     array's in each layer (empty: its own).
     """
 
@@ -52,6 +53,7 @@ class SimResult:
     causes: np.ndarray
     counters: np.ndarray
     mask_ones: Mapping[str, int]
+    batch_cycles: np.ndarray
     engine: Engine = "kernel"
     shapes: tuple[Shape, ...] = ()
 

@@ -151,6 +151,10 @@ class MaskTrace:
         self._ones = ones
         return ones
 
+    def remember_ones(self, ones: Mapping[str, int]) -> None:
+        """Spare :meth:`ones` a pass of its own: someone has read all images and counted."""
+        self._ones = dict(ones)
+
     def densities(self) -> dict[str, float]:
         """Share of mask bits that are 1, per gated layer."""
         bits = {

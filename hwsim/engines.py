@@ -1,0 +1,236 @@
+"""The models behind one door: a trace's batches, in segments, on the kernel or the reference."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim import kernel
+from hwsim.arch import ArchConfig, Shape
+from hwsim.counts import CAUSES, COUNTERS
+from hwsim.formats import unpack_bits
+from hwsim.plan import LayerPlan, load_ahead, load_before, plan_network
+from hwsim.schemes import Scheme
+from hwsim.timing import Engine
+from hwsim.trace import MaskTrace
+from hwsim.transfers import Transfers
+
+SEGMENT_BYTES = 1 << 24
+"""Packed masks that are read and replayed at once; a few segments are in memory."""
+
+Packed = Mapping[str, np.ndarray]
+"""Packed masks of a segment's images by layer."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """A replay: int64 ``causes`` (layers, CAUSES), ``counters`` (layers, COUNTERS) over all images.
+
+    ``batch_cycles`` (batches,): each batch through the whole network. ``ones``: set mask bits per
+    gated layer, None where no mask was read.
+    """
+
+    causes: np.ndarray
+    counters: np.ndarray
+    batch_cycles: np.ndarray
+    ones: dict[str, int] | None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive batches of equal size; ``follows`` and ``followed``: others stand around them."""
+
+    start: int
+    batches: int
+    images: int
+    plans: list[LayerPlan]
+    follows: bool
+    followed: bool
+
+    def read(self, trace: MaskTrace) -> dict[str, np.ndarray]:
+        """The masks that the segment's layers use."""
+        names = [plan.name for plan in self.plans if plan.mapping.gating]
+        return {name: trace.packed(name, self.start, self.start + self.images) for name in names}
+
+    def loads(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """DMA cycles before a layer's first visit and for its successor: int64 (batches,) each."""
+        before, ahead = (
+            np.array([cycles(self.plans, position, True)] * self.batches, np.int64)
+            for cycles in (load_before, load_ahead)
+        )
+        before[0] = load_before(self.plans, position, self.follows)
+        ahead[-1] = load_ahead(self.plans, position, self.followed)
+        return before, ahead
+
+
+def segments(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    batch: int,
+    shapes: tuple[Shape, ...],
+    at_once: int,
+) -> Iterator[Segment]:
+    """All images in order, up to ``at_once`` a segment, whole batches; a last one is smaller."""
+    most = max(1, at_once // batch) * batch
+    whole = trace.images - trace.images % batch
+    edges = sorted({*range(0, whole, most), whole, trace.images} - {0})
+    plans: dict[int, list[LayerPlan]] = {}
+    start = 0
+    for end in edges:
+        size = min(batch, end - start)
+        if size not in plans:
+            plans[size] = plan_network(arch, trace.header, scheme, size, shapes)
+        images = end - start
+        yield Segment(start, images // size, images, plans[size], start > 0, end < trace.images)
+        start = end
+
+
+def replay(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    batch: int,
+    shapes: tuple[Shape, ...],
+    *,
+    engine: Engine = "kernel",
+    threads: int | None = None,
+    on_images: Callable[[int], None] | None = None,
+) -> Totals:
+    """Every batch of the trace, in segments: one is read while others are computed."""
+    threads = threads or os.cpu_count() or 1
+    per_image = max(1, trace.network.mask_bits(trace.mask_group) // 8)
+    at_once = batch
+    if engine == "kernel":
+        at_once = min(SEGMENT_BYTES // per_image, -(-trace.images // threads))
+    causes = np.zeros((len(trace.network.layers), len(CAUSES)), np.int64)
+    counters = np.zeros((len(trace.network.layers), len(COUNTERS)), np.int64)
+    batch_cycles: list[np.ndarray] = []
+    ones: dict[str, int] = {}
+
+    def add(segment: Segment, run: Totals) -> None:
+        causes.__iadd__(run.causes)
+        counters.__iadd__(run.counters)
+        batch_cycles.append(run.batch_cycles)
+        for name, found in (run.ones or {}).items():
+            ones[name] = ones.get(name, 0) + found
+        if on_images:
+            on_images(segment.images)
+
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
+        running: deque[tuple[Segment, Future[Totals]]] = deque()
+        for segment in segments(arch, trace, scheme, batch, shapes, at_once):
+            masks = reader.submit(segment.read, trace)
+            running.append((segment, workers.submit(_run, engine, segment, masks)))
+            if len(running) > threads:
+                done, result = running.popleft()
+                add(done, result.result())
+        for done, result in running:
+            add(done, result.result())
+    return Totals(causes, counters, np.concatenate(batch_cycles), ones or None)
+
+
+def _run(engine: Engine, segment: Segment, reading: Future[dict[str, np.ndarray]]) -> Totals:
+    """A segment, layer by layer."""
+    masks = reading.result()
+    layers = len(segment.plans)
+    causes = np.zeros((layers, len(CAUSES)), np.int64)
+    counters = np.zeros((layers, len(COUNTERS)), np.int64)
+    batch_cycles = np.zeros(segment.batches, np.int64)
+    for position, plan in enumerate(segment.plans):
+        packed, loads = masks.get(plan.name), segment.loads(position)
+        if engine == "kernel":
+            cycles, counts = _kernel(plan, packed, *loads, by_tile=False)
+            batch_cycles += cycles.sum(axis=1)
+        else:
+            cycles, counts = ENGINES[engine](plan, packed, *loads)
+            batch_cycles += cycles.sum()
+        causes[position] = cycles.sum(axis=0)
+        counters[position] = counts.sum(axis=0) + segment.batches * plan.static_counts
+    ones = {name: int(np.bitwise_count(packed).sum()) for name, packed in masks.items()}
+    return Totals(causes, counters, batch_cycles, ones or None)
+
+
+def _kernel(
+    plan: LayerPlan,
+    packed: np.ndarray | None,
+    first_load: np.ndarray,
+    next_load: np.ndarray,
+    *,
+    by_tile: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, a row per visit."""
+    visits, batches = len(plan.tiles), len(first_load)
+    rows = visits if by_tile else batches
+    cycles = np.zeros((rows, len(CAUSES)), np.int64)
+    counts = np.zeros((rows, len(COUNTERS)), np.int64)
+    transfers = Transfers(
+        computed=plan.fixed_cycles.sum(axis=1),
+        emptied=plan.tiles.emptied_pixels,
+        loads=plan.load_cycles,
+        stores=plan.store_cycles,
+        exposed=plan.exposed_cycles,
+        first_load=first_load,
+        next_load=next_load,
+    )
+    if packed is None:
+        kernel.dense_batches(transfers, batches, int(by_tile), cycles)
+    else:
+        masked = (plan.visits, plan.words.gather(packed), plan.mask_group)
+        results = (transfers, int(by_tile), cycles, counts)
+        if plan.scheme.kind == "gated":
+            kernel.gated_batches(plan.conditional, *masked, *results)
+        else:
+            machine = (plan.machine, plan.conditional)
+            kernel.sparse_batches(*machine, *masked, plan.in_bank, *results)
+    if by_tile:
+        return cycles + plan.fixed_cycles, counts + plan.fixed_counts
+    return cycles + plan.fixed_cycles.sum(axis=0), counts + plan.fixed_counts.sum(axis=0)
+
+
+def _kernel_tiles(
+    plan: LayerPlan, packed: np.ndarray | None, first_load: np.ndarray, next_load: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel's run of one batch; the stalls between visits stand together at the last one."""
+    return _kernel(plan, packed, first_load, next_load, by_tile=True)
+
+
+def _reference_tiles(
+    plan: LayerPlan, packed: np.ndarray | None, first_load: np.ndarray, next_load: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The reference's run of one batch; SimPy is loaded only where it is used."""
+    from hwsim import reference
+
+    mapping, masks = plan.mapping, None
+    if packed is not None:
+        layer = mapping.layer
+        shape = (layer.out_channels // plan.mask_group, layer.out_pixels)
+        bits = unpack_bits(packed, shape)
+        masks = bits.swapaxes(0, 1).reshape(shape[0], mapping.total_pixels)
+    return reference.run_layer(
+        mapping.arch,
+        plan.scheme,
+        mapping,
+        plan.tiles,
+        masks,
+        plan.mask_group,
+        np.concatenate([first_load, plan.load_cycles[1:], next_load]),
+        plan.store_cycles,
+        plan.exposed_cycles,
+    )
+
+
+_RunLayer = Callable[
+    [LayerPlan, np.ndarray | None, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]
+]
+ENGINES: dict[Engine, _RunLayer] = {"kernel": _kernel_tiles, "reference": _reference_tiles}
+"""Each model's run of a layer and one batch: cycles (visits, CAUSES), counters (visits, COUNTERS).
+
+The packed masks of the batch's images are None where none are used; the loads, (1,) each, are the
+DMA cycles before the first visit and, during the last one, for the next layer.
+"""
