@@ -13,7 +13,7 @@ import numpy as np
 from hwsim import kernel
 from hwsim.arch import ArchConfig, Shape
 from hwsim.counts import CAUSES, COUNTERS
-from hwsim.formats import unpack_bits
+from hwsim.formats import count_ones, unpack_bits
 from hwsim.plan import LayerPlan, load_ahead, load_before, plan_network
 from hwsim.schemes import Scheme
 from hwsim.timing import Engine
@@ -152,7 +152,7 @@ def _run(engine: Engine, segment: Segment, reading: Future[dict[str, np.ndarray]
             batch_cycles += cycles.sum()
         causes[position] = cycles.sum(axis=0)
         counters[position] = counts.sum(axis=0) + segment.batches * plan.static_counts
-    ones = {name: int(np.bitwise_count(packed).sum()) for name, packed in masks.items()}
+    ones = {name: count_ones(packed) for name, packed in masks.items()}
     return Totals(causes, counters, batch_cycles, ones or None)
 
 

@@ -14,7 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_SOURCES = ("jit.py", "counts.py", "lists.py", "passes.py", "transfers.py", "words.py", "kernel.py")
+_SOURCES = (
+    "jit.py",
+    "counts.py",
+    "bits.py",
+    "lists.py",
+    "passes.py",
+    "transfers.py",
+    "words.py",
+    "kernel.py",
+)
 
 
 def _cache_dir() -> Path:

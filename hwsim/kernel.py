@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwsim.bits import popcount
 from hwsim.counts import CAUSES, C
 from hwsim.jit import compiled
-from hwsim.lists import BITMAP, decode_bitmap, decode_symbols, popcount, store
+from hwsim.lists import BITMAP, decode_bitmap, decode_symbols, store
 from hwsim.passes import bank_load, busy_cycles, round_cycles, steps_of
 from hwsim.transfers import finish, start, visit
 

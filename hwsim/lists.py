@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwsim.bits import ones_before, popcount, through_nth
 from hwsim.counts import C
 from hwsim.jit import compiled
 
@@ -15,24 +16,8 @@ FORMATS = {"bitmap": 0, "coordinate": 1, "run-length": 2}
 BITMAP, _RUN_LENGTH = FORMATS["bitmap"], FORMATS["run-length"]
 _MASK_BITS, _INDEX_WORDS = C["mask_bits_written"], C["index_words_read"]
 
-_U0, _U1, _U2, _U4 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(4)
-_U8, _U16, _U32 = np.uint64(8), np.uint64(16), np.uint64(32)
-_M1 = np.uint64(0x5555555555555555)
-_M2 = np.uint64(0x3333333333333333)
-_M4 = np.uint64(0x0F0F0F0F0F0F0F0F)
-_LOW7 = np.uint64(0x7F)
-
-
-@compiled
-def popcount(word):
-    """Ones of a uint64, without a multiplication: it must not overflow where JIT is disabled."""
-    word = word - ((word >> _U1) & _M1)
-    word = (word & _M2) + ((word >> _U2) & _M2)
-    word = (word + (word >> _U4)) & _M4
-    word = word + (word >> _U8)
-    word = word + (word >> _U16)
-    word = word + (word >> _U32)
-    return np.int64(word & _LOW7)
+_U0, _U1, _U32, _U56 = (np.uint64(n) for n in (0, 1, 32, 56))
+_LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
 @compiled
@@ -42,21 +27,14 @@ def _book(machine, slots, slot, spent, alike):
 
 
 @compiled
-def _lowest(word, ones):
-    """The lowest ``ones`` ones of a word."""
-    rest = word
-    for _ in range(ones):
-        rest &= rest - _U1
-    return word ^ rest
-
-
-@compiled
 def decode_bitmap(machine, lists, row, pixels, alike, unions, slots):
     """Scan the bitmap ``lists[row]``; returns (rounds, ones, decoder cycles).
 
     Adds the list's pixels to the ``unions`` of their rounds and books its v_j(i) in ``slots``, for
     ``alike`` lane groups that follow it.
     """
+    if machine.indices_per_cycle == 1 and machine.word_bits >= 32:
+        return _decode_one_a_cycle(machine, lists, row, pixels, alike, unions, slots)
     each, width = machine.indices_per_cycle, machine.word_bits
     index_mask = ~_U0 >> np.uint64(64 - width)
     current, room, spent, total = 0, machine.rows, 0, 0
@@ -68,21 +46,55 @@ def decode_bitmap(machine, lists, row, pixels, alike, unions, slots):
             continue
         count = popcount(rest)
         while count >= room:
-            taken = rest if count == room else _lowest(rest, room)
+            taken = rest & through_nth(rest, ones_before(rest), room)
             unions[current, word] |= taken << place
             rest ^= taken
-            spent += room if each == 1 else -(-room // each)
+            spent += -(-room // each)
             count -= room
             _book(machine, slots, current, spent, alike)
             total += spent
             current, room, spent = current + 1, machine.rows, 0
         if count:
             unions[current, word] |= rest << place
-            spent += count if each == 1 else -(-count // each)
+            spent += -(-count // each)
             room -= count
     _book(machine, slots, current, spent, alike)
     ones = (current + 1) * machine.rows - room
     return current + (room < machine.rows), ones, total + spent
+
+
+@compiled
+def _decode_one_a_cycle(machine, lists, row, pixels, alike, unions, slots):
+    """The same where a one takes a cycle, wherever rounds are cut: whole words at a time.
+
+    A slot takes its ones and the empty index words, of 32 or 64 bits, that it passes.
+    """
+    rows, halves = machine.rows, machine.word_bits == 32
+    current, found, cut, spent, total = 0, 0, machine.rows, 0, 0
+    for word in range(-(-pixels // 64)):
+        bits = lists[row, word]
+        before = ones_before(bits)
+        ones = np.int64(before >> _U56)
+        low_empty = np.int64(bits & _LOW_HALF == _U0) if halves else 0
+        high_empty = np.int64(bits >> _U32 == _U0 if halves else bits == _U0)
+        if halves and pixels <= word * 64 + 32:
+            high_empty = 0  # The list ends in the low half.
+        spent += low_empty
+        rest = bits
+        while found + ones >= cut:
+            places = through_nth(bits, before, cut - found)
+            unions[current, word] |= rest & places
+            rest &= ~places
+            # Ones of earlier words are in ``spent`` already.
+            spent += min(rows, cut - found)
+            _book(machine, slots, current, spent, alike)
+            total += spent
+            current, cut, spent = current + 1, cut + rows, 0
+        unions[current, word] |= rest
+        found += ones
+        spent += high_empty + min(ones, found - (cut - rows))
+    _book(machine, slots, current, spent, alike)
+    return current + (found > cut - rows), found, total + spent
 
 
 @compiled

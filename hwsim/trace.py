@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from hwsim.assets import asset_dir
 from hwsim.errors import OneLineParser, one_line
-from hwsim.formats import pack_bits, unpack_bits
+from hwsim.formats import count_ones, pack_bits, unpack_bits
 from hwsim.header import TraceError, TraceHeader
 from hwsim.salience import Salience
 from hwsim.workload import Network
@@ -147,7 +147,7 @@ class MaskTrace:
         for layer in self.network.gated_layers:
             chunks = range(0, self.images, CHUNK_IMAGES)
             packed = (self.packed(layer.name, start, start + CHUNK_IMAGES) for start in chunks)
-            ones[layer.name] = sum(int(np.bitwise_count(bits).sum()) for bits in packed)
+            ones[layer.name] = sum(count_ones(bits) for bits in packed)
         self._ones = ones
         return ones
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 
 from hwsim.arch import ArchConfig
 from hwsim.counts import CAUSES, COUNTERS
-from hwsim.simulate import ENGINES, simulate, usable_schemes
+from hwsim.simulate import replay_by_tile, usable_schemes
 from hwsim.synthetic import synthetic_trace
 from hwsim.tiling import MappingError
 from hwsim.timing import Engine, first_divergence
@@ -114,16 +112,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 def replay(case: Case, engine: Engine) -> list[tuple[np.ndarray, np.ndarray]]:
     """Per batch and layer: cycles by cause and counters, tile by tile."""
-    runs = []
-    run_one = ENGINES[engine]
-
-    def recording(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
-        runs.append(run_one(*arguments))
-        return runs[-1]
-
-    with mock.patch.dict(ENGINES, {engine: recording}):
-        simulate(case.arch, case.trace, case.scheme, batch=case.batch, engine=engine)
-    return runs
+    return replay_by_tile(case.arch, case.trace, case.scheme, batch=case.batch, engine=engine)
 
 
 def assert_equal(case: Case) -> None:

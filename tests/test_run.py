@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from hwsim.counts import CAUSES
+from hwsim.engines import ENGINES
 from hwsim.run import main
-from hwsim.simulate import ENGINES
 from hwsim.synthetic import synthetic_trace
 from hwsim.trace import write_trace
 from hwsim.workload import Network
