@@ -24,18 +24,20 @@ def run(
     batch: int,
     images: int,
     zero_operand_macs: Mapping[str, np.ndarray] | None = None,
+    gate_norm: str = "batch",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Totals over all images and batches; raises DoesNotFit.
 
     ``masks``: gated layer -> bool (images, out_channels / mask_group, out_height, out_width).
     ``zero_operand_macs``: gated layer -> int (images,), for ``dense-zero-gated``.
+    ``gate_norm``: "batch" or "instance".
     Returns causes (layers, CAUSES) and counters (layers, COUNTERS), int64.
     """
     firsts = range(0, images, batch)
     sizes = [min(batch, images - first) for first in firsts]
     plans: list[tuple[int, LayerPlan]] = []  # (first image, layer), one behind the other
     for first, size in zip(firsts, sizes, strict=True):
-        plans += [(first, layer_plan) for layer_plan in plan(network, arch, scheme, size)]
+        plans += [(first, this) for this in plan(network, arch, scheme, size, gate_norm)]
 
     causes = {layer.name: Counter[str]() for layer in network.layers}
     counts = {layer.name: Counter[str]() for layer in network.layers}
@@ -75,14 +77,14 @@ def run_layer(
     causes: Counter[str],
     counts: Counter[str],
 ) -> None:
-    """Add one layer of one batch: load_0, every tile beside output stage and DMA, the rest.
+    """Add one layer of one batch: load_0, every visit beside output stage and DMA, the rest.
 
     ``prefetched``: the first tile's weights came during the layer before; ``next_layer_bytes``:
     what this layer's last tile loads for the next one.
     """
     exposed = this.weights == "one"
     first = this.tiles[0]
-    load_bytes = first.input_bytes + first.residual_bytes
+    load_bytes = loaded_bytes(first)
     if not prefetched:
         load_bytes += first.weight_bytes
     causes["dram_stall"] += dma_cycles(load_bytes, arch)
@@ -91,7 +93,7 @@ def run_layer(
     for k, tile in enumerate(this.tiles):
         computed, counted = tile_cycles(
             this.layer, arch, scheme, mask, mask_group, tile.channels, tile.pixels,
-            this.placement.layout,
+            this.placement.layout, tile.visit,
         )  # fmt: skip
         causes.update(computed)
         counts.update(counted)
@@ -100,7 +102,7 @@ def run_layer(
         after = this.tiles[k + 1] if k + 1 < len(this.tiles) else None
         load_bytes = next_layer_bytes
         if after is not None:
-            load_bytes = after.input_bytes + after.residual_bytes
+            load_bytes = loaded_bytes(after)
             if not exposed:
                 load_bytes += after.weight_bytes
         dma = dma_cycles(store_before, arch) + dma_cycles(load_bytes, arch)
@@ -109,18 +111,25 @@ def run_layer(
         causes["dram_stall"] += max(0, dma - max(busy, pixels_before))
         if after is not None and exposed:
             causes["dram_stall"] += dma_cycles(after.weight_bytes, arch)
-        pixels_before, store_before = len(tile.pixels), tile.output_bytes
+        pixels_before = len(tile.pixels) if tile.visit.rest else 0
+        store_before = tile.output_bytes + tile.stored_psum_bytes
 
     causes["output_stall"] += pixels_before
     causes["dram_stall"] += max(0, dma_cycles(store_before, arch) - pixels_before)
 
 
+def loaded_bytes(tile: Tile) -> int:
+    """What one transfer brings before a visit, but for its weights."""
+    return tile.input_bytes + tile.residual_bytes + tile.reloaded_psum_bytes
+
+
 def count_dram(tile: Tile, counts: Counter[str]) -> None:
-    """Real bytes of a tile, whenever they are moved."""
+    """Real bytes of a visit, whenever they are moved."""
     counts["dram_input_bytes"] += tile.input_bytes
     counts["dram_weight_bytes"] += tile.weight_bytes
     counts["dram_residual_bytes"] += tile.residual_bytes
     counts["dram_output_bytes"] += tile.output_bytes
+    counts["dram_psum_bytes"] += tile.stored_psum_bytes + tile.reloaded_psum_bytes
 
 
 def dma_cycles(transfer_bytes: int, arch: ArchConfig) -> int:

@@ -18,6 +18,7 @@ from .layout import (
     touched_rows,
 )
 from .schemes import hardware
+from .visits import Visit, places
 
 
 class DoesNotFit(ValueError):
@@ -37,14 +38,17 @@ class Placement:
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile and the bytes it lacks when it starts and leaves when it ends."""
+    """One visit to a tile and the bytes it lacks when it starts and leaves when it ends."""
 
     channels: range
     pixels: list[Pixel]
+    visit: Visit
     input_bytes: int
     weight_bytes: int
     residual_bytes: int
     output_bytes: int
+    reloaded_psum_bytes: int
+    stored_psum_bytes: int
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,13 @@ class LayerPlan:
     first_weight_bytes: int  # stored bytes of one channel tile
 
 
-def plan(network: Network, arch: ArchConfig, scheme: str, images: int) -> list[LayerPlan]:
+def plan(
+    network: Network, arch: ArchConfig, scheme: str, images: int, gate_norm: str = "batch"
+) -> list[LayerPlan]:
     """Plan one batch of ``images`` images, layer by layer; raises DoesNotFit."""
     placements = place(network, arch, images)
     return [
-        plan_layer(layer, arch, scheme, images, placement)
+        plan_layer(layer, arch, scheme, images, placement, gate_norm)
         for layer, placement in zip(network.layers, placements, strict=True)
     ]
 
@@ -140,16 +146,23 @@ def touches_all(layer: ConvLayer) -> bool:
 
 
 def plan_layer(
-    layer: ConvLayer, arch: ArchConfig, scheme: str, images: int, placement: Placement
+    layer: ConvLayer,
+    arch: ArchConfig,
+    scheme: str,
+    images: int,
+    placement: Placement,
+    gate_norm: str,
 ) -> LayerPlan:
     """Play both loop orders and take the one that moves fewer bytes."""
     channel_tiles = cut_channels(layer, arch, scheme)
     channel_tile_bytes = layer.steps * arch.array.columns
     weights = weight_residency(layer, arch, len(channel_tiles) * channel_tile_bytes)
-    pixel_tiles = cut_pixels(layer, arch, images, placement.input_resident)
+    by_image = gate_norm == "instance" and uses_masks(layer, scheme)
+    pixel_tiles = cut_pixels(layer, arch, images, placement.input_resident, by_image)
+    turns = places(pixel_tiles, by_image)
 
-    weights_outer = [(cut, part) for cut in channel_tiles for part in pixel_tiles]
-    pixels_outer = [(cut, part) for part in pixel_tiles for cut in channel_tiles]
+    weights_outer = [(cut, *visit) for cut in channel_tiles for turn in turns for visit in turn]
+    pixels_outer = [(cut, *visit) for turn in turns for cut in channel_tiles for visit in turn]
     tiles = play_order(layer, weights_outer, placement, weights)
     other = play_order(layer, pixels_outer, placement, weights)
     if moved_bytes(other) < moved_bytes(tiles):
@@ -169,10 +182,15 @@ def moved_bytes(tiles: list[Tile]) -> int:
     return sum(tile.input_bytes + tile.weight_bytes for tile in tiles)
 
 
+def uses_masks(layer: ConvLayer, scheme: str) -> bool:
+    """Whether the layer runs a base and a conditional pass."""
+    return layer.gated and hardware(scheme).masks != "none"
+
+
 def cut_channels(layer: ConvLayer, arch: ArchConfig, scheme: str) -> list[range]:
     """Channel tiles; with gating none crosses a gating-group boundary."""
-    gating = layer.gated and hardware(scheme).masks != "none"
-    group = layer.out_channels // layer.groups if gating else layer.out_channels
+    groups = layer.groups if uses_masks(layer, scheme) else 1
+    group = layer.out_channels // groups
     tiles = []
     for start in range(0, layer.out_channels, group):
         for first in range(start, start + group, arch.array.columns):
@@ -191,16 +209,20 @@ def flattened(layer: ConvLayer, images: int) -> list[Pixel]:
 
 
 def cut_pixels(
-    layer: ConvLayer, arch: ArchConfig, images: int, resident: bool
+    layer: ConvLayer, arch: ArchConfig, images: int, resident: bool, by_image: bool
 ) -> list[list[Pixel]]:
-    """Pixel tiles of P; with a tiled input the most whole rows whose two footprints fit."""
+    """Pixel tiles of P; with a tiled input the most whole rows whose two footprints fit.
+
+    ``by_image``: no tile has pixels of two images.
+    """
     pixels = flattened(layer, images)
+    pieces = split(pixels, layer.out_pixels) if by_image else [pixels]
     most = arch.partial_sums.entries // arch.array.columns
     if resident:
-        return split(pixels, most)
+        return [tile for piece in pieces for tile in split(piece, most)]
     room = activation_room(arch)
     for rows in range(most // layer.out_width, 0, -1):
-        tiles = split(pixels, rows * layer.out_width)
+        tiles = [tile for piece in pieces for tile in split(piece, rows * layer.out_width)]
         if 2 * max(footprint_bytes(layer, arch, tile) for tile in tiles) <= room:
             return tiles
     raise DoesNotFit(f"layer {layer.name}: not one output row's input fits twice in {room} bytes")
@@ -226,16 +248,16 @@ def weight_residency(layer: ConvLayer, arch: ArchConfig, all_bytes: int) -> str:
 
 def play_order(
     layer: ConvLayer,
-    order: list[tuple[range, list[Pixel]]],
+    order: list[tuple[range, list[Pixel], Visit]],
     placement: Placement,
     weights: str,
 ) -> list[Tile]:
-    """Bytes of every tile, from the rows and channel tiles that are there when it starts."""
+    """Bytes of every visit, from the rows and channel tiles that are there when it starts."""
     rows_there: set[Row] = set()
     weights_there: set[range] = set()
     before: tuple[range, list[Pixel]] | None = None
     tiles = []
-    for channels, pixels in order:
+    for channels, pixels, visit in order:
         rows = touched_rows(layer, pixels)
         if placement.input_on_chip:
             lacking = set()
@@ -249,17 +271,32 @@ def play_order(
             weights_there = set() if before is None else {before[0]}
         lacks_weights = channels not in weights_there
         weights_there.add(channels)
-        finished = [pixel for pixel in pixels if finishes_pooled(layer, pixel)]
-        from_dram = layer.residual is not None and not placement.residual_on_chip
         tiles.append(
             Tile(
                 channels=channels,
                 pixels=pixels,
+                visit=visit,
                 input_bytes=len(lacking) * layer.in_width * layer.in_channels,
                 weight_bytes=layer.steps * len(channels) if lacks_weights else 0,
-                residual_bytes=len(channels) * len(pixels) if from_dram else 0,
-                output_bytes=len(channels) * len(finished) if placement.output_stored else 0,
+                **bytes_of_outputs(layer, placement, channels, pixels, visit),
             )
         )
         before = (channels, pixels)
     return tiles
+
+
+def bytes_of_outputs(
+    layer: ConvLayer, placement: Placement, channels: range, pixels: list[Pixel], visit: Visit
+) -> dict[str, int]:
+    """What a visit adds to its outputs, stores of them, and moves of their partial sums."""
+    finished = [pixel for pixel in pixels if finishes_pooled(layer, pixel)]
+    adds = layer.residual is not None and not placement.residual_on_chip
+    psum_bytes = 4 * len(channels) * len(pixels)
+    return {
+        "residual_bytes": len(channels) * len(pixels) if adds and visit.rest else 0,
+        "output_bytes": len(channels) * len(finished)
+        if placement.output_stored and visit.rest
+        else 0,
+        "reloaded_psum_bytes": psum_bytes if visit.reloads else 0,
+        "stored_psum_bytes": psum_bytes if visit.stores else 0,
+    }
