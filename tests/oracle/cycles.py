@@ -11,8 +11,9 @@ from hwsim.arch import ArchConfig
 from hwsim.workload import ConvLayer
 
 from .decoders import Decoder, fill
-from .layout import Layout, Pixel, ceil_div
+from .layout import Layout, Pixel
 from .lists import symbol_bits, words_of
+from .outputs import output_stage
 from .schemes import hardware
 from .visits import AT_ONCE, Visit
 
@@ -285,28 +286,3 @@ def decide(
         for _ in pixels:
             counts["comparator_ops"] += 1
             counts["adder_ops"] += len(members) - 1
-
-
-def output_stage(
-    layer: ConvLayer,
-    arch: ArchConfig,
-    channels: range,
-    groups: list[range],
-    pixels: list[Pixel],
-    counts: Counts,
-) -> None:
-    """Empty the finished half: one pixel of all columns at a time."""
-    words = ceil_div(len(channels), arch.activation.word_channels)
-    for pixel in pixels:
-        counts["psum_output_reads"] += len(groups)
-        counts["output_ops"] += len(channels)
-        if layer.residual is not None:
-            counts["residual_word_reads"] += words
-        if finishes_pooled(layer, pixel):
-            counts["activation_word_writes"] += words
-
-
-def finishes_pooled(layer: ConvLayer, pixel: Pixel) -> bool:
-    """Whether this is the bottom right, and so the last, pixel of a pooled one (reading 14)."""
-    _, y, x = pixel
-    return y % layer.pool == layer.pool - 1 and x % layer.pool == layer.pool - 1
