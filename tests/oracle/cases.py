@@ -12,8 +12,7 @@ from hwsim.workload import INPUT, ConvLayer, Network
 
 from .lists import symbol_bits
 from .machines import conv, machine
-from .residency import cut_channels
-from .schemes import hardware
+from .shapes import mask_lists
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of a tensor."""
@@ -210,12 +209,9 @@ def lists_of_lane_groups(
 ) -> list[list[set[int]]]:
     """For every channel tile of the gated layers, the mask lists of each of its lane groups."""
     return [
-        [
-            {channels[lane] // mask_group for lane in group}
-            for group in hardware(scheme).lane_groups(len(channels))
-        ]
+        lists
         for layer in network.gated_layers
-        for channels in cut_channels(layer, arch, scheme)
+        for lists in mask_lists(layer, arch, scheme, mask_group)
     ]
 
 

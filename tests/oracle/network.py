@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hwsim.arch import ArchConfig
+from hwsim.arch import ArchConfig, Shape
 from hwsim.counts import CAUSES, COUNTERS
 from hwsim.workload import Network
 
 from .cycles import tile as tile_cycles
 from .residency import LayerPlan, Tile, plan
+from .shapes import held_shapes
 
 
 def run(
@@ -26,38 +27,91 @@ def run(
     zero_operand_macs: Mapping[str, np.ndarray] | None = None,
     gate_norm: str = "batch",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Totals over all images and batches; raises DoesNotFit.
+    """Totals over all images and batches, each layer in its chosen shape; raises DoesNotFit.
 
     ``masks``: gated layer -> bool (images, out_channels / mask_group, out_height, out_width).
     ``zero_operand_macs``: gated layer -> int (images,), for ``dense-zero-gated``.
     ``gate_norm``: "batch" or "instance".
     Returns causes (layers, CAUSES) and counters (layers, COUNTERS), int64.
     """
-    firsts = range(0, images, batch)
-    sizes = [min(batch, images - first) for first in firsts]
-    plans: list[tuple[int, LayerPlan]] = []  # (first image, layer), one behind the other
-    for first, size in zip(firsts, sizes, strict=True):
-        plans += [(first, this) for this in plan(network, arch, scheme, size, gate_norm)]
-
-    causes = {layer.name: Counter[str]() for layer in network.layers}
-    counts = {layer.name: Counter[str]() for layer in network.layers}
-    prefetched = False
-    for at, (first, this) in enumerate(plans):
-        name = this.layer.name
-        following = plans[at + 1][1] if at + 1 < len(plans) else None
-        prefetches = following is not None and both_fit(this, following, arch)
-        next_bytes = following.tiles[0].weight_bytes if following and prefetches else 0
-        mask = masks[name][first : first + batch] if name in masks else None
-        run_layer(
-            this, arch, scheme, mask, mask_group, prefetched, next_bytes, causes[name], counts[name]
-        )
-        prefetched = prefetches
+    shapes = chosen_shapes(network, arch, scheme, masks, mask_group, batch, images, gate_norm)
+    causes, counts = run_shaped(
+        shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm
+    )
     if scheme == "dense-zero-gated":
         for name, zeros in (zero_operand_macs or {}).items():
             if network.by_name[name].gated:
                 counts[name]["macs_base"] -= int(zeros[:images].sum())
                 counts[name]["macs_gated_off"] += int(zeros[:images].sum())
     return table(causes, network, CAUSES), table(counts, network, COUNTERS)
+
+
+def chosen_shapes(
+    network: Network,
+    arch: ArchConfig,
+    scheme: str,
+    masks: Mapping[str, np.ndarray],
+    mask_group: int,
+    batch: int,
+    images: int,
+    gate_norm: str = "batch",
+) -> list[Shape]:
+    """The shape each layer takes: of those it can hold, the one in whose run it is fastest."""
+    own, *others = arch.array.shapes
+    if not others:
+        return [own] * len(network.layers)
+    sizes = {len(numbers) for numbers in batches(images, batch)}
+    held = held_shapes(network, arch, scheme, mask_group, sizes, gate_norm)
+    cycles: dict[Shape, dict[str, int]] = {}
+    for shape in arch.array.shapes:
+        shapes = [shape if shape in held[layer.name] else own for layer in network.layers]
+        causes, _ = run_shaped(
+            shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm
+        )
+        cycles[shape] = {name: sum(spent.values()) for name, spent in causes.items()}
+    # The first of the fastest: the array's own, then those of the list in its order.
+    return [
+        min(held[layer.name], key=lambda shape, name=layer.name: cycles[shape][name])
+        for layer in network.layers
+    ]
+
+
+def batches(images: int, batch: int) -> list[range]:
+    """The numbers of the images that run together; the last batch may have fewer."""
+    return [range(first, min(first + batch, images)) for first in range(0, images, batch)]
+
+
+def run_shaped(
+    shapes: Sequence[Shape],
+    network: Network,
+    arch: ArchConfig,
+    scheme: str,
+    masks: Mapping[str, np.ndarray],
+    mask_group: int,
+    batch: int,
+    images: int,
+    gate_norm: str,
+) -> tuple[dict[str, Counter[str]], dict[str, Counter[str]]]:
+    """Causes and counters of every layer, in these shapes; raises DoesNotFit."""
+    plans: list[tuple[range, LayerPlan]] = []  # (images, layer), one behind the other
+    for numbers in batches(images, batch):
+        planned = plan(network, arch, scheme, len(numbers), gate_norm, shapes)
+        plans += [(numbers, this) for this in planned]
+
+    causes = {layer.name: Counter[str]() for layer in network.layers}
+    counts = {layer.name: Counter[str]() for layer in network.layers}
+    prefetched = False
+    for at, (numbers, this) in enumerate(plans):
+        name = this.layer.name
+        following = plans[at + 1][1] if at + 1 < len(plans) else None
+        prefetches = following is not None and both_fit(this, following, arch)
+        next_bytes = following.tiles[0].weight_bytes if following and prefetches else 0
+        mask = masks[name][numbers.start : numbers.stop] if name in masks else None
+        run_layer(
+            this, scheme, mask, mask_group, prefetched, next_bytes, causes[name], counts[name]
+        )
+        prefetched = prefetches
+    return causes, counts
 
 
 def both_fit(this: LayerPlan, following: LayerPlan, arch: ArchConfig) -> bool:
@@ -68,7 +122,6 @@ def both_fit(this: LayerPlan, following: LayerPlan, arch: ArchConfig) -> bool:
 
 def run_layer(
     this: LayerPlan,
-    arch: ArchConfig,
     scheme: str,
     mask: np.ndarray | None,
     mask_group: int,
@@ -82,6 +135,7 @@ def run_layer(
     ``prefetched``: the first tile's weights came during the layer before; ``next_layer_bytes``:
     what this layer's last tile loads for the next one.
     """
+    arch = this.arch
     exposed = this.weights == "one"
     first = this.tiles[0]
     load_bytes = loaded_bytes(first)

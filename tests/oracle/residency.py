@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hwsim.arch import ArchConfig
+from hwsim.arch import ArchConfig, Shape
 from hwsim.workload import ConvLayer, Network
 
 from .layout import Pixel, Row, flattened, footprint_bytes, touched_rows
@@ -38,6 +39,7 @@ class LayerPlan:
     """The tiles of one layer and batch in the order in which they run; buffer bytes held."""
 
     layer: ConvLayer
+    arch: ArchConfig  # the array in the layer's shape
     placement: Placement
     weights: str  # "all", "two" or "one": channel tiles the weight buffer holds
     tiles: list[Tile]
@@ -46,30 +48,41 @@ class LayerPlan:
 
 
 def plan(
-    network: Network, arch: ArchConfig, scheme: str, images: int, gate_norm: str = "batch"
+    network: Network,
+    arch: ArchConfig,
+    scheme: str,
+    images: int,
+    gate_norm: str = "batch",
+    shapes: Sequence[Shape] | None = None,
 ) -> list[LayerPlan]:
-    """Plan one batch of ``images`` images, layer by layer; raises DoesNotFit."""
+    """Plan one batch of ``images`` images, layer by layer; raises DoesNotFit.
+
+    ``shapes``: of the array in each layer; None: its own.
+    """
+    own = [(arch.array.rows, arch.array.columns)] * len(network.layers)
     placements = place(network, arch, images)
     return [
-        plan_layer(layer, arch, scheme, images, placement, gate_norm)
-        for layer, placement in zip(network.layers, placements, strict=True)
+        plan_layer(layer, arch, shape, scheme, images, placement, gate_norm)
+        for layer, shape, placement in zip(network.layers, shapes or own, placements, strict=True)
     ]
 
 
 def plan_layer(
     layer: ConvLayer,
-    arch: ArchConfig,
+    machine: ArchConfig,
+    shape: Shape,
     scheme: str,
     images: int,
     placement: Placement,
     gate_norm: str,
 ) -> LayerPlan:
     """Play both loop orders and take the one that moves fewer bytes."""
+    arch = machine.shaped(shape)
     channel_tiles = cut_channels(layer, arch, scheme)
     channel_tile_bytes = layer.steps * arch.array.columns
     weights = weight_residency(layer, arch, len(channel_tiles) * channel_tile_bytes)
     by_image = gate_norm == "instance" and uses_masks(layer, scheme)
-    pixel_tiles = cut_pixels(layer, arch, images, placement.input_resident, by_image)
+    pixel_tiles = cut_pixels(layer, machine, shape, images, placement.input_resident, by_image)
     turns = places(pixel_tiles, by_image)
 
     weights_outer = [(cut, *visit) for cut in channel_tiles for turn in turns for visit in turn]
@@ -80,6 +93,7 @@ def plan_layer(
         tiles = other
     return LayerPlan(
         layer=layer,
+        arch=arch,
         placement=placement,
         weights=weights,
         tiles=tiles,
@@ -110,21 +124,26 @@ def cut_channels(layer: ConvLayer, arch: ArchConfig, scheme: str) -> list[range]
 
 
 def cut_pixels(
-    layer: ConvLayer, arch: ArchConfig, images: int, resident: bool, by_image: bool
+    layer: ConvLayer,
+    machine: ArchConfig,
+    shape: Shape,
+    images: int,
+    resident: bool,
+    by_image: bool,
 ) -> list[list[Pixel]]:
     """Pixel tiles of P; with a tiled input the most whole rows whose two footprints fit.
 
-    ``by_image``: no tile has pixels of two images.
+    ``by_image``: no tile has pixels of two images. Footprints lie as in the machine's own shape.
     """
     pixels = flattened(layer, images)
     pieces = split(pixels, layer.out_pixels) if by_image else [pixels]
-    most = arch.partial_sums.entries // arch.array.columns
+    most = machine.partial_sums.entries // shape[1]
     if resident:
         return [tile for piece in pieces for tile in split(piece, most)]
-    room = activation_room(arch)
+    room = activation_room(machine)
     for rows in range(most // layer.out_width, 0, -1):
         tiles = [tile for piece in pieces for tile in split(piece, rows * layer.out_width)]
-        if 2 * max(footprint_bytes(layer, arch, tile) for tile in tiles) <= room:
+        if 2 * max(footprint_bytes(layer, machine, tile) for tile in tiles) <= room:
             return tiles
     raise DoesNotFit(f"layer {layer.name}: not one output row's input fits twice in {room} bytes")
 
