@@ -26,15 +26,18 @@ def run(
     images: int,
     zero_operand_macs: Mapping[str, np.ndarray] | None = None,
     gate_norm: str = "batch",
+    shapes: Sequence[Shape] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Totals over all images and batches, each layer in its chosen shape; raises DoesNotFit.
+    """Totals over all images and batches; raises DoesNotFit.
 
     ``masks``: gated layer -> bool (images, out_channels / mask_group, out_height, out_width).
     ``zero_operand_macs``: gated layer -> int (images,), for ``dense-zero-gated``.
-    ``gate_norm``: "batch" or "instance".
+    ``gate_norm``: "batch" or "instance". ``shapes``: of the array in each layer; None: the chosen.
     Returns causes (layers, CAUSES) and counters (layers, COUNTERS), int64.
     """
-    shapes = chosen_shapes(network, arch, scheme, masks, mask_group, batch, images, gate_norm)
+    shapes = shapes or chosen_shapes(
+        network, arch, scheme, masks, mask_group, batch, images, gate_norm
+    )
     causes, counts = run_shaped(
         shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm
     )
