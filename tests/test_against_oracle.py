@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from oracle.cases import KINDS, Case, draw_case
-from oracle.coverage import OPTIONS, RESIDENCIES, options, residencies
+from oracle.coverage import (
+    INSTANCE,
+    OPTIONS,
+    RESHAPE,
+    RESIDENCIES,
+    instances,
+    options,
+    reshapes,
+    residencies,
+)
 from oracle.machines import conv, machine, network, random_masks
-from oracle.network import run
+from oracle.network import chosen_shapes, run
 from oracle.residency import DoesNotFit
 
 from hwsim.arch import ArchConfig, load_arch
@@ -24,7 +33,7 @@ def in_memory_trace(case: Case) -> MaskTrace:
         method="synthetic",
         mask_group=case.mask_group,
         branch="diagonal",
-        gate_norm="batch",
+        gate_norm=case.gate_norm,
         dataset="synthetic",
         image_ids=list(range(case.images)),
         training={},
@@ -45,19 +54,12 @@ def assert_same(
 
 
 def compare(case: Case) -> set[str]:
-    """Count on either side, or see both refuse; returns the residencies and options met."""
+    """Count on either side, or see both refuse; returns what the case met."""
     trace = in_memory_trace(case)
+    inputs = (case.network, case.arch, case.scheme, case.masks, case.mask_group, case.batch)
     try:
-        causes, counters = run(
-            case.network,
-            case.arch,
-            case.scheme,
-            case.masks,
-            case.mask_group,
-            case.batch,
-            case.images,
-            case.zero_operand_macs,
-        )
+        shapes = chosen_shapes(*inputs, case.images, case.gate_norm)
+        causes, counters = run(*inputs, case.images, case.zero_operand_macs, case.gate_norm, shapes)
     except DoesNotFit:
         with pytest.raises(MappingError):
             simulate(case.arch, trace, scheme=case.scheme, batch=case.batch)
@@ -65,11 +67,13 @@ def compare(case: Case) -> set[str]:
     result = simulate(case.arch, trace, scheme=case.scheme, batch=case.batch)
     assert_same(case, result.counters, counters, COUNTERS)
     assert_same(case, result.causes, causes, CAUSES)
-    return residencies(case) | options(case, causes, counters)
+    assert list(result.shapes) == shapes
+    met = residencies(case, shapes) | options(case, shapes, causes, counters)
+    return met | instances(case, shapes) | reshapes(case, shapes)
 
 
 def compare_many(examples: dict[str, int]) -> None:
-    """The same cases every time; together they meet every residency and every option."""
+    """The same cases every time; together they meet every situation there is."""
     seen: set[str] = set()
     for kind, count in examples.items():
         for seed in range(count):
@@ -79,7 +83,7 @@ def compare_many(examples: dict[str, int]) -> None:
             except BaseException as error:
                 error.add_note(f"draw_case({kind!r}, seed={seed}) is {case}")
                 raise
-    wanted = RESIDENCIES | OPTIONS
+    wanted = RESIDENCIES | OPTIONS | INSTANCE | RESHAPE
     assert seen >= wanted, f"never met: {sorted(wanted - seen)}"
 
 

@@ -6,8 +6,9 @@ from random import Random
 
 import numpy as np
 from by_hand import machine
-from oracle.cases import Case
+from oracle.cases import Case, with_shapes
 
+from hwsim.arch import Shape
 from hwsim.schemes import schemes_for
 from hwsim.workload import ConvLayer, Network
 
@@ -21,6 +22,7 @@ PARAMETERS: dict[str, tuple[Value, ...]] = {
     "R": (1, 2, 3, 4, 6),
     "C": (1, 2, 3, 4, 6, 8),
     "P": (6, 16, 31, 64, 100),
+    "reshape": ("none", "one shape", "two shapes"),
     "A": (1, 2, 3, 4, 5),
     "B": (1, 2, 3, 4, 8),
     "V": (1, 2, 3, 4),
@@ -37,6 +39,7 @@ PARAMETERS: dict[str, tuple[Value, ...]] = {
     "mask group": (1, 2, 3, 4, 6, 8),
     "density": (0.0, 0.05, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0),
     "masks": ("independent", "clustered", "uneven"),
+    "gate normalisation": ("batch", "instance"),
     "kernel": (1, 3),
     "stride": (1, 2),
     "padding": (0, 1),
@@ -46,10 +49,14 @@ PARAMETERS: dict[str, tuple[Value, ...]] = {
     "batch": (1, 2, 3),
 }
 
+MASK_PARAMETERS = ("W", "mask group", "density", "masks", "gate normalisation")
+"""Without effect where no masks are used."""
+
 WEIGHTS = {
     "scheme": (1, 1, 2, 4, 4, 4),
     "R": (4, 3, 3, 2, 1),
     "P": (1, 1, 2, 2, 2),
+    "reshape": (4, 1, 1),
     "density": (1, 1, 2, 2, 2, 2, 2, 1),
     "format": (6, 4, *[1] * 7),
     "bank conflicts": (2, 1, 1),
@@ -58,7 +65,8 @@ WEIGHTS = {
 """Where the values of a parameter are not drawn evenly."""
 
 MOST_STEPS = 8000
-"""Of the array, for a case: above it another is drawn, as the reference takes its time for each."""
+"""Of the array, in any of a case's shapes: above it another case is drawn, as the reference takes
+its time for each."""
 
 
 def draw_case(seed: int) -> tuple[dict[str, Value], Case]:
@@ -85,7 +93,7 @@ def acting(values: dict[str, Value]) -> dict[str, Value]:
 
 def without_effect(scheme: Value, name: str) -> str | None:
     """Why the scheme takes no notice of a parameter; None if it does."""
-    if scheme not in MASKED and name in ("W", "mask group", "density", "masks"):
+    if scheme not in MASKED and name in MASK_PARAMETERS:
         return "dense passes use no masks"
     if scheme not in GATHERING and name in ("V", "E", "decoders", "format"):
         return "dense and gated follow no lists"
@@ -113,7 +121,7 @@ def build(values: dict[str, Value], rng: Random) -> Case | None:
     if v["scheme"] == "structured" and (v["V"] == 1 or v["mask group"] % v["V"]):
         return None
     network = draw_network(v, rng)
-    if v["E"] > v["W"] // symbol or not network or steps(network, v) > MOST_STEPS:
+    if v["E"] > v["W"] // symbol or not network:
         return None
     arch = machine(
         rows=v["R"],
@@ -133,6 +141,12 @@ def build(values: dict[str, Value], rng: Random) -> Case | None:
         index_format=form,
         run_length_bits=int(bits),
     )
+    others = PARAMETERS["reshape"].index(v["reshape"])
+    arch = with_shapes(rng, arch, others)
+    if len(arch.array.reshape) < others:
+        return None
+    if max(steps(network, v["images"], shape) for shape in arch.array.shapes) > MOST_STEPS:
+        return None
     suffix = {"structured": f"-{v['V']}x", "lockstep": f"-{v['V']}"}.get(v["scheme"], "")
     scheme = v["scheme"] + suffix
     if scheme not in schemes_for(arch, v["mask group"], network.layers):
@@ -141,7 +155,10 @@ def build(values: dict[str, Value], rng: Random) -> Case | None:
     (gated,) = network.gated_layers
     masks = {gated.name: draw_masks(v, gated, noise)}
     zeros = {gated.name: noise.integers(0, gated.macs + 1, v["images"])}
-    return Case(arch, network, scheme, v["mask group"], v["batch"], v["images"], masks, zeros)
+    return Case(
+        arch, network, scheme, v["mask group"], v["batch"], v["images"], masks, zeros,
+        v["gate normalisation"],
+    )  # fmt: skip
 
 
 def draw_network(v: dict, rng: Random) -> Network | None:
@@ -179,10 +196,11 @@ def conv1x1(name: str, source: str, channels: int, made: int, **shape: int) -> C
     )
 
 
-def steps(network: Network, v: dict) -> int:
+def steps(network: Network, images: int, shape: Shape) -> int:
     """Steps of the array if every pass were dense and no tile ragged: what a case costs."""
+    rows, columns = shape
     return sum(
-        -(-v["images"] * layer.out_pixels // v["R"]) * -(-layer.out_channels // v["C"])
+        -(-images * layer.out_pixels // rows) * -(-layer.out_channels // columns)
         * layer.steps for layer in network.layers
     )  # fmt: skip
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from by_hand import BETWEEN_TILES
 from oracle.cases import Case
+from oracle.network import chosen_shapes
 from oracle.network import run as run_oracle
 from oracle.residency import DoesNotFit
 from test_against_oracle import in_memory_trace
 from test_reference_against_kernel import Case as Replayed
 from test_reference_against_kernel import replay
 
+from hwsim.arch import Shape
 from hwsim.counts import CAUSES, COUNTERS
 from hwsim.residency import map_network
 from hwsim.simulate import simulate
@@ -76,30 +78,39 @@ def _compare(case: Case, outcome: Outcome) -> None:
         return
     reference = replay(replayed, "reference")
     outcome.difference = _against_reference(case, kernel, reference)
+    result = simulate(case.arch, trace, case.scheme, batch=case.batch)
     if outcome.against_oracle and not outcome.difference:
-        result = simulate(case.arch, trace, case.scheme, batch=case.batch)
-        outcome.difference = _against_oracle(case, (result.causes, result.counters), expected)
-    _measure(case, kernel, outcome)
+        actual = (result.shapes, result.causes, result.counters)
+        outcome.difference = _against_oracle(case, actual, expected)
+    # Of a run for each shape and one with those chosen, the last.
+    last = len(case.network.layers) * -(-case.images // case.batch)
+    _measure(case, kernel[-last:], outcome)
+    _measure_shapes(case, result.shapes, outcome)
+    if result.counters[:, COUNTERS.index("dram_psum_bytes")].any():
+        outcome.met.add("partial sums stored and reloaded")
 
 
-def _oracle(case: Case) -> tuple[np.ndarray, np.ndarray] | None:
-    """Causes and counters by layer; None where the machine cannot hold one."""
+def _oracle(case: Case) -> tuple[tuple[Shape, ...], np.ndarray, np.ndarray] | None:
+    """Shape, causes and counters by layer; None where the machine cannot hold one."""
+    inputs = (case.network, case.arch, case.scheme, case.masks, case.mask_group, case.batch)
     try:
-        return run_oracle(
-            case.network, case.arch, case.scheme, case.masks, case.mask_group, case.batch,
-            case.images, case.zero_operand_macs,
-        )  # fmt: skip
+        shapes = chosen_shapes(*inputs, case.images, case.gate_norm)
+        counted = run_oracle(*inputs, case.images, case.zero_operand_macs, case.gate_norm, shapes)
     except DoesNotFit:
         return None
+    return (tuple(shapes), *counted)
 
 
 def _against_reference(case: Case, kernel: list[Any], reference: list[Any]) -> str | None:
     """The stalls between tiles compare by layer: the kernel does not say beside which they fell."""
     within, between = ([CAUSES.index(name) for name in names] for names in (WITHIN, BETWEEN_TILES))
     layers = case.network.layers
+    batches = -(-case.images // case.batch)
     for number, runs in enumerate(zip(reference, kernel, strict=True)):
         batch, layer = divmod(number, len(layers))
-        where = f"kernel against reference, batch {batch}, layer {layers[layer].name}"
+        where = f"kernel against reference, batch {batch % batches}, layer {layers[layer].name}"
+        if case.arch.array.reshape:
+            where += f", run {batch // batches + 1} of {len(case.arch.array.shapes) + 1}"
         by_tile = [np.hstack([cycles[:, within], counts]) for cycles, counts in runs]
         if found := first_divergence(*by_tile, WITHIN + COUNTERS):
             return f"{where}, {found}"
@@ -112,7 +123,12 @@ def _against_reference(case: Case, kernel: list[Any], reference: list[Any]) -> s
 def _against_oracle(case: Case, kernel: Any, oracle: Any) -> str | None:
     if oracle is None:
         return "the kernel's side maps what the oracle's refuses"
-    right, mine = np.hstack(oracle), np.hstack(kernel)
+    chosen = zip(case.network.layers, oracle[0], kernel[0], strict=True)
+    for layer, expected, found in chosen:
+        if expected != found:
+            where = f"kernel against oracle, layer {layer.name}"
+            return f"{where}: shape: expected {expected}, found {found}"
+    right, mine = np.hstack(oracle[1:]), np.hstack(kernel[1:])
     for layer, rows in zip(case.network.layers, zip(right, mine, strict=True), strict=True):
         if found := first_divergence(*(row[None] for row in rows), CAUSES + COUNTERS):
             where = f"kernel against oracle, layer {layer.name}"
@@ -121,7 +137,7 @@ def _against_oracle(case: Case, kernel: Any, oracle: Any) -> str | None:
 
 
 def _measure(case: Case, kernel: list[Any], outcome: Outcome) -> None:
-    """What the case was large enough for, and which situations it met."""
+    """What the case was large enough for, and what its cycles were spent on."""
     layers = case.network.layers
     total = sum(cycles.sum(axis=0) for cycles, _ in kernel)
     outcome.met |= {f"cycles: {name}" for name, spent in zip(CAUSES, total, strict=True) if spent}
@@ -129,8 +145,19 @@ def _measure(case: Case, kernel: list[Any], outcome: Outcome) -> None:
     spent = [cycles[:, CAUSES.index("conditional")] for cycles, _ in kernel[at :: len(layers)]]
     rounds = np.concatenate(spent) // layers[at].conditional_steps
     outcome.rounds, outcome.longest = int(rounds.sum()), int(rounds.max())
-    gating = not case.scheme.startswith("dense")
-    for mapping in map_network(case.network, case.arch, min(case.batch, case.images), gating):
+
+
+def _measure_shapes(case: Case, shapes: tuple[Shape, ...], outcome: Outcome) -> None:
+    """Which shapes the layers took, and what a batch's residencies and tiles in them met."""
+    if any(shape != case.arch.array.shapes[0] for shape in shapes):
+        outcome.met.add("another shape than the array's own")
+    if len(set(shapes)) > 1:
+        outcome.met.add("layers of several shapes")
+    mappings = map_network(
+        case.network, case.arch, min(case.batch, case.images),
+        not case.scheme.startswith("dense"), case.gate_norm == "instance", shapes,
+    )  # fmt: skip
+    for mapping, (rows, _) in zip(mappings, shapes, strict=True):
         tiles = tile_layer(mapping)
         outcome.met |= {f"input: {mapping.input}", f"weights: {mapping.weights}"}
         if mapping.residual:
@@ -143,7 +170,7 @@ def _measure(case: Case, kernel: list[Any], outcome: Outcome) -> None:
             outcome.channel_tiles = len(set(tiles.channel_start.tolist()))
             ragged = {"channel": tiles.width, "pixel": tiles.pixels}
             outcome.met |= {f"ragged {name} tiles" for name, n in ragged.items() if np.ptp(n)}
-            if any(tiles.pixels % case.arch.array.rows):
+            if any(tiles.pixels % rows):
                 outcome.met.add("part-filled rounds of consecutive pixels")
             if "V" in outcome.values and any(tiles.width % int(outcome.values["V"])):
                 outcome.met.add("lane groups with idle columns")

@@ -7,15 +7,14 @@ from random import Random
 
 import numpy as np
 
-from hwsim.arch import ArchConfig, build_arch
+from hwsim.arch import ArchConfig, ArchError, Shape, build_arch
 from hwsim.workload import INPUT, ConvLayer, Network
 
 from .lists import symbol_bits
 from .machines import conv, machine
-from .residency import cut_channels
-from .schemes import hardware
+from .shapes import keeps_structure
 
-Shape = tuple[int, int, int]
+Map = tuple[int, int, int]
 """(channels, height, width) of a tensor."""
 
 KINDS = ("dense", "gated", "unstructured", "shared lists")
@@ -36,6 +35,7 @@ class Case:
     images: int
     masks: dict[str, np.ndarray]
     zero_operand_macs: dict[str, np.ndarray]
+    gate_norm: str = "batch"
 
 
 def draw_machine(rng: Random) -> ArchConfig:
@@ -81,12 +81,31 @@ def with_slow_decoders(arch: ArchConfig) -> ArchConfig:
     )
 
 
+def other_shapes(arch: ArchConfig) -> list[Shape]:
+    """Arrays of as many PEs whose columns divide the partial sums."""
+    own, pes = arch.array.columns, arch.array.rows * arch.array.columns
+    return [
+        (pes // columns, columns)
+        for columns in range(1, pes + 1)
+        if columns != own and not pes % columns and not arch.partial_sums.entries % columns
+    ]
+
+
+def with_shapes(rng: Random, arch: ArchConfig, number: int) -> ArchConfig:
+    """The machine with other shapes to choose from, or as it is: it may have room for fewer."""
+    others = other_shapes(arch)
+    try:
+        return changed(arch, array={"reshape": rng.sample(others, min(number, len(others)))})
+    except ArchError:  # coordinates of the narrowest shape are too long for an index word
+        return arch
+
+
 def symbols_of_a_word(arch: ArchConfig) -> int:
     """The most that a decoder can be told to consume in a cycle."""
     return arch.index.word_bits // symbol_bits(arch, arch.index.format)
 
 
-def draw_layer(rng: Random, name: str, made: dict[str, Shape], mask_group: int) -> ConvLayer:
+def draw_layer(rng: Random, name: str, made: dict[str, Map], mask_group: int) -> ConvLayer:
     """A layer that reads any tensor made, the latest most often, and adds one where one fits."""
     source = rng.choice([*made, *[list(made)[-1]] * 3])
     channels, height, width = made[source]
@@ -194,7 +213,7 @@ def draw_case(kind: str, seed: int) -> Case:
         masks[layer.name] = noise.random(shape) < density
         zeros[layer.name] = noise.integers(0, layer.macs + 1, images)
     return Case(
-        arch=arch,
+        arch=with_shapes(rng, arch, rng.choice([0, 0, 0, 1, 2])),
         network=network,
         scheme=scheme,
         mask_group=mask_group,
@@ -202,24 +221,10 @@ def draw_case(kind: str, seed: int) -> Case:
         images=images,
         masks=masks,
         zero_operand_macs=zeros,
+        gate_norm=rng.choice(["batch", "instance"]),
     )
 
 
-def lists_of_lane_groups(
-    scheme: str, network: Network, arch: ArchConfig, mask_group: int
-) -> list[list[set[int]]]:
-    """For every channel tile of the gated layers, the mask lists of each of its lane groups."""
-    return [
-        [
-            {channels[lane] // mask_group for lane in group}
-            for group in hardware(scheme).lane_groups(len(channels))
-        ]
-        for layer in network.gated_layers
-        for channels in cut_channels(layer, arch, scheme)
-    ]
-
-
 def exact(scheme: str, network: Network, arch: ArchConfig, mask_group: int) -> bool:
-    """Whether no lane group has more than one mask list."""
-    tiles = lists_of_lane_groups(scheme, network, arch, mask_group)
-    return all(len(lists) == 1 for groups in tiles for lists in groups)
+    """Whether no lane group of the machine's own shape has more than one mask list."""
+    return all(keeps_structure(layer, arch, scheme, mask_group) for layer in network.layers)

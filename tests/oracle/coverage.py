@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from hwsim.arch import Shape
 from hwsim.counts import CAUSES, COUNTERS
 
-from .cases import Case, lists_of_lane_groups
+from .cases import Case
 from .cycles import decoders_of, lane_bits
 from .decoders import fill
-from .network import both_fit
-from .residency import plan
+from .network import batches, both_fit
+from .residency import LayerPlan, plan, uses_masks
 from .schemes import hardware
+from .shapes import held_shapes, keeps_structure, mask_lists
+from .visits import ALONE
 
 RESIDENCIES = {
     "input whole",
@@ -46,18 +51,56 @@ OPTIONS = {
       for feed in ("broadcast", "systolic")),
 }  # fmt: skip
 
+MASKED = ("gated", "sparse", "lockstep")
 
-def residencies(case: Case) -> set[str]:
+INSTANCE = {
+    *(
+        f"instance, {masks}, {tiles} of an image"
+        for masks in MASKED
+        for tiles in ("one", "several")
+    ),
+    *(f"instance, several, input {kind}" for kind in ("whole", "tiled")),
+    *(f"instance, several, weights {kind}" for kind in ("all", "two", "one")),
+    *(f"instance, several images, {order} outer" for order in ("weights", "pixels")),
+    "instance, several, residual spilled",
+}
+
+RESHAPE = {
+    *(f"{masks} takes {shape}" for masks in ("none", *MASKED)
+      for shape in ("its own of several", "fewer columns", "more columns")),
+    "layers of several shapes",
+    "shape refused by a buffer",
+    "shape refused by the masks",
+}  # fmt: skip
+
+
+def plan_batch(case: Case, shapes: Sequence[Shape], images: int) -> list[LayerPlan]:
+    """One batch of a case in these shapes."""
+    return plan(case.network, case.arch, case.scheme, images, case.gate_norm, shapes)
+
+
+def outer(this: LayerPlan) -> str:
+    """Which loop of a layer with several channel tiles is outside."""
+    changes = sum(
+        one.channels != other.channels
+        for one, other in zip(this.tiles, this.tiles[1:], strict=False)
+    )
+    return "weights" if changes < len({part.channels for part in this.tiles}) else "pixels"
+
+
+def residencies(case: Case, shapes: Sequence[Shape]) -> set[str]:
     """Which residencies the first batch of a case meets."""
-    plans = plan(case.network, case.arch, case.scheme, min(case.batch, case.images))
+    plans = plan_batch(case, shapes, min(case.batch, case.images))
     seen = set()
     for at, this in enumerate(plans):
         there = this.placement
         seen.add("input whole" if there.input_resident else "input tiled")
         seen.add(f"weights {this.weights}")
-        if len(this.tiles) > 1 and this.tiles[0].channels != this.tiles[1].channels:
-            several = {part.pixels[0] for part in this.tiles}
-            seen.add("pixels outer" if len(several) > 1 else "one pixel tile")
+        if len({part.channels for part in this.tiles}) > 1:
+            if len({part.pixels[0] for part in this.tiles}) == 1:
+                seen.add("one pixel tile")
+            elif outer(this) == "pixels":
+                seen.add("pixels outer")
         if there.input_on_chip:
             seen.add("output kept")
         if this is not plans[-1]:
@@ -69,7 +112,49 @@ def residencies(case: Case) -> set[str]:
     return seen
 
 
-def options(case: Case, causes: np.ndarray, counts: np.ndarray) -> set[str]:
+def instances(case: Case, shapes: Sequence[Shape]) -> set[str]:
+    """What the first batch's instance gates meet."""
+    images = min(case.batch, case.images)
+    masks = hardware(case.scheme).masks
+    seen: set[str] = set()
+    for this in plan_batch(case, shapes, images):
+        if case.gate_norm == "batch" or not uses_masks(this.layer, case.scheme):
+            continue
+        several = this.tiles[0].visit != ALONE
+        seen.add(f"instance, {masks}, {'several' if several else 'one'} of an image")
+        if images > 1 and len({part.channels for part in this.tiles}) > 1:
+            seen.add(f"instance, several images, {outer(this)} outer")
+        if several:
+            there = this.placement
+            seen.add(f"instance, several, input {'whole' if there.input_resident else 'tiled'}")
+            seen.add(f"instance, several, weights {this.weights}")
+            if this.layer.residual is not None and not there.residual_on_chip:
+                seen.add("instance, several, residual spilled")
+    return seen
+
+
+def reshapes(case: Case, shapes: Sequence[Shape]) -> set[str]:
+    """Which shapes the layers of a case chose, and which they could not."""
+    own, *others = case.arch.array.shapes
+    if not others:
+        return set()
+    seen = {"layers of several shapes"} if len(set(shapes)) > 1 else set()
+    sizes = {len(numbers) for numbers in batches(case.images, case.batch)}
+    held = held_shapes(case.network, case.arch, case.scheme, case.mask_group, sizes, case.gate_norm)
+    for layer, shape in zip(case.network.layers, shapes, strict=True):
+        masks = hardware(case.scheme).masks if uses_masks(layer, case.scheme) else "none"
+        way = "fewer columns" if shape[1] < own[1] else "more columns"
+        seen.add(f"{masks} takes {'its own of several' if shape == own else way}")
+        for other in set(others) - set(held[layer.name]):
+            arch = case.arch.shaped(other)
+            structure = keeps_structure(layer, arch, case.scheme, case.mask_group)
+            seen.add(f"shape refused by {'a buffer' if structure else 'the masks'}")
+    return seen
+
+
+def options(
+    case: Case, shapes: Sequence[Shape], causes: np.ndarray, counts: np.ndarray
+) -> set[str]:
     """Which machine options a case meets and, as far as its counts tell, exercises."""
     arch, masks = case.arch, hardware(case.scheme).masks
     index, form = case.arch.index, case.arch.index.format
@@ -82,10 +167,9 @@ def options(case: Case, causes: np.ndarray, counts: np.ndarray) -> set[str]:
         seen.add(f"gated beside {form}")
     if masks not in ("sparse", "lockstep") or not spent["conditional"]:
         return seen
-    tiles = lists_of_lane_groups(case.scheme, case.network, arch, case.mask_group)
-    if spent["decode_stall"] and max(len(groups) for groups in tiles) > 1:
+    if spent["decode_stall"] and most_lane_groups(case, shapes) > 1:
         seen.add(f"{index.decoders} decoders of {form}, {masks}")
-    if spent["decode_stall"] > first_fills(case):
+    if spent["decode_stall"] > first_fills(case, shapes):
         seen.add(f"{index.decoders} decoders stall a {arch.array.feed} round")
     if index.indices_per_cycle > 1:
         seen.add(f"{form}, several a cycle")
@@ -97,20 +181,29 @@ def options(case: Case, causes: np.ndarray, counts: np.ndarray) -> set[str]:
     return seen
 
 
-def first_fills(case: Case) -> int:
+def most_lane_groups(case: Case, shapes: Sequence[Shape]) -> int:
+    """Lane groups of the gated layers' widest tile."""
+    return max(
+        len(groups)
+        for layer, shape in zip(case.network.layers, shapes, strict=True)
+        if layer.gated
+        for groups in mask_lists(layer, case.arch.shaped(shape), case.scheme, case.mask_group)
+    )
+
+
+def first_fills(case: Case, shapes: Sequence[Shape]) -> int:
     """Cycles before the first rounds: a decoder that is not slower than the array costs no more."""
     cycles = 0
-    for first in range(0, case.images, case.batch):
-        images = min(case.batch, case.images - first)
-        for this in plan(case.network, case.arch, case.scheme, images):
+    for numbers in batches(case.images, case.batch):
+        for this in plan_batch(case, shapes, len(numbers)):
             if not this.layer.gated:
                 continue
-            mask = case.masks[this.layer.name][first:]
-            for part in this.tiles:
+            mask = case.masks[this.layer.name][numbers.start :]
+            for part in (part for part in this.tiles if part.visit.rest):
                 lanes = [
                     lane_bits(mask, case.mask_group, channel, part.pixels)
                     for channel in part.channels
                 ]
                 groups = hardware(case.scheme).lane_groups(len(lanes))
-                cycles += fill(decoders_of(lanes, groups, case.arch), case.arch)
+                cycles += fill(decoders_of(lanes, groups, this.arch), this.arch)
     return cycles

@@ -11,9 +11,11 @@ from hwsim.arch import ArchConfig
 from hwsim.workload import ConvLayer
 
 from .decoders import Decoder, fill
-from .layout import Layout, Pixel, ceil_div
+from .layout import Layout, Pixel
 from .lists import symbol_bits, words_of
+from .outputs import output_stage
 from .schemes import hardware
+from .visits import AT_ONCE, Visit
 
 Causes = Counter[str]
 Counts = Counter[str]
@@ -37,47 +39,85 @@ def tile(
     channels: range,
     pixels: list[Pixel],
     layout: Layout,
+    visit: Visit = AT_ONCE,
 ) -> tuple[Causes, Counts]:
-    """Compute cycles by cause and counters of one tile, without output stage and DMA time.
+    """Compute cycles by cause and counters of a visit, without output stage and DMA time.
 
     ``mask`` is bool (images, out_channels / mask_group, out_height, out_width), images as the
     pixels number them; None runs one dense pass. ``layout`` is what the pointers step through.
     """
-    machine = hardware(scheme)
-    groups = machine.lane_groups(len(channels))
-    causes, counts = Causes(), Counts()
-    output_stage(layer, arch, channels, groups, pixels, counts)
+    groups = hardware(scheme).lane_groups(len(channels))
+    gated = layer.gated and hardware(scheme).masks != "none"
     addresses = [layout.address(pixel) for pixel in pixels]
-
-    gated = layer.gated and machine.masks != "none"
-    dense_groups = 1 if gated else layer.groups
-    beats = beat_steps(layer, arch, input_groups=dense_groups)
-    this = Pass("base", beats, width=arch.array.columns)
-    for pointers in consecutive(addresses, arch.array.rows):
-        play_round([pointers] * len(groups), this, arch, causes, counts)
-    last_drain(arch, causes)
-    counts["macs_base"] += len(channels) * len(pixels) * sum(beats)
-    counts["psum_base_writes"] += len(groups) * len(pixels)
+    causes, counts = Causes(), Counts()
+    if visit.base:
+        beats = beat_steps(layer, arch, input_groups=1 if gated else layer.groups)
+        base_pass(addresses, len(channels), groups, beats, arch, causes, counts)
+    if visit.stores:
+        counts["psum_output_reads"] += len(groups) * len(pixels)
+    if not visit.rest:
+        return causes, counts
+    if visit.reloads:
+        counts["psum_base_writes"] += len(groups) * len(pixels)
+    output_stage(layer, arch, channels, groups, pixels, counts)
     if not gated:
         return causes, counts
 
     assert mask is not None
     lanes = [lane_bits(mask, mask_group, channel, pixels) for channel in channels]
     lists = {channel // mask_group: lane for channel, lane in zip(channels, lanes, strict=True)}
+    if visit.compares:
+        for _ in pixels:
+            causes["drain"] += 1
+            counts["psum_output_reads"] += len(groups)
     decide(channels, mask_group, set(lists), pixels, counts)
     beats = beat_steps(layer, arch, input_groups=layer.groups - 1)
+    masked(scheme, addresses, lanes, lists, beats, arch, causes, counts)
+    return causes, counts
+
+
+def base_pass(
+    addresses: list[int],
+    width: int,
+    groups: list[range],
+    beats: list[int],
+    arch: ArchConfig,
+    causes: Causes,
+    counts: Counts,
+) -> None:
+    """The pass over every pixel that a tile's first partial sums come from, dense or base."""
+    this = Pass("base", beats, width=arch.array.columns)
+    for pointers in consecutive(addresses, arch.array.rows):
+        play_round([pointers] * len(groups), this, arch, causes, counts)
+    last_drain(arch, causes)
+    counts["macs_base"] += width * len(addresses) * sum(beats)
+    counts["psum_base_writes"] += len(groups) * len(addresses)
+
+
+def masked(
+    scheme: str,
+    addresses: list[int],
+    lanes: list[list[int]],
+    lists: dict[int, list[int]],
+    beats: list[int],
+    arch: ArchConfig,
+    causes: Causes,
+    counts: Counts,
+) -> None:
+    """The scheme's conditional pass, and the lists that it stores and reads."""
+    machine = hardware(scheme)
+    groups = machine.lane_groups(len(lanes))
     this = Pass("conditional", beats, width=machine.lanes or arch.array.columns)
     if machine.masks == "gated":
         gated_pass(addresses, lanes, this, arch, causes, counts)
         store_lists(list(lists.values()), "bitmap", arch, counts)
-        return causes, counts
+        return
     if machine.masks == "sparse":
         require_structure(lanes, groups)
     conditional_pass(addresses, lanes, groups, this, arch, causes, counts)
     followed = [lanes[group[0]] for group in groups]
     stored = list(lists.values()) if machine.masks == "lockstep" else followed
     store_lists(stored, arch.index.format, arch, counts)
-    return causes, counts
 
 
 def beat_steps(layer: ConvLayer, arch: ArchConfig, input_groups: int) -> list[int]:
@@ -246,28 +286,3 @@ def decide(
         for _ in pixels:
             counts["comparator_ops"] += 1
             counts["adder_ops"] += len(members) - 1
-
-
-def output_stage(
-    layer: ConvLayer,
-    arch: ArchConfig,
-    channels: range,
-    groups: list[range],
-    pixels: list[Pixel],
-    counts: Counts,
-) -> None:
-    """Empty the finished half: one pixel of all columns at a time."""
-    words = ceil_div(len(channels), arch.activation.word_channels)
-    for pixel in pixels:
-        counts["psum_output_reads"] += len(groups)
-        counts["output_ops"] += len(channels)
-        if layer.residual is not None:
-            counts["residual_word_reads"] += words
-        if finishes_pooled(layer, pixel):
-            counts["activation_word_writes"] += words
-
-
-def finishes_pooled(layer: ConvLayer, pixel: Pixel) -> bool:
-    """Whether this is the bottom right, and so the last, pixel of a pooled one (reading 14)."""
-    _, y, x = pixel
-    return y % layer.pool == layer.pool - 1 and x % layer.pool == layer.pool - 1

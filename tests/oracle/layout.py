@@ -105,6 +105,16 @@ def pointer_layout(network: Network, layer: ConvLayer, arch: ArchConfig, images:
     return there if there.phases == own.phases and there.wq >= own.wq else own
 
 
+def flattened(layer: ConvLayer, images: int) -> list[Pixel]:
+    """Output pixels of the batch in (image, row, column) order."""
+    return [
+        (image, y, x)
+        for image in range(images)
+        for y in range(layer.out_height)
+        for x in range(layer.out_width)
+    ]
+
+
 def touched_rows(layer: ConvLayer, pixels: list[Pixel]) -> set[Row]:
     """Input rows that a tap of these output pixels touches, clipped to the map (reading 6)."""
     rows: set[Row] = set()

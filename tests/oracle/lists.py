@@ -47,12 +47,13 @@ def escape(arch: ArchConfig) -> int:
 
 
 def symbol_bits(arch: ArchConfig, form: str) -> int:
-    """Bits of one symbol: coordinates tell P pixels apart, however few the tile has."""
+    """Bits of one symbol: coordinates tell the P of all shapes apart, however few the tile has."""
     if form == "bitmap":
         return 1
     if form == "run-length":
         return arch.index.run_length_bits
+    most = max(arch.partial_sums.entries // columns for _, columns in arch.array.shapes)
     size = 1
-    while 2**size < arch.partial_sums.entries // arch.array.columns:
+    while 2**size < most:
         size += 1
     return size

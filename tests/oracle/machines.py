@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.arch import ArchConfig, build_arch
+from hwsim.arch import ArchConfig, Shape, build_arch
 from hwsim.workload import ConvLayer, Network
 
 from .cycles import tile
@@ -33,6 +34,7 @@ def machine(
     decoders: str = "private",
     index_format: str = "bitmap",
     run_length_bits: int = 4,
+    reshape: Sequence[Shape] = (),
 ) -> ArchConfig:
     """R, C, 4*entries bytes, A, B, W, E, V; the DMA moves one byte per cycle unless told."""
     return build_arch(
@@ -40,7 +42,7 @@ def machine(
             "name": "small",
             "clock_mhz": clock_mhz,
             "batch": 2,
-            "array": {"rows": rows, "columns": columns, "feed": feed},
+            "array": {"rows": rows, "columns": columns, "feed": feed, "reshape": list(reshape)},
             "partial_sums": {"entries": entries},
             "activation": {
                 "word_channels": word_channels,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hwsim.arch import ArchConfig
+from hwsim.arch import ArchConfig, Shape
 from hwsim.counts import CAUSES, COUNTERS
 from hwsim.workload import Network
 
 from .cycles import tile as tile_cycles
 from .residency import LayerPlan, Tile, plan
+from .shapes import held_shapes
 
 
 def run(
@@ -24,38 +25,96 @@ def run(
     batch: int,
     images: int,
     zero_operand_macs: Mapping[str, np.ndarray] | None = None,
+    gate_norm: str = "batch",
+    shapes: Sequence[Shape] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Totals over all images and batches; raises DoesNotFit.
 
     ``masks``: gated layer -> bool (images, out_channels / mask_group, out_height, out_width).
     ``zero_operand_macs``: gated layer -> int (images,), for ``dense-zero-gated``.
+    ``gate_norm``: "batch" or "instance". ``shapes``: of the array in each layer; None: the chosen.
     Returns causes (layers, CAUSES) and counters (layers, COUNTERS), int64.
     """
-    firsts = range(0, images, batch)
-    sizes = [min(batch, images - first) for first in firsts]
-    plans: list[tuple[int, LayerPlan]] = []  # (first image, layer), one behind the other
-    for first, size in zip(firsts, sizes, strict=True):
-        plans += [(first, layer_plan) for layer_plan in plan(network, arch, scheme, size)]
-
-    causes = {layer.name: Counter[str]() for layer in network.layers}
-    counts = {layer.name: Counter[str]() for layer in network.layers}
-    prefetched = False
-    for at, (first, this) in enumerate(plans):
-        name = this.layer.name
-        following = plans[at + 1][1] if at + 1 < len(plans) else None
-        prefetches = following is not None and both_fit(this, following, arch)
-        next_bytes = following.tiles[0].weight_bytes if following and prefetches else 0
-        mask = masks[name][first : first + batch] if name in masks else None
-        run_layer(
-            this, arch, scheme, mask, mask_group, prefetched, next_bytes, causes[name], counts[name]
-        )
-        prefetched = prefetches
+    shapes = shapes or chosen_shapes(
+        network, arch, scheme, masks, mask_group, batch, images, gate_norm
+    )
+    causes, counts = run_shaped(
+        shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm
+    )
     if scheme == "dense-zero-gated":
         for name, zeros in (zero_operand_macs or {}).items():
             if network.by_name[name].gated:
                 counts[name]["macs_base"] -= int(zeros[:images].sum())
                 counts[name]["macs_gated_off"] += int(zeros[:images].sum())
     return table(causes, network, CAUSES), table(counts, network, COUNTERS)
+
+
+def chosen_shapes(
+    network: Network,
+    arch: ArchConfig,
+    scheme: str,
+    masks: Mapping[str, np.ndarray],
+    mask_group: int,
+    batch: int,
+    images: int,
+    gate_norm: str = "batch",
+) -> list[Shape]:
+    """The shape each layer takes: of those it can hold, the one in whose run it is fastest."""
+    own, *others = arch.array.shapes
+    if not others:
+        return [own] * len(network.layers)
+    sizes = {len(numbers) for numbers in batches(images, batch)}
+    held = held_shapes(network, arch, scheme, mask_group, sizes, gate_norm)
+    cycles: dict[Shape, dict[str, int]] = {}
+    for shape in arch.array.shapes:
+        shapes = [shape if shape in held[layer.name] else own for layer in network.layers]
+        causes, _ = run_shaped(
+            shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm
+        )
+        cycles[shape] = {name: sum(spent.values()) for name, spent in causes.items()}
+    # The first of the fastest: the array's own, then those of the list in its order.
+    return [
+        min(held[layer.name], key=lambda shape, name=layer.name: cycles[shape][name])
+        for layer in network.layers
+    ]
+
+
+def batches(images: int, batch: int) -> list[range]:
+    """The numbers of the images that run together; the last batch may have fewer."""
+    return [range(first, min(first + batch, images)) for first in range(0, images, batch)]
+
+
+def run_shaped(
+    shapes: Sequence[Shape],
+    network: Network,
+    arch: ArchConfig,
+    scheme: str,
+    masks: Mapping[str, np.ndarray],
+    mask_group: int,
+    batch: int,
+    images: int,
+    gate_norm: str,
+) -> tuple[dict[str, Counter[str]], dict[str, Counter[str]]]:
+    """Causes and counters of every layer, in these shapes; raises DoesNotFit."""
+    plans: list[tuple[range, LayerPlan]] = []  # (images, layer), one behind the other
+    for numbers in batches(images, batch):
+        planned = plan(network, arch, scheme, len(numbers), gate_norm, shapes)
+        plans += [(numbers, this) for this in planned]
+
+    causes = {layer.name: Counter[str]() for layer in network.layers}
+    counts = {layer.name: Counter[str]() for layer in network.layers}
+    prefetched = False
+    for at, (numbers, this) in enumerate(plans):
+        name = this.layer.name
+        following = plans[at + 1][1] if at + 1 < len(plans) else None
+        prefetches = following is not None and both_fit(this, following, arch)
+        next_bytes = following.tiles[0].weight_bytes if following and prefetches else 0
+        mask = masks[name][numbers.start : numbers.stop] if name in masks else None
+        run_layer(
+            this, scheme, mask, mask_group, prefetched, next_bytes, causes[name], counts[name]
+        )
+        prefetched = prefetches
+    return causes, counts
 
 
 def both_fit(this: LayerPlan, following: LayerPlan, arch: ArchConfig) -> bool:
@@ -66,7 +125,6 @@ def both_fit(this: LayerPlan, following: LayerPlan, arch: ArchConfig) -> bool:
 
 def run_layer(
     this: LayerPlan,
-    arch: ArchConfig,
     scheme: str,
     mask: np.ndarray | None,
     mask_group: int,
@@ -75,14 +133,15 @@ def run_layer(
     causes: Counter[str],
     counts: Counter[str],
 ) -> None:
-    """Add one layer of one batch: load_0, every tile beside output stage and DMA, the rest.
+    """Add one layer of one batch: load_0, every visit beside output stage and DMA, the rest.
 
     ``prefetched``: the first tile's weights came during the layer before; ``next_layer_bytes``:
     what this layer's last tile loads for the next one.
     """
+    arch = this.arch
     exposed = this.weights == "one"
     first = this.tiles[0]
-    load_bytes = first.input_bytes + first.residual_bytes
+    load_bytes = loaded_bytes(first)
     if not prefetched:
         load_bytes += first.weight_bytes
     causes["dram_stall"] += dma_cycles(load_bytes, arch)
@@ -91,7 +150,7 @@ def run_layer(
     for k, tile in enumerate(this.tiles):
         computed, counted = tile_cycles(
             this.layer, arch, scheme, mask, mask_group, tile.channels, tile.pixels,
-            this.placement.layout,
+            this.placement.layout, tile.visit,
         )  # fmt: skip
         causes.update(computed)
         counts.update(counted)
@@ -100,7 +159,7 @@ def run_layer(
         after = this.tiles[k + 1] if k + 1 < len(this.tiles) else None
         load_bytes = next_layer_bytes
         if after is not None:
-            load_bytes = after.input_bytes + after.residual_bytes
+            load_bytes = loaded_bytes(after)
             if not exposed:
                 load_bytes += after.weight_bytes
         dma = dma_cycles(store_before, arch) + dma_cycles(load_bytes, arch)
@@ -109,18 +168,25 @@ def run_layer(
         causes["dram_stall"] += max(0, dma - max(busy, pixels_before))
         if after is not None and exposed:
             causes["dram_stall"] += dma_cycles(after.weight_bytes, arch)
-        pixels_before, store_before = len(tile.pixels), tile.output_bytes
+        pixels_before = len(tile.pixels) if tile.visit.rest else 0
+        store_before = tile.output_bytes + tile.stored_psum_bytes
 
     causes["output_stall"] += pixels_before
     causes["dram_stall"] += max(0, dma_cycles(store_before, arch) - pixels_before)
 
 
+def loaded_bytes(tile: Tile) -> int:
+    """What one transfer brings before a visit, but for its weights."""
+    return tile.input_bytes + tile.residual_bytes + tile.reloaded_psum_bytes
+
+
 def count_dram(tile: Tile, counts: Counter[str]) -> None:
-    """Real bytes of a tile, whenever they are moved."""
+    """Real bytes of a visit, whenever they are moved."""
     counts["dram_input_bytes"] += tile.input_bytes
     counts["dram_weight_bytes"] += tile.weight_bytes
     counts["dram_residual_bytes"] += tile.residual_bytes
     counts["dram_output_bytes"] += tile.output_bytes
+    counts["dram_psum_bytes"] += tile.stored_psum_bytes + tile.reloaded_psum_bytes
 
 
 def dma_cycles(transfer_bytes: int, arch: ArchConfig) -> int:

@@ -1,23 +1,18 @@
-"""What is kept, loaded and stored, tile by tile (docs/timing.md, "Residency"; readings 5 to 15)."""
+"""What is loaded and stored, visit by visit (docs/timing.md, "Residency"; readings 6 to 15)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hwsim.arch import ArchConfig
-from hwsim.workload import INPUT, ConvLayer, Network
+from hwsim.arch import ArchConfig, Shape
+from hwsim.workload import ConvLayer, Network
 
-from .cycles import finishes_pooled
-from .layout import (
-    Layout,
-    Pixel,
-    Row,
-    footprint_bytes,
-    pointer_layout,
-    tensor_layout,
-    touched_rows,
-)
+from .layout import Pixel, Row, flattened, footprint_bytes, touched_rows
+from .outputs import finishes_pooled
+from .placement import Placement, activation_room, place
 from .schemes import hardware
+from .visits import Visit, places
 
 
 class DoesNotFit(ValueError):
@@ -25,26 +20,18 @@ class DoesNotFit(ValueError):
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where the tensors of one layer are: on chip, or in DRAM."""
-
-    input_resident: bool  # the whole input is in the buffer, or comes to be
-    input_on_chip: bool  # ... and was there before the layer began
-    residual_on_chip: bool
-    output_stored: bool
-    layout: Layout  # that the pointers step through
-
-
-@dataclass(frozen=True)
 class Tile:
-    """One tile and the bytes it lacks when it starts and leaves when it ends."""
+    """One visit to a tile and the bytes it lacks when it starts and leaves when it ends."""
 
     channels: range
     pixels: list[Pixel]
+    visit: Visit
     input_bytes: int
     weight_bytes: int
     residual_bytes: int
     output_bytes: int
+    reloaded_psum_bytes: int
+    stored_psum_bytes: int
 
 
 @dataclass(frozen=True)
@@ -52,6 +39,7 @@ class LayerPlan:
     """The tiles of one layer and batch in the order in which they run; buffer bytes held."""
 
     layer: ConvLayer
+    arch: ArchConfig  # the array in the layer's shape
     placement: Placement
     weights: str  # "all", "two" or "one": channel tiles the weight buffer holds
     tiles: list[Tile]
@@ -59,103 +47,53 @@ class LayerPlan:
     first_weight_bytes: int  # stored bytes of one channel tile
 
 
-def plan(network: Network, arch: ArchConfig, scheme: str, images: int) -> list[LayerPlan]:
-    """Plan one batch of ``images`` images, layer by layer; raises DoesNotFit."""
+def plan(
+    network: Network,
+    arch: ArchConfig,
+    scheme: str,
+    images: int,
+    gate_norm: str = "batch",
+    shapes: Sequence[Shape] | None = None,
+) -> list[LayerPlan]:
+    """Plan one batch of ``images`` images, layer by layer; raises DoesNotFit.
+
+    ``shapes``: of the array in each layer; None: its own.
+    """
+    own = [(arch.array.rows, arch.array.columns)] * len(network.layers)
     placements = place(network, arch, images)
     return [
-        plan_layer(layer, arch, scheme, images, placement)
-        for layer, placement in zip(network.layers, placements, strict=True)
+        plan_layer(layer, arch, shape, scheme, images, placement, gate_norm)
+        for layer, shape, placement in zip(network.layers, shapes or own, placements, strict=True)
     ]
-
-
-def activation_room(arch: ArchConfig) -> int:
-    """Bytes of the activation buffer beside the two staging tiles (reading 5)."""
-    staging_tile = arch.array.columns * (arch.partial_sums.entries // arch.array.columns)
-    return arch.activation.buffer_kib * 1024 - 2 * staging_tile
-
-
-def place(network: Network, arch: ArchConfig, images: int) -> list[Placement]:
-    """Decide in execution order which tensors stay on chip (reading 12)."""
-    room = activation_room(arch)
-    made = [INPUT, *(layer.name for layer in network.layers)]
-    layouts = {
-        tensor: tensor_layout(network, tensor, arch, images)
-        for tensor in made
-        if is_read(network, tensor, after=-1)
-    }
-    size = {tensor: layout.stored_bytes(arch, images) for tensor, layout in layouts.items()}
-    on_chip: set[str] = set()
-    from_dram: set[str] = set()
-    seen: list[tuple[bool, bool, bool]] = []
-    for at, layer in enumerate(network.layers):
-        resident = size[layer.input] <= room
-        was_there = layer.input in on_chip
-        placed: list[str] = []
-        if resident:
-            placed.append(layer.input)
-            wished = [layer.name] if is_read(network, layer.name, after=at) else []
-            wished += [
-                tensor
-                for tensor in made
-                if tensor in on_chip
-                and tensor != layer.input
-                and (tensor == layer.residual or is_read(network, tensor, after=at))
-            ]
-            for tensor in wished:
-                if sum(size[other] for other in placed) + size[tensor] <= room:
-                    placed.append(tensor)
-        if not was_there:
-            from_dram.add(layer.input)
-        if layer.residual is not None and layer.residual not in placed:
-            from_dram.add(layer.residual)
-        seen.append((resident, was_there, layer.residual in placed))
-        on_chip = {tensor for tensor in placed if is_read(network, tensor, after=at)}
-        if not was_there and not touches_all(layer):
-            on_chip.discard(layer.input)
-    return [
-        Placement(
-            input_resident=resident,
-            input_on_chip=was_there,
-            residual_on_chip=residual_there,
-            output_stored=(
-                layer is network.layers[-1]
-                or not is_read(network, layer.name, after=-1)
-                or layer.name in from_dram
-            ),
-            layout=pointer_layout(network, layer, arch, images),
-        )
-        for layer, (resident, was_there, residual_there) in zip(network.layers, seen, strict=True)
-    ]
-
-
-def is_read(network: Network, tensor: str, after: int) -> bool:
-    """Whether a layer behind position ``after`` reads the tensor, as input or as residual."""
-    return any(tensor in (layer.input, layer.residual) for layer in network.layers[after + 1 :])
-
-
-def touches_all(layer: ConvLayer) -> bool:
-    """Whether the layer's taps touch every row of its input."""
-    pixels = flattened(layer, images=1)
-    return touched_rows(layer, pixels) == {(0, row) for row in range(layer.in_height)}
 
 
 def plan_layer(
-    layer: ConvLayer, arch: ArchConfig, scheme: str, images: int, placement: Placement
+    layer: ConvLayer,
+    machine: ArchConfig,
+    shape: Shape,
+    scheme: str,
+    images: int,
+    placement: Placement,
+    gate_norm: str,
 ) -> LayerPlan:
     """Play both loop orders and take the one that moves fewer bytes."""
+    arch = machine.shaped(shape)
     channel_tiles = cut_channels(layer, arch, scheme)
     channel_tile_bytes = layer.steps * arch.array.columns
     weights = weight_residency(layer, arch, len(channel_tiles) * channel_tile_bytes)
-    pixel_tiles = cut_pixels(layer, arch, images, placement.input_resident)
+    by_image = gate_norm == "instance" and uses_masks(layer, scheme)
+    pixel_tiles = cut_pixels(layer, machine, shape, images, placement.input_resident, by_image)
+    turns = places(pixel_tiles, by_image)
 
-    weights_outer = [(cut, part) for cut in channel_tiles for part in pixel_tiles]
-    pixels_outer = [(cut, part) for part in pixel_tiles for cut in channel_tiles]
+    weights_outer = [(cut, *visit) for cut in channel_tiles for turn in turns for visit in turn]
+    pixels_outer = [(cut, *visit) for turn in turns for cut in channel_tiles for visit in turn]
     tiles = play_order(layer, weights_outer, placement, weights)
     other = play_order(layer, pixels_outer, placement, weights)
     if moved_bytes(other) < moved_bytes(tiles):
         tiles = other
     return LayerPlan(
         layer=layer,
+        arch=arch,
         placement=placement,
         weights=weights,
         tiles=tiles,
@@ -169,10 +107,15 @@ def moved_bytes(tiles: list[Tile]) -> int:
     return sum(tile.input_bytes + tile.weight_bytes for tile in tiles)
 
 
+def uses_masks(layer: ConvLayer, scheme: str) -> bool:
+    """Whether the layer runs a base and a conditional pass."""
+    return layer.gated and hardware(scheme).masks != "none"
+
+
 def cut_channels(layer: ConvLayer, arch: ArchConfig, scheme: str) -> list[range]:
     """Channel tiles; with gating none crosses a gating-group boundary."""
-    gating = layer.gated and hardware(scheme).masks != "none"
-    group = layer.out_channels // layer.groups if gating else layer.out_channels
+    groups = layer.groups if uses_masks(layer, scheme) else 1
+    group = layer.out_channels // groups
     tiles = []
     for start in range(0, layer.out_channels, group):
         for first in range(start, start + group, arch.array.columns):
@@ -180,28 +123,27 @@ def cut_channels(layer: ConvLayer, arch: ArchConfig, scheme: str) -> list[range]
     return tiles
 
 
-def flattened(layer: ConvLayer, images: int) -> list[Pixel]:
-    """Output pixels of the batch in (image, row, column) order."""
-    return [
-        (image, y, x)
-        for image in range(images)
-        for y in range(layer.out_height)
-        for x in range(layer.out_width)
-    ]
-
-
 def cut_pixels(
-    layer: ConvLayer, arch: ArchConfig, images: int, resident: bool
+    layer: ConvLayer,
+    machine: ArchConfig,
+    shape: Shape,
+    images: int,
+    resident: bool,
+    by_image: bool,
 ) -> list[list[Pixel]]:
-    """Pixel tiles of P; with a tiled input the most whole rows whose two footprints fit."""
+    """Pixel tiles of P; with a tiled input the most whole rows whose two footprints fit.
+
+    ``by_image``: no tile has pixels of two images. Footprints lie as in the machine's own shape.
+    """
     pixels = flattened(layer, images)
-    most = arch.partial_sums.entries // arch.array.columns
+    pieces = split(pixels, layer.out_pixels) if by_image else [pixels]
+    most = machine.partial_sums.entries // shape[1]
     if resident:
-        return split(pixels, most)
-    room = activation_room(arch)
+        return [tile for piece in pieces for tile in split(piece, most)]
+    room = activation_room(machine)
     for rows in range(most // layer.out_width, 0, -1):
-        tiles = split(pixels, rows * layer.out_width)
-        if 2 * max(footprint_bytes(layer, arch, tile) for tile in tiles) <= room:
+        tiles = [tile for piece in pieces for tile in split(piece, rows * layer.out_width)]
+        if 2 * max(footprint_bytes(layer, machine, tile) for tile in tiles) <= room:
             return tiles
     raise DoesNotFit(f"layer {layer.name}: not one output row's input fits twice in {room} bytes")
 
@@ -226,16 +168,16 @@ def weight_residency(layer: ConvLayer, arch: ArchConfig, all_bytes: int) -> str:
 
 def play_order(
     layer: ConvLayer,
-    order: list[tuple[range, list[Pixel]]],
+    order: list[tuple[range, list[Pixel], Visit]],
     placement: Placement,
     weights: str,
 ) -> list[Tile]:
-    """Bytes of every tile, from the rows and channel tiles that are there when it starts."""
+    """Bytes of every visit, from the rows and channel tiles that are there when it starts."""
     rows_there: set[Row] = set()
     weights_there: set[range] = set()
     before: tuple[range, list[Pixel]] | None = None
     tiles = []
-    for channels, pixels in order:
+    for channels, pixels, visit in order:
         rows = touched_rows(layer, pixels)
         if placement.input_on_chip:
             lacking = set()
@@ -249,17 +191,32 @@ def play_order(
             weights_there = set() if before is None else {before[0]}
         lacks_weights = channels not in weights_there
         weights_there.add(channels)
-        finished = [pixel for pixel in pixels if finishes_pooled(layer, pixel)]
-        from_dram = layer.residual is not None and not placement.residual_on_chip
         tiles.append(
             Tile(
                 channels=channels,
                 pixels=pixels,
+                visit=visit,
                 input_bytes=len(lacking) * layer.in_width * layer.in_channels,
                 weight_bytes=layer.steps * len(channels) if lacks_weights else 0,
-                residual_bytes=len(channels) * len(pixels) if from_dram else 0,
-                output_bytes=len(channels) * len(finished) if placement.output_stored else 0,
+                **bytes_of_outputs(layer, placement, channels, pixels, visit),
             )
         )
         before = (channels, pixels)
     return tiles
+
+
+def bytes_of_outputs(
+    layer: ConvLayer, placement: Placement, channels: range, pixels: list[Pixel], visit: Visit
+) -> dict[str, int]:
+    """What a visit adds to its outputs, stores of them, and moves of their partial sums."""
+    finished = [pixel for pixel in pixels if finishes_pooled(layer, pixel)]
+    adds = layer.residual is not None and not placement.residual_on_chip
+    psum_bytes = 4 * len(channels) * len(pixels)
+    return {
+        "residual_bytes": len(channels) * len(pixels) if adds and visit.rest else 0,
+        "output_bytes": len(channels) * len(finished)
+        if placement.output_stored and visit.rest
+        else 0,
+        "reloaded_psum_bytes": psum_bytes if visit.reloads else 0,
+        "stored_psum_bytes": psum_bytes if visit.stores else 0,
+    }
