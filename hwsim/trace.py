@@ -25,6 +25,7 @@ from hwsim.errors import OneLineParser, one_line
 from hwsim.formats import count_ones, pack_bits, unpack_bits
 from hwsim.header import TraceError, TraceHeader
 from hwsim.salience import Salience
+from hwsim.sample import LayerSample
 from hwsim.workload import Network
 
 __all__ = ["MaskTrace", "TraceError", "TraceHeader", "find_traces", "verify", "write_trace"]
@@ -35,7 +36,8 @@ CHUNK_IMAGES = 64
 class MaskTrace:
     """Masks of N images, layer by layer; arrays in memory or datasets of an open file.
 
-    Attributes: ``header``; ``path`` (None in memory); ``sha256`` of the contents.
+    Attributes: ``header``; ``path`` (None in memory); ``sha256`` of the contents; ``sample``, one
+    layer's int8 data, or None.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class MaskTrace:
         salience_scale: Mapping[str, float] | None = None,
         path: Path | None = None,
         sha256: str | None = None,
+        sample: LayerSample | None = None,
     ) -> None:
         self.header = header
+        self.sample = sample
         self.path = path
         self.sha256 = sha256
         self._masks = masks
@@ -95,6 +99,7 @@ class MaskTrace:
                 salience_scale={name: float(group[name].attrs["scale"]) for name in group},
                 path=path,
                 sha256=str(file.attrs["sha256"]),
+                sample=LayerSample.read(file["sample"]) if "sample" in file else None,
             )
         except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise TraceError(f"{path}: damaged ({one_line(error)})") from None
@@ -228,6 +233,8 @@ class MaskTrace:
             ) from None
 
     def _check_shapes(self) -> None:
+        if self.sample:
+            self.sample.check(self.header, str(self.path or "trace"))
         layers = {layer.name: layer for layer in self.network.gated_layers}
         bits = {name: layer.mask_bits(self.mask_group) for name, layer in layers.items()}
         for kind, data, shape in (
@@ -256,17 +263,19 @@ def write_trace(
     zero_operand_macs: Mapping[str, np.ndarray] | None = None,
     salience: Mapping[str, np.ndarray] | None = None,
     salience_scale: Mapping[str, float] | None = None,
+    sample: LayerSample | None = None,
 ) -> None:
     """Write a trace: to a temporary name, flushed, fsynced, then renamed.
 
     ``masks``: uint8 (N, ceil(bits/8)) per gated layer, bits in (mask list, y, x) order,
     little-endian within the byte. ``zero_operand_macs``: int64 (N,); without it a dense machine
     that gates zeros cannot be priced. ``salience``: int8 (images,
-    bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip. Raises
-    :class:`TraceError` where the arrays do not fit the header's layer list.
+    bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip. ``sample``: one
+    layer's int8 data. Raises :class:`TraceError` where the arrays do not fit the header's layer
+    list.
     """
     path = Path(path)
-    trace = MaskTrace(header, masks, zero_operand_macs, salience, salience_scale)
+    trace = MaskTrace(header, masks, zero_operand_macs, salience, salience_scale, sample=sample)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
@@ -305,6 +314,8 @@ def _write_contents(file: h5py.File, trace: MaskTrace) -> None:
                 compression_opts=9,
             )
             stored.attrs["scale"] = float(trace._salience_scale[name])
+    if trace.sample:
+        trace.sample.write(file.create_group("sample"))
     text = trace.header.model_dump_json()
     file.attrs["header"] = text
     file.attrs["header_sha256"] = hashlib.sha256(text.encode()).hexdigest()
@@ -323,6 +334,8 @@ def contents_sha256(trace: MaskTrace) -> str:
             margins = trace._read(trace._salience, layer.name, 0, None)
             digest.update(np.float64(trace._salience_scale[layer.name]).tobytes())
             digest.update(margins.tobytes())
+    if trace.sample:
+        digest.update(trace.sample.contents())
     return digest.hexdigest()
 
 
@@ -384,6 +397,12 @@ def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
     yield "images", f"{trace.images} (salience for {trace.salience_images})"
     for key, value in header.training.items():
         yield key, json.dumps(value) if isinstance(value, dict | list) else str(value)
+    if trace.sample:
+        sample = trace.sample
+        recorded = trace.packed(sample.layer, sample.image, sample.image + 1)[0]
+        bits = trace.network.by_name[sample.layer].mask_bits(header.mask_group)
+        differ = f"{sample.differing_bits(recorded):,} of {bits:,} bits decided otherwise"
+        yield "int8 sample", f"{sample.layer}, image {sample.image}, {differ}"
     for name, share in trace.densities().items():
         yield f"density {name}", f"{share:.4f}"
     yield "sha256", str(trace.sha256)

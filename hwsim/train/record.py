@@ -1,6 +1,6 @@
 """From a trained encoder to a mask trace.
 
-    python -m hwsim.train.record --weights FILE --data DIR --images 64 --out FILE
+    python -m hwsim.train.record --weights FILE --data DIR --images 64 --out FILE [--sample LAYER]
 
 Masks come from fp32 evaluation of the diagonal branch with exactly the weights in FILE, in batches
 of 16, so that the command reproduces the shipped traces on the same machine.
@@ -18,10 +18,12 @@ from torch import Tensor
 
 from hwsim.errors import OneLineParser, UserError, one_line
 from hwsim.formats import pack_bits
+from hwsim.sample import LayerSample
 from hwsim.trace import TraceHeader, write_trace
 from hwsim.train import data, models
 from hwsim.train.evaluate import batches, evaluating
 from hwsim.train.gating import Branch, GatedConv2d, gated_layers
+from hwsim.train.quantised import sample_of
 from hwsim.workload import ConvLayer, Network, resnet18
 
 BATCH = 16
@@ -37,11 +39,21 @@ class Recorder:
     operations on the same input, so the decisions are those the layer took.
     """
 
-    def __init__(self, encoder: models.ResNet18, network: Network, salience_images: int) -> None:
+    def __init__(
+        self,
+        encoder: models.ResNet18,
+        network: Network,
+        salience_images: int,
+        sampled: str | None = None,
+    ) -> None:
         self.network, self.salience_images = network, salience_images
+        self.sampled = sampled
+        self.sample: LayerSample | None = None
         self.layers = gated_layers(encoder)
         if list(self.layers) != [layer.name for layer in network.gated_layers]:
             raise ValueError("the encoder's gated layers are not those of the network")
+        if sampled not in (None, *self.layers):
+            raise UserError(f"--sample {sampled}: gated layers are {', '.join(self.layers)}")
         self.masks: dict[str, list[np.ndarray]] = {name: [] for name in self.layers}
         self.zeros: dict[str, list[np.ndarray]] = {name: [] for name in self.layers}
         self.margins: dict[str, list[np.ndarray]] = {name: [] for name in self.layers}
@@ -60,6 +72,8 @@ class Recorder:
             room = self.salience_images - sum(len(part) for part in self.margins[name])
             if room > 0:
                 self.margins[name].append(margin[:room].flatten(1).cpu().numpy())
+            if name == self.sampled and self.sample is None:
+                self.sample = sample_of(name, layer, x, branch)
 
         return observe
 
@@ -104,9 +118,13 @@ def record(
     *,
     branch: Branch = "diagonal",
     salience_images: int = SALIENCE_IMAGES,
+    sampled: str | None = None,
 ) -> dict[str, Any]:
-    """What write_trace takes beside path and header, from uint8 images (N, 3, H, W)."""
-    recorder = Recorder(encoder, network, min(salience_images, len(images)))
+    """What write_trace takes beside path and header, from uint8 images (N, 3, H, W).
+
+    ``sampled``: the gated layer whose int8 data for the first image travel along.
+    """
+    recorder = Recorder(encoder, network, min(salience_images, len(images)), sampled)
     try:
         with evaluating(encoder):
             for pixels in batches(images, BATCH):
@@ -119,11 +137,17 @@ def record(
         "zero_operand_macs": {name: np.concatenate(z) for name, z in recorder.zeros.items()},
         "salience": {name: q for name, (q, _) in steps.items()},
         "salience_scale": {name: scale for name, (_, scale) in steps.items()},
+        "sample": recorder.sample,
     }
 
 
 def write(
-    path: Path, encoder: models.ResNet18, test: data.Split, count: int, training: dict[str, Any]
+    path: Path,
+    encoder: models.ResNet18,
+    test: data.Split,
+    count: int,
+    training: dict[str, Any],
+    sampled: str | None = None,
 ) -> None:
     """Record the first `count` test images into the trace `path`."""
     size = test.images.shape[-1]
@@ -140,7 +164,7 @@ def write(
         training=training,
         synthetic=False,
     )
-    write_trace(path, header, **record(encoder, test.images[:count], network))
+    write_trace(path, header, **record(encoder, test.images[:count], network, sampled=sampled))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -150,6 +174,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path, help="decoded images (default: beside OUT)")
+    parser.add_argument("--sample", metavar="LAYER", help="add its int8 data for the first image")
     args = parser.parse_args(argv)
     try:
         if args.images < 1:
@@ -158,7 +183,7 @@ def main(argv: list[str] | None = None) -> int:
         if encoder.method not in models.MASK_GROUP:
             raise models.WeightsError(f"{args.weights}: a {encoder.method} network has no masks")
         test = data.load_split(args.data, "test", args.cache or args.out.parent)
-        write(args.out, encoder, test, args.images, training)
+        write(args.out, encoder, test, args.images, training, args.sample)
     except (UserError, OSError) as error:
         print(f"python -m hwsim.train.record: {one_line(error)}", file=sys.stderr)
         return 2
