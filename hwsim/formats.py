@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+
 def pack_bits(bits: np.ndarray) -> np.ndarray:
     """bool (n, ...) -> uint8 (n, ceil(bits/8)), each row flattened in C order."""
     return np.packbits(bits.reshape(len(bits), -1), axis=1, bitorder="little")

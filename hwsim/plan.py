@@ -97,7 +97,7 @@ def load_ahead(plans: Sequence[LayerPlan], position: int, followed: bool) -> int
 
 def _plan(scheme: Scheme, mapping: Mapping, mask_group: int) -> LayerPlan:
     arch, tiles = mapping.arch, tile_layer(mapping)
-    machine, visits = _machine(arch, scheme), _visits(mapping, tiles)
+    machine, visits = machine_of(arch, scheme), _visits(mapping, tiles)
     conditional = _beats(mapping, arch, mapping.layer.groups - 1)
     hidden_weights = tiles.weight_bytes.copy()
     exposed = np.zeros_like(hidden_weights)
@@ -182,7 +182,7 @@ def _static_counts(arch: ArchConfig, mapping: Mapping, tiles: Tiles) -> np.ndarr
     return counts
 
 
-def _machine(arch: ArchConfig, scheme: Scheme) -> passes.Machine:
+def machine_of(arch: ArchConfig, scheme: Scheme) -> passes.Machine:
     return passes.Machine(
         rows=arch.array.rows,
         banks=arch.activation.banks,

@@ -6,9 +6,10 @@ import numpy as np
 
 from hwsim import lists
 from hwsim.arch import ArchConfig
-from hwsim.formats import WORD, tile_words, unpack_bits
+from hwsim.formats import unpack_bits
+from hwsim.plan import machine_of
 from hwsim.schemes import Scheme
-from hwsim.simulate import _machine
+from hwsim.words import WORD
 
 
 def rounds_of_list(arch: ArchConfig, scheme: Scheme, bits: np.ndarray) -> list[np.ndarray]:
@@ -16,18 +17,19 @@ def rounds_of_list(arch: ArchConfig, scheme: Scheme, bits: np.ndarray) -> list[n
 
     ``bits``: bool (pixels of the tile,). Pixels count from the tile's first, int64.
     """
-    machine = _machine(arch, scheme)
-    packed = np.packbits(bits, bitorder="little")[None]
-    words = tile_words(packed, 1, len(bits), len(bits))[0, 0]
+    machine = machine_of(arch, scheme)
+    words = -(-len(bits) // WORD)
+    padded = np.zeros((1, words * WORD), bool)
+    padded[0, : len(bits)] = bits
+    masks = np.packbits(padded, axis=1, bitorder="little").view(np.uint64)
     most = len(bits) // machine.rows + 1
-    unions = np.zeros((most, len(words)), np.uint64)
+    unions = np.zeros((most, words), np.uint64)
     slots = np.zeros(most + 1, np.int64)
     if machine.format == lists.BITMAP:
-        index_words = -(-len(bits) // machine.word_bits)
-        rounds, *_ = lists.decode_bitmap(machine, words, index_words, unions, slots)
+        rounds, *_ = lists.decode_bitmap(machine, masks, 0, len(bits), 1, unions, slots)
     else:
-        rounds, *_ = lists.decode_symbols(machine, words, unions, slots)
-    taken = unpack_bits(unions[:rounds].view(np.uint8), (len(words) * WORD,))
+        rounds, *_ = lists.decode_symbols(machine, masks, 0, 1, unions, slots)
+    taken = unpack_bits(unions[:rounds].view(np.uint8), (words * WORD,))
     return [np.flatnonzero(pixels) for pixels in taken]
 
 

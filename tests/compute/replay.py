@@ -157,7 +157,7 @@ def replay(arch: ArchConfig, scheme: Scheme, data: LayerData) -> Replay:
     """The layer alone in its network, all images in one batch."""
     network = Network(name="alone", layers=(data.layer,))
     mapping = map_network(network, arch, data.images, scheme.kind != "dense")[0]
-    tiles = tile_layer(mapping, arch)
+    tiles = tile_layer(mapping)
     run = Replay(arch, scheme, data, mapping)
     for channel, width, pixel, count in zip(
         tiles.channel_start, tiles.width, tiles.pixel_start, tiles.pixels, strict=True
