@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle.machines import conv, machine, network
 
@@ -39,7 +39,7 @@ def test_words_hold_each_pixel_of_each_list_at_its_place(
     images: int, height: int, width: int, tile_pixels: int, instance: bool
 ) -> None:
     layer = conv(channels=(2, 4), size=(height, width), kernel=1, groups=2)
-    arch = machine(columns=2, rows=1, entries=2 * tile_pixels)
+    arch = machine(columns=2, rows=1, entries=2 * tile_pixels, activation_kib=16)
     (mapping,) = map_network(network(layer), arch, images, True, instance)
     batches, lists = 2, 4
     bits = np.random.default_rng(images).random((batches * images, lists, height, width)) < 0.5
@@ -57,6 +57,7 @@ def test_words_hold_each_pixel_of_each_list_at_its_place(
     np.testing.assert_array_equal(found, expected)
 
 
+@settings(deadline=None)
 @given(word=st.integers(0, 2**64 - 1))
 def test_ones_of_a_word(word: int) -> None:
     places = [place for place in range(64) if word >> place & 1]
