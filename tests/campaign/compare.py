@@ -30,7 +30,7 @@ WITHIN = tuple(name for name in CAUSES if name not in BETWEEN_TILES)
 
 @dataclass
 class Outcome:
-    """What became of one case.
+    """What became of one case; ``rtl`` where it was played on the RTL.
 
     ``rounds`` are conditional ones, of all tiles and batches; ``longest``: of its longest tile.
     """
@@ -41,6 +41,8 @@ class Outcome:
     difference: str | None = None
     refused: bool = False
     against_oracle: bool = False
+    rtl: bool = False
+    tiles: int = 0
     channel_tiles: int = 0
     rounds: int = 0
     longest: int = 0
@@ -132,6 +134,7 @@ def _measure(case: Case, kernel: list[Any], outcome: Outcome) -> None:
     gating = not case.scheme.startswith("dense")
     for mapping in map_network(case.network, case.arch, min(case.batch, case.images), gating):
         tiles = tile_layer(mapping, case.arch)
+        outcome.tiles += len(tiles)
         outcome.met |= {f"input: {mapping.input}", f"weights: {mapping.weights}"}
         if mapping.residual:
             outcome.met.add(f"residual: {mapping.residual}")
