@@ -44,6 +44,7 @@ def test_a_broken_model_is_found_and_its_place_told(
     told = capsys.readouterr().out
     assert "kernel against reference, batch 0, layer " in told
     assert "tile 1: line_fills: expected " in told
+    assert "; the tile alone does not differ" in told
     assert "verify.py --seed 20 --cases 1 --rtl-cases 0 --jobs 1" in told
 
 

@@ -6,26 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from by_hand import BETWEEN_TILES
 from oracle.cases import Case
-from oracle.network import run as run_oracle
-from oracle.residency import DoesNotFit
 from test_against_oracle import in_memory_trace
-from test_reference_against_kernel import Case as Replayed
-from test_reference_against_kernel import replay
 
-from hwsim.counts import CAUSES, COUNTERS
+from hwsim.counts import CAUSES
 from hwsim.residency import map_network
 from hwsim.simulate import simulate
 from hwsim.tiling import MappingError, tile_layer
-from hwsim.timing import first_divergence
 
 from .cases import Value, acting, draw_case
+from .naive import against_oracle, oracle_totals
+from .replay import Replayed, difference, replay
 
 ORACLE_EVERY = 10
 """The oracle counts the cases whose seed this divides."""
-
-WITHIN = tuple(name for name in CAUSES if name not in BETWEEN_TILES)
 
 
 @dataclass
@@ -54,7 +48,7 @@ def run_seed(seed: int) -> Outcome:
     values, case = draw_case(seed)
     outcome = Outcome(seed, acting(values), case.scheme, against_oracle=seed % ORACLE_EVERY == 0)
     try:
-        _compare(case, outcome)
+        compare(case, outcome)
     except Exception as error:
         outcome.difference = f"{type(error).__name__}: {error}"
     return outcome
@@ -65,10 +59,11 @@ def run_seeds(seeds: range) -> list[Outcome]:
     return [run_seed(seed) for seed in seeds]
 
 
-def _compare(case: Case, outcome: Outcome) -> None:
+def compare(case: Case, outcome: Outcome) -> None:
+    """Run a case on the models; what they say of it goes into the outcome."""
     trace = in_memory_trace(case)
     replayed = Replayed(case.arch, trace, case.scheme, case.batch)
-    expected = _oracle(case) if outcome.against_oracle else None
+    expected = oracle_totals(case) if outcome.against_oracle else None
     try:
         kernel = replay(replayed, "kernel")
     except MappingError:
@@ -77,49 +72,14 @@ def _compare(case: Case, outcome: Outcome) -> None:
             outcome.difference = "the kernel's side refuses what the oracle's maps"
         return
     reference = replay(replayed, "reference")
-    outcome.difference = _against_reference(case, kernel, reference)
+    if found := difference(replayed, reference, kernel, ("reference", "kernel")):
+        outcome.difference = f"kernel against reference, {found}"
     if outcome.against_oracle and not outcome.difference:
         result = simulate(case.arch, trace, case.scheme, batch=case.batch)
-        outcome.difference = _against_oracle(case, (result.causes, result.counters), expected)
+        totals = result.causes, result.counters
+        if found := against_oracle(case, replayed, totals, expected):
+            outcome.difference = f"kernel against oracle, {found}"
     _measure(case, kernel, outcome)
-
-
-def _oracle(case: Case) -> tuple[np.ndarray, np.ndarray] | None:
-    """Causes and counters by layer; None where the machine cannot hold one."""
-    try:
-        return run_oracle(
-            case.network, case.arch, case.scheme, case.masks, case.mask_group, case.batch,
-            case.images, case.zero_operand_macs,
-        )  # fmt: skip
-    except DoesNotFit:
-        return None
-
-
-def _against_reference(case: Case, kernel: list[Any], reference: list[Any]) -> str | None:
-    """The stalls between tiles compare by layer: the kernel does not say beside which they fell."""
-    within, between = ([CAUSES.index(name) for name in names] for names in (WITHIN, BETWEEN_TILES))
-    layers = case.network.layers
-    for number, runs in enumerate(zip(reference, kernel, strict=True)):
-        batch, layer = divmod(number, len(layers))
-        where = f"kernel against reference, batch {batch}, layer {layers[layer].name}"
-        by_tile = [np.hstack([cycles[:, within], counts]) for cycles, counts in runs]
-        if found := first_divergence(*by_tile, WITHIN + COUNTERS):
-            return f"{where}, {found}"
-        by_layer = [cycles[:, between].sum(axis=0, keepdims=True) for cycles, _ in runs]
-        if found := first_divergence(*by_layer, BETWEEN_TILES):
-            return f"{where}: {found.name}: expected {found.expected}, found {found.actual}"
-    return None
-
-
-def _against_oracle(case: Case, kernel: Any, oracle: Any) -> str | None:
-    if oracle is None:
-        return "the kernel's side maps what the oracle's refuses"
-    right, mine = np.hstack(oracle), np.hstack(kernel)
-    for layer, rows in zip(case.network.layers, zip(right, mine, strict=True), strict=True):
-        if found := first_divergence(*(row[None] for row in rows), CAUSES + COUNTERS):
-            where = f"kernel against oracle, layer {layer.name}"
-            return f"{where}: {found.name}: expected {found.expected}, found {found.actual}"
-    return None
 
 
 def _measure(case: Case, kernel: list[Any], outcome: Outcome) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from campaign.replay import NAMES, WITHIN, Place, Replayed, alone, replay, within_tiles
+from campaign.rounds import Cut, Work, first_round
 from oracle.cycles import tile as oracle_tile
 from oracle.layout import Pixel, conv_layout
 from oracle.machines import conv, network
 from oracle.residency import cut_channels, flattened, split
-from test_reference_against_kernel import Case as Replayed
-from test_reference_against_kernel import replay
 
 from hwsim.arch import ArchConfig
-from hwsim.counts import CAUSES, COUNTERS
 from hwsim.residency import map_network
 from hwsim.tiling import tile_layer
 from hwsim.timing import first_divergence
@@ -25,9 +25,6 @@ from hwsim.workload import ConvLayer
 
 from .simulator import Case, Observation, observe
 from .tiles import causes_and_counts, parameters, tile_case
-
-COMPUTE_CAUSES = CAUSES[:5]
-"""Those of a tile's passes; output stage and DMA are beside the RTL."""
 
 Counted = Counter[str]
 """Causes and counters of one tile, by name; what was never counted is 0."""
@@ -44,14 +41,25 @@ class LayerRun:
     images: int
     masks: np.ndarray | None
 
+    only: tuple[tuple[range, tuple[Pixel, ...]], ...] = ()
+
     def tiles(self) -> list[tuple[range, list[Pixel]]]:
-        """Channels and pixels of every tile, the channels outside."""
+        """Channels and pixels of every tile, the channels outside; or of the only ones."""
+        if self.only:
+            return [(channels, list(pixels)) for channels, pixels in self.only]
         most = self.arch.partial_sums.entries // self.arch.array.columns
         return [
             (channels, part)
             for channels in cut_channels(self.layer, self.arch, self.scheme)
             for part in split(flattened(self.layer, self.images), most)
         ]
+
+    def piece(self, channels: range, pixels: Sequence[Pixel], masks: np.ndarray | None) -> LayerRun:
+        """One tile of these pixels, with ``masks`` (lists, pixels of the batch) where given."""
+        if masks is not None:
+            lists, *shape = self.masks.swapaxes(0, 1).shape
+            masks = masks.reshape(lists, *shape).swapaxes(0, 1)
+        return replace(self, masks=masks, only=((channels, tuple(pixels)),))
 
     def cases(self) -> list[Case]:
         """The inputs of the RTL for every tile."""
@@ -112,24 +120,55 @@ def play(runs: Sequence[LayerRun], folder: Path) -> list[list[Observation]]:
 
 
 def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
-    """The first tile and name in which the RTL differs from the oracle, or from the kernel."""
+    """The first tile, name and round in which the RTL differs from the oracle, or the kernel."""
     rtl = [counted(passes, run.scheme) for passes in observed]
     models = {"oracle": oracle_tiles(run)}
     if run.masks is not None:  # a trace has a gated layer
         models["kernel"] = kernel_tiles(run)
     names = tuple(rtl[0])
-    mine = np.array([[tile[name] for name in names] for tile in rtl])
+    mine = np.array([_row(tile, names) for tile in rtl])
     for model, tiles in models.items():
-        expected = np.array([[tile[name] for name in names] for tile in tiles])
+        expected = np.array([_row(tile, names) for tile in tiles])
         if found := first_divergence(expected, mine, names):
-            return f"RTL against {model}, layer {run.layer.name}, {found}"
+            where = f"RTL against {model}, layer {run.layer.name}, {found}"
+            return f"{where}; {_round(run, model, found.tile, names)}"
     return None
+
+
+def _round(run: LayerRun, model: str, tile: int, names: tuple[str, ...]) -> str:
+    """The tile alone on both, with more and more rounds."""
+    channels, pixels = run.tiles()[tile]
+    before = [part for first, part in run.tiles()[:tile] if first == channels]
+    start = sum(map(len, before))
+    flat = None
+    if run.masks is not None and not run.scheme.startswith("dense"):
+        flat = run.masks.swapaxes(0, 1).reshape(run.masks.shape[1], -1)
+    inside = range(start, start + len(pixels))
+    rows = run.arch.array.rows
+    cuts = Work(rows, run.scheme, run.mask_group, flat, channels, inside).cuts()
+    pieces = [run.piece(channels, pixels[: cut.pixels], cut.masks) for cut in cuts]
+
+    def rtl(_: Sequence[Cut]) -> list[np.ndarray]:
+        with TemporaryDirectory() as folder:
+            observed = play(pieces, Path(folder))
+        return [_row(counted(seen[0], run.scheme), names) for seen in observed]
+
+    def oracle(_: Sequence[Cut]) -> list[np.ndarray]:
+        return [_row(oracle_tiles(piece)[0], names) for piece in pieces]
+
+    def kernel(cuts: Sequence[Cut]) -> Iterator[np.ndarray]:
+        number = _kernel_places(run).index((channels[0], start))
+        replayed = Replayed(run.arch, run.trace(), run.scheme, run.images)
+        for row in alone(replayed, "kernel", Place(0, 0, run.images, number))(cuts):
+            yield _row(Counter(dict(zip(NAMES, row.tolist(), strict=True))), names)
+
+    return first_round(cuts, {"oracle": oracle, "kernel": kernel}[model], rtl, names)
 
 
 def counted(passes: Observation, scheme: str) -> Counted:
     """What the RTL counts of a tile, every cause of its passes among it."""
     causes, counts = causes_and_counts(passes, scheme)
-    return Counter({**dict.fromkeys(COMPUTE_CAUSES, 0), **causes, **counts})
+    return Counter({**dict.fromkeys(WITHIN, 0), **causes, **counts})
 
 
 def oracle_tiles(run: LayerRun) -> list[Counted]:
@@ -146,18 +185,25 @@ def oracle_tiles(run: LayerRun) -> list[Counted]:
 
 def kernel_tiles(run: LayerRun) -> list[Counted]:
     """The kernel's tiles in the order of ``run.tiles()``, found by their place in the layer."""
-    trace = run.trace()
-    replayed = Replayed(run.arch, trace, run.scheme, run.images)
-    ((cycles, counts),) = replay(replayed, "kernel")
-    gating = not run.scheme.startswith("dense")
-    (mapping,) = map_network(trace.network, run.arch, run.images, gating)
-    tiles = tile_layer(mapping, run.arch)
-    places = zip(tiles.channel_start.tolist(), tiles.pixel_start.tolist(), strict=True)
-    rows = dict(zip(places, np.hstack([cycles, counts]).tolist(), strict=True))
+    replayed = Replayed(run.arch, run.trace(), run.scheme, run.images)
+    (result,) = replay(replayed, "kernel")
+    rows = dict(zip(_kernel_places(run), within_tiles(result).tolist(), strict=True))
     found, pixel = [], 0
     for channels, pixels in run.tiles():
         row = rows.pop((channels[0], pixel))
-        found.append(Counter(dict(zip(CAUSES + COUNTERS, row, strict=True))))
-        pixel = (pixel + len(pixels)) % mapping.total_pixels
+        found.append(Counter(dict(zip(NAMES, row, strict=True))))
+        pixel = (pixel + len(pixels)) % (run.images * run.layer.out_pixels)
     assert not rows, "the kernel has further tiles"
     return found
+
+
+def _kernel_places(run: LayerRun) -> list[tuple[int, int]]:
+    """First channel and first pixel of each of the kernel's tiles."""
+    gating = not run.scheme.startswith("dense")
+    (mapping,) = map_network(network(run.layer), run.arch, run.images, gating)
+    tiles = tile_layer(mapping, run.arch)
+    return list(zip(tiles.channel_start.tolist(), tiles.pixel_start.tolist(), strict=True))
+
+
+def _row(tile: Counted, names: tuple[str, ...]) -> np.ndarray:
+    return np.array([tile[name] for name in names])
