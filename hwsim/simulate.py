@@ -70,8 +70,7 @@ def replay_by_tile(
     residual reads, activation writes) are 0.
     """
     chosen, batch = _checked(arch, trace, scheme, batch)
-    run = partial(replay, arch, trace, chosen, batch, engine=engine)
-    shapes = _choose_shapes(arch, trace, chosen, batch, run)
+    shapes = chosen_shapes(arch, trace, scheme, batch=batch, engine=engine)
     found = []
     for segment in segments(arch, trace, chosen, batch, shapes, at_once=batch):
         masks = segment.read(trace)
@@ -80,6 +79,20 @@ def replay_by_tile(
             for position, plan in enumerate(segment.plans)
         ]
     return found
+
+
+def chosen_shapes(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: str,
+    *,
+    batch: int | None = None,
+    engine: Engine = "kernel",
+) -> tuple[Shape, ...]:
+    """The array's shape in each layer: its own, or the fastest where ``array.reshape`` lists any."""
+    chosen, batch = _checked(arch, trace, scheme, batch)
+    run = partial(replay, arch, trace, chosen, batch, engine=engine)
+    return _choose_shapes(arch, trace, chosen, batch, run)
 
 
 def _checked(

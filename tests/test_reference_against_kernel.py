@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import pytest
-from by_hand import BETWEEN_TILES, machine
+from by_hand import machine
+from campaign.replay import Replayed as Case
+from campaign.replay import difference, replay
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from hwsim.arch import ArchConfig
-from hwsim.counts import CAUSES, COUNTERS
-from hwsim.simulate import replay_by_tile, usable_schemes
+from hwsim.simulate import usable_schemes
 from hwsim.synthetic import synthetic_trace
 from hwsim.tiling import MappingError
-from hwsim.timing import Engine, first_divergence
-from hwsim.trace import MaskTrace
 from hwsim.workload import ConvLayer, Network
-
-
-@dataclass(frozen=True)
-class Case:
-    """A machine, a trace and how it is replayed."""
-
-    arch: ArchConfig
-    trace: MaskTrace
-    scheme: str
-    batch: int
 
 
 @st.composite
@@ -110,30 +95,10 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(arch, trace, choose.choice(names + 2 * gathering), choose.randint(1, 3))
 
 
-def replay(case: Case, engine: Engine) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Per batch and layer: cycles by cause and counters, tile by tile."""
-    return replay_by_tile(case.arch, case.trace, case.scheme, batch=case.batch, engine=engine)
-
-
 def assert_equal(case: Case) -> None:
-    """Equal to the unit, or the first layer, tile and name that differ.
-
-    The kernel does not say beside which tile an output or DRAM stall fell: those compare by layer.
-    """
-    within = [position for position, name in enumerate(CAUSES) if name not in BETWEEN_TILES]
-    names = tuple(CAUSES[position] for position in within) + COUNTERS
-    kernel, reference = replay(case, "kernel"), replay(case, "reference")
-    layers = [layer.name for layer in case.trace.network.layers]
-    for number, (expected, actual) in enumerate(zip(kernel, reference, strict=True)):
-        where = f"{case.scheme}, batch {number // len(layers)}, {layers[number % len(layers)]}"
-        mine, other = (
-            np.hstack([cycles[:, within], counters]) for cycles, counters in (expected, actual)
-        )
-        divergence = first_divergence(mine, other, names)
-        assert divergence is None, f"{where}: {divergence}"
-        np.testing.assert_array_equal(
-            expected[0].sum(axis=0), actual[0].sum(axis=0), err_msg=f"{where}: {CAUSES}"
-        )
+    """Equal to the unit, or the first layer, tile, name and round that differ."""
+    expected, actual = replay(case, "reference"), replay(case, "kernel")
+    assert difference(case, expected, actual, ("reference", "kernel")) is None, case.scheme
 
 
 def compare_many(examples: int) -> None:

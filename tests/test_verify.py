@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import verify
 from campaign.cases import draw_case
 from campaign.compare import run_seed
 from campaign.report import Coverage
+from rtl.simulator import missing_tools
 from verify import main
 
+from hwsim import engines
 from hwsim.counts import COUNTERS
-from hwsim.simulate import ENGINES
+from hwsim.engines import ENGINES
 from hwsim.timing import Engine
 
-A_FEW = ["--seed", "20", "--cases", "3", "--jobs", "1"]
+A_FEW = ["--seed", "20", "--cases", "3", "--rtl-cases", "0", "--jobs", "1"]
 
 
 def break_a_count(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
-    """One line fill too many in the second tile of every layer that has one."""
+    """One line fill too many in the second visit of every layer that has one."""
     intact = ENGINES[engine]
 
     def broken(*arguments: Any) -> Any:
@@ -29,9 +32,21 @@ def break_a_count(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
     monkeypatch.setitem(ENGINES, engine, broken)
 
 
+def break_all_totals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One fill too many in every batch of the kernel, which no comparison of visits meets."""
+    intact = engines._kernel
+
+    def broken(*arguments: Any, by_tile: bool) -> Any:
+        cycles, counts = intact(*arguments, by_tile=by_tile)
+        counts[:, COUNTERS.index("line_fills")] += not by_tile
+        return cycles, counts
+
+    monkeypatch.setattr(engines, "_kernel", broken)
+
+
 def test_a_few_cases_are_equal(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(A_FEW) == 0
-    assert "3 cases, no difference" in capsys.readouterr().out
+    assert "3 cases, 0 on the RTL, no difference" in capsys.readouterr().out
 
 
 def test_a_broken_model_is_found_and_its_place_told(
@@ -42,25 +57,53 @@ def test_a_broken_model_is_found_and_its_place_told(
     told = capsys.readouterr().out
     assert "kernel against reference, batch 0, layer " in told
     assert "tile 1: line_fills: expected " in told
-    assert "verify.py --seed 20 --cases 1 --jobs 1" in told
+    assert "; the tile alone does not differ" in told
+    assert "verify.py --seed 20 --cases 1 --rtl-cases 0 --jobs 1" in told
 
 
-def test_an_error_that_two_models_share_is_found_by_the_oracle(
+def test_an_error_of_the_totals_alone_is_found_by_the_oracle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    break_a_count(monkeypatch, "kernel")
-    break_a_count(monkeypatch, "reference")
+    break_all_totals(monkeypatch)
     found = run_seed(20).difference
     assert found is not None
     assert found.startswith("kernel against oracle, layer ")
 
 
+@pytest.mark.skipif(missing_tools() is not None, reason=f"RTL not run: {missing_tools()}")
+@pytest.mark.parametrize("engine", ["intact", "kernel"])
+def test_the_rtl_is_compared_with_the_kernel(
+    engine: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if engine == "kernel":
+        break_a_count(monkeypatch, engine)
+    few = ["--cases", "0", "--rtl-seed", "30", "--rtl-cases", "2", "--jobs", "1"]
+    assert main(few) == (engine == "kernel")
+    told = capsys.readouterr().out
+    if engine == "kernel":
+        assert "RTL against kernel, layer gated, tile 1: line_fills: expected " in told
+        assert "verify.py --rtl-seed 30 --rtl-cases 1 --cases 0 --jobs 1" in told
+    else:
+        assert "0 cases, 2 on the RTL, no difference" in told
+
+
+def test_where_the_rtl_cannot_be_run_it_is_missed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verify, "missing_tools", lambda: "Icarus Verilog is not installed")
+    assert main(["--cases", "1", "--rtl-cases", "1", "--jobs", "1"]) == 1
+    told = capsys.readouterr().out
+    assert told.startswith("RTL NOT COMPARED: Icarus Verilog is not installed")
+    assert told.endswith("RTL: Icarus Verilog is not installed\n")
+
+
 def test_what_was_not_covered_is_named() -> None:
-    coverage = Coverage()
+    coverage = Coverage(least=20)
     coverage.add(run_seed(20))
     missing = "\n".join(coverage.shortfalls())
     assert "not covered: E 4 with decoders shared" in missing
     assert "dense with V" not in missing
+    assert "1 cases compared, fewer than 20" in missing
 
 
 def test_a_seed_is_one_case() -> None:

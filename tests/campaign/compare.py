@@ -6,33 +6,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from by_hand import BETWEEN_TILES
 from oracle.cases import Case
-from oracle.network import chosen_shapes
-from oracle.network import run as run_oracle
-from oracle.residency import DoesNotFit
 from test_against_oracle import in_memory_trace
-from test_reference_against_kernel import Case as Replayed
-from test_reference_against_kernel import replay
 
 from hwsim.arch import Shape
 from hwsim.counts import CAUSES, COUNTERS
 from hwsim.residency import map_network
 from hwsim.simulate import simulate
 from hwsim.tiling import MappingError, tile_layer
-from hwsim.timing import first_divergence
 
 from .cases import Value, acting, draw_case
+from .naive import against_oracle, oracle_totals
+from .replay import Replayed, difference, replay
 
 ORACLE_EVERY = 10
 """The oracle counts the cases whose seed this divides."""
 
-WITHIN = tuple(name for name in CAUSES if name not in BETWEEN_TILES)
-
 
 @dataclass
 class Outcome:
-    """What became of one case.
+    """What became of one case; ``rtl`` where it was played on the RTL.
 
     ``rounds`` are conditional ones, of all tiles and batches; ``longest``: of its longest tile.
     """
@@ -43,6 +36,8 @@ class Outcome:
     difference: str | None = None
     refused: bool = False
     against_oracle: bool = False
+    rtl: bool = False
+    tiles: int = 0
     channel_tiles: int = 0
     rounds: int = 0
     longest: int = 0
@@ -54,7 +49,7 @@ def run_seed(seed: int) -> Outcome:
     values, case = draw_case(seed)
     outcome = Outcome(seed, acting(values), case.scheme, against_oracle=seed % ORACLE_EVERY == 0)
     try:
-        _compare(case, outcome)
+        compare(case, outcome)
     except Exception as error:
         outcome.difference = f"{type(error).__name__}: {error}"
     return outcome
@@ -65,10 +60,11 @@ def run_seeds(seeds: range) -> list[Outcome]:
     return [run_seed(seed) for seed in seeds]
 
 
-def _compare(case: Case, outcome: Outcome) -> None:
+def compare(case: Case, outcome: Outcome) -> None:
+    """Run a case on the models; what they say of it goes into the outcome."""
     trace = in_memory_trace(case)
     replayed = Replayed(case.arch, trace, case.scheme, case.batch)
-    expected = _oracle(case) if outcome.against_oracle else None
+    expected = oracle_totals(case) if outcome.against_oracle else None
     try:
         kernel = replay(replayed, "kernel")
     except MappingError:
@@ -77,67 +73,21 @@ def _compare(case: Case, outcome: Outcome) -> None:
             outcome.difference = "the kernel's side refuses what the oracle's maps"
         return
     reference = replay(replayed, "reference")
-    outcome.difference = _against_reference(case, kernel, reference)
+    if found := difference(replayed, reference, kernel, ("reference", "kernel")):
+        outcome.difference = f"kernel against reference, {found}"
     result = simulate(case.arch, trace, case.scheme, batch=case.batch)
     if outcome.against_oracle and not outcome.difference:
-        actual = (result.shapes, result.causes, result.counters)
-        outcome.difference = _against_oracle(case, actual, expected)
-    # Of a run for each shape and one with those chosen, the last.
-    last = len(case.network.layers) * -(-case.images // case.batch)
-    _measure(case, kernel[-last:], outcome)
+        totals = result.shapes, result.causes, result.counters
+        if found := against_oracle(case, replayed, totals, expected):
+            outcome.difference = f"kernel against oracle, {found}"
+    _measure(case, kernel, outcome)
     _measure_shapes(case, result.shapes, outcome)
     if result.counters[:, COUNTERS.index("dram_psum_bytes")].any():
         outcome.met.add("partial sums stored and reloaded")
 
 
-def _oracle(case: Case) -> tuple[tuple[Shape, ...], np.ndarray, np.ndarray] | None:
-    """Shape, causes and counters by layer; None where the machine cannot hold one."""
-    inputs = (case.network, case.arch, case.scheme, case.masks, case.mask_group, case.batch)
-    try:
-        shapes = chosen_shapes(*inputs, case.images, case.gate_norm)
-        counted = run_oracle(*inputs, case.images, case.zero_operand_macs, case.gate_norm, shapes)
-    except DoesNotFit:
-        return None
-    return (tuple(shapes), *counted)
-
-
-def _against_reference(case: Case, kernel: list[Any], reference: list[Any]) -> str | None:
-    """The stalls between tiles compare by layer: the kernel does not say beside which they fell."""
-    within, between = ([CAUSES.index(name) for name in names] for names in (WITHIN, BETWEEN_TILES))
-    layers = case.network.layers
-    batches = -(-case.images // case.batch)
-    for number, runs in enumerate(zip(reference, kernel, strict=True)):
-        batch, layer = divmod(number, len(layers))
-        where = f"kernel against reference, batch {batch % batches}, layer {layers[layer].name}"
-        if case.arch.array.reshape:
-            where += f", run {batch // batches + 1} of {len(case.arch.array.shapes) + 1}"
-        by_tile = [np.hstack([cycles[:, within], counts]) for cycles, counts in runs]
-        if found := first_divergence(*by_tile, WITHIN + COUNTERS):
-            return f"{where}, {found}"
-        by_layer = [cycles[:, between].sum(axis=0, keepdims=True) for cycles, _ in runs]
-        if found := first_divergence(*by_layer, BETWEEN_TILES):
-            return f"{where}: {found.name}: expected {found.expected}, found {found.actual}"
-    return None
-
-
-def _against_oracle(case: Case, kernel: Any, oracle: Any) -> str | None:
-    if oracle is None:
-        return "the kernel's side maps what the oracle's refuses"
-    chosen = zip(case.network.layers, oracle[0], kernel[0], strict=True)
-    for layer, expected, found in chosen:
-        if expected != found:
-            where = f"kernel against oracle, layer {layer.name}"
-            return f"{where}: shape: expected {expected}, found {found}"
-    right, mine = np.hstack(oracle[1:]), np.hstack(kernel[1:])
-    for layer, rows in zip(case.network.layers, zip(right, mine, strict=True), strict=True):
-        if found := first_divergence(*(row[None] for row in rows), CAUSES + COUNTERS):
-            where = f"kernel against oracle, layer {layer.name}"
-            return f"{where}: {found.name}: expected {found.expected}, found {found.actual}"
-    return None
-
-
 def _measure(case: Case, kernel: list[Any], outcome: Outcome) -> None:
-    """What the case was large enough for, and what its cycles were spent on."""
+    """What the case was large enough for, and which situations it met."""
     layers = case.network.layers
     total = sum(cycles.sum(axis=0) for cycles, _ in kernel)
     outcome.met |= {f"cycles: {name}" for name, spent in zip(CAUSES, total, strict=True) if spent}
@@ -159,6 +109,7 @@ def _measure_shapes(case: Case, shapes: tuple[Shape, ...], outcome: Outcome) -> 
     )  # fmt: skip
     for mapping, (rows, _) in zip(mappings, shapes, strict=True):
         tiles = tile_layer(mapping)
+        outcome.tiles += len(tiles)
         outcome.met |= {f"input: {mapping.input}", f"weights: {mapping.weights}"}
         if mapping.residual:
             outcome.met.add(f"residual: {mapping.residual}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from itertools import combinations, product
 from statistics import median
 
@@ -19,8 +21,9 @@ LEAST_CHANNEL_TILES, LEAST_ROUNDS = 2, 3
 class Coverage:
     """Counts cases by value, by pair of values and by what they met; a refusal covers nothing."""
 
-    def __init__(self) -> None:
-        self.cases = self.refused = self.against_oracle = 0
+    def __init__(self, least: int, parameters: Mapping[str, Sequence[Value]] = PARAMETERS) -> None:
+        self.least, self.parameters = least, parameters
+        self.cases = self.refused = self.against_oracle = self.tiles = 0
         self.options: Counter[Option] = Counter()
         self.pairs: Counter[tuple[Option, Option]] = Counter()
         self.met: Counter[str] = Counter()
@@ -35,7 +38,9 @@ class Coverage:
             self.refused += 1
             return
         self.against_oracle += outcome.against_oracle
-        options = [(name, outcome.values[name]) for name in PARAMETERS if name in outcome.values]
+        self.tiles += outcome.tiles
+        known = self.parameters
+        options = [(name, outcome.values[name]) for name in known if name in outcome.values]
         self.options.update(options)
         self.pairs.update(combinations(options, 2))
         self.met.update(outcome.met)
@@ -44,10 +49,14 @@ class Coverage:
             self.rounds.append(outcome.rounds)
             self.longest.append(outcome.longest)
 
+    @property
+    def compared(self) -> int:
+        return self.cases - self.refused
+
     def unmet(self) -> tuple[int, list[str], dict[str, list[str]]]:
         """How many pairs there are, those possible but not hit, and the impossible by reason."""
         number, missing, excluded = 0, [], {}
-        for (one, ones), (other, others) in combinations(PARAMETERS.items(), 2):
+        for (one, ones), (other, others) in combinations(self.parameters.items(), 2):
             for a, b in product(ones, others):
                 pair, text = ((one, a), (other, b)), f"{one} {a} with {other} {b}"
                 number += 1
@@ -62,6 +71,8 @@ class Coverage:
         """What the campaign was to cover and did not."""
         _, missing, _ = self.unmet()
         found = [f"not covered: {pair}" for pair in missing]
+        if self.compared < self.least:
+            found.append(f"{self.compared:,} cases compared, fewer than {self.least:,}")
         sizes = [("channel tiles", self.channel_tiles, LEAST_CHANNEL_TILES)]
         sizes += [("conditional rounds", self.rounds, LEAST_ROUNDS)]
         for name, counts, least in sizes:
@@ -70,69 +81,116 @@ class Coverage:
         return found
 
 
-def report(coverage: Coverage, seed: int, jobs: int, seconds: float) -> str:
+def report(reference: Coverage, rtl: Coverage, seed: int, jobs: int, seconds: float) -> str:
     """The page: what was run, what was equal, what was covered."""
-    number, missing, excluded = coverage.unmet()
-    possible = number - sum(map(len, excluded.values()))
-    packages = ", ".join(f"{name} {version(name)}" for name in ("hwsim", "numpy", "numba", "simpy"))
-    compared = coverage.cases - coverage.refused
     minutes, rest = divmod(round(seconds), 60)
     lines = [
         "# Verification",
         "",
         "Written by `make verify WRITE=--write`: random machines, networks and masks, each case a",
-        "function of one seed. The kernel has to equal the reference in every cause and counter of",
-        "every tile (output and DRAM stalls: of every layer and batch). Where the seed is a "
-        "multiple",
-        f"of {ORACLE_EVERY}, it also has to equal the naive oracle of the tests in every cause and",
-        "counter of every layer, and to refuse what that refuses. The first difference ends "
-        "the run.",
+        "function of one seed. The first difference ends the run.",
         "",
         "| | |",
         "|---|---|",
-        f"| cases on kernel and reference, all equal | {compared:,} |",
-        f"| of them also on the oracle, all equal | {coverage.against_oracle:,} |",
+        f"| run time | {minutes} min {rest} s in {jobs} processes |",
+        f"| versions | {_versions()} |",
+        "",
+        "## Kernel against reference and oracle",
+        "",
+        "The kernel has to equal the reference in every cause and counter of every tile (output",
+        "and DRAM stalls: of every layer and batch). Where the seed is a multiple of "
+        f"{ORACLE_EVERY}, it also",
+        "has to equal the naive oracle of the tests in every cause and counter of every layer, "
+        "and to",
+        "refuse what that refuses.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| cases on kernel and reference, all equal | {reference.compared:,} |",
+        f"| of them also on the oracle, all equal | {reference.against_oracle:,} |",
         "| further cases, refused because a buffer cannot hold a layer (they cover nothing) |"
-        f" {coverage.refused:,} |",
-        f"| seeds | {seed} to {seed + coverage.cases - 1} |",
+        f" {reference.refused:,} |",
+        f"| seeds | {seed} to {seed + reference.cases - 1} |",
+        *_sizes(reference),
+        "",
+        "Channel tiles are those of the case's gated layer; rounds are summed over its tiles and",
+        "batches. Cases of `dense` and `dense-zero-gated` are left out of both medians.",
+        "",
+        *_covered(reference),
+        "### Situations met",
+        "",
+        "| situation | cases |",
+        "|---|---|",
+        *(f"| {name} | {cases:,} |" for name, cases in sorted(reference.met.items())),
+        "",
+        *_not_covered(reference),
+        "## Kernel and oracle against the RTL",
+        "",
+        "Every tile of a random layer, played on the clock of the RTL's `counted_tile_pass`, has",
+        "to equal kernel and oracle in every cause of its passes and every counter of the RTL.",
+        'What is not in it (docs/timing.md, "The RTL") is no parameter here.',
+        "",
+        "| | |",
+        "|---|---|",
+        f"| cases on kernel, oracle and RTL, all equal | {rtl.compared:,} |",
+        f"| tiles | {rtl.tiles:,} |",
+        *_sizes(rtl),
+        "",
+        *_covered(rtl),
+        *_not_covered(rtl),
+    ]
+    return "\n".join(lines)
+
+
+def _versions() -> str:
+    packages = [f"Python {platform.python_version()}"]
+    for name in ("hwsim", "numpy", "numba", "simpy", "cocotb"):
+        with suppress(PackageNotFoundError):
+            packages.append(f"{name} {version(name)}")
+    return ", ".join(packages)
+
+
+def _sizes(coverage: Coverage) -> list[str]:
+    """Rows: how large the cases are, how many pairs they hit."""
+    number, missing, excluded = coverage.unmet()
+    possible = number - sum(map(len, excluded.values()))
+    return [
         f"| gated cases: median of channel tiles | {_median(coverage.channel_tiles)} |",
         f"| gated cases: median of conditional rounds | {_median(coverage.rounds)} |",
         f"| the same, of a case's longest tile | {_median(coverage.longest)} |",
         f"| pairs of values hit | {possible - len(missing):,} of {possible:,} possible |",
         f"| fewest cases of a pair that was hit | {min(coverage.pairs.values(), default=0)} |",
-        f"| run time | {minutes} min {rest} s in {jobs} processes |",
-        f"| versions | Python {platform.python_version()}, {packages} |",
-        "",
-        "Channel tiles are those of the case's gated layer; rounds are summed over its tiles and",
-        "batches. Cases of `dense` and `dense-zero-gated` are left out of both medians.",
-        "",
-        "## Cases by value",
+    ]
+
+
+def _covered(coverage: Coverage) -> list[str]:
+    return [
+        "### Cases by value",
         "",
         "A value counts where the scheme makes use of it, V as the scheme sees it.",
         "",
         "| parameter | cases |",
         "|---|---|",
-        *(_row(coverage, name) for name in PARAMETERS),
+        *(_row(coverage, name) for name in coverage.parameters),
         "",
-        "## Situations met",
-        "",
-        "| situation | cases |",
-        "|---|---|",
-        *(f"| {name} | {cases:,} |" for name, cases in sorted(coverage.met.items())),
-        "",
-        "## Pairs that no case can hit",
+    ]
+
+
+def _not_covered(coverage: Coverage) -> list[str]:
+    _, missing, excluded = coverage.unmet()
+    return [
+        "### Pairs that no case can hit",
         "",
         *(
             f"- {reason}: {len(pairs)} pair{'s' * (len(pairs) > 1)}"
             for reason, pairs in excluded.items()
         ),
         "",
-        "## Possible pairs that were not hit",
+        "### Possible pairs that were not hit",
         "",
         *([f"- {pair}" for pair in missing] or ["None."]),
         "",
     ]
-    return "\n".join(lines)
 
 
 def _median(counts: list[int]) -> str:
@@ -140,5 +198,6 @@ def _median(counts: list[int]) -> str:
 
 
 def _row(coverage: Coverage, name: str) -> str:
-    found = (f"{value}: {coverage.options[name, value]:,}" for value in PARAMETERS[name])
+    values = coverage.parameters[name]
+    found = (f"{value}: {coverage.options[name, value]:,}" for value in values)
     return f"| {name} | {', '.join(found)} |"

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SOURCES = sorted((Path(__file__).parents[2] / "rtl").glob("*.v"))
+TESTS = Path(__file__).resolve().parents[1]
+SOURCES = sorted((TESTS.parent / "rtl").glob("*.v"))
 Case = dict[str, Any]
 Observation = Any
 
@@ -49,7 +50,7 @@ def observe(
         timescale=("1ns", "1ns"),
         log_file=folder / "build.log",
     )
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), *sys.path])
     try:
         runner.test(
             hdl_toplevel=module,

@@ -1,0 +1,209 @@
+"""Layers as the RTL plays them, tile by tile, and where it differs from oracle or kernel."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from campaign.replay import NAMES, WITHIN, Place, Replayed, alone, replay, within_tiles
+from campaign.rounds import Cut, Work, first_round
+from oracle.cycles import tile as oracle_tile
+from oracle.layout import Pixel, conv_layout
+from oracle.machines import conv, network
+from oracle.residency import cut_channels, flattened, split
+
+from hwsim.arch import ArchConfig
+from hwsim.residency import map_network
+from hwsim.tiling import tile_layer
+from hwsim.timing import first_divergence
+from hwsim.trace import MaskTrace, TraceHeader
+from hwsim.workload import ConvLayer
+
+from .simulator import Case, Observation, observe
+from .tiles import causes_and_counts, parameters, tile_case
+
+Counted = Counter[str]
+"""Causes and counters of one tile, by name; what was never counted is 0."""
+
+
+@dataclass(frozen=True)
+class LayerRun:
+    """One layer of one batch on a machine, under a scheme."""
+
+    arch: ArchConfig
+    layer: ConvLayer
+    scheme: str
+    mask_group: int
+    images: int
+    masks: np.ndarray | None
+
+    only: tuple[tuple[range, tuple[Pixel, ...]], ...] = ()
+
+    def tiles(self) -> list[tuple[range, list[Pixel]]]:
+        """Channels and pixels of every tile, the channels outside; or of the only ones."""
+        if self.only:
+            return [(channels, list(pixels)) for channels, pixels in self.only]
+        most = self.arch.partial_sums.entries // self.arch.array.columns
+        return [
+            (channels, part)
+            for channels in cut_channels(self.layer, self.arch, self.scheme)
+            for part in split(flattened(self.layer, self.images), most)
+        ]
+
+    def piece(self, channels: range, pixels: Sequence[Pixel], masks: np.ndarray | None) -> LayerRun:
+        """One tile of these pixels, with ``masks`` (lists, pixels of the batch) where given."""
+        if masks is not None:
+            lists, *shape = self.masks.swapaxes(0, 1).shape
+            masks = masks.reshape(lists, *shape).swapaxes(0, 1)
+        return replace(self, masks=masks, only=((channels, tuple(pixels)),))
+
+    def cases(self) -> list[Case]:
+        """The inputs of the RTL for every tile."""
+        layout = conv_layout(self.layer, self.arch)
+        return [
+            tile_case(
+                self.layer, self.arch, self.scheme, self.masks, self.mask_group,
+                channels, pixels, layout, self.images,
+            )
+            for channels, pixels in self.tiles()
+        ]  # fmt: skip
+
+    def trace(self) -> MaskTrace:
+        """The masks as the simulator takes them."""
+        header = TraceHeader(
+            network=network(self.layer), method="synthetic", mask_group=self.mask_group,
+            branch="diagonal", gate_norm="batch", dataset="synthetic",
+            image_ids=list(range(self.images)), training={}, synthetic=True,
+        )  # fmt: skip
+        masks = {} if self.masks is None else {self.layer.name: self.masks}
+        return MaskTrace.from_masks(header, masks, {})
+
+
+def draw(rng: np.random.Generator, arch: ArchConfig) -> LayerRun:
+    """A random layer, scheme and mask for this machine."""
+    lanes, columns = arch.index.lane_group, arch.array.columns
+    schemes = ["unstructured"] if lanes == 1 else [f"lockstep-{lanes}"]
+    mask_group = 1
+    if lanes > 1 and columns % lanes == 0 and rng.random() < 0.5:
+        schemes, mask_group = [f"structured-{lanes}x"], lanes
+    scheme = str(rng.choice([*schemes * 4, "gated", "dense"]))
+    groups = int(rng.choice([1, 2, 2, 3, 4]))
+    kernel = int(rng.choice([1, 1, 2, 3, 3]))
+    width = mask_group * int(rng.integers(1, max(2, 2 * columns // mask_group + 1)))
+    layer = conv(
+        channels=(groups * int(rng.integers(1, 7)), groups * width),
+        size=(int(rng.integers(max(1, kernel - 1), 9)), int(rng.integers(max(1, kernel - 1), 9))),
+        kernel=kernel,
+        stride=int(rng.choice([1, 1, 2])),
+        groups=groups,
+    )
+    images = int(rng.integers(1, 3))
+    masks = None
+    if groups > 1:
+        shape = (images, layer.out_channels // mask_group, layer.out_height, layer.out_width)
+        density = rng.choice([0.0, 0.02, 0.1, 0.3, 0.6, 0.9, 1.0])
+        masks = rng.random(shape) < density
+    return LayerRun(arch, layer, scheme, mask_group, images, masks)
+
+
+def play(runs: Sequence[LayerRun], folder: Path) -> list[list[Observation]]:
+    """All runs, of one machine, in one simulation: per run and tile the passes as observed."""
+    cases = [run.cases() for run in runs]
+    flat = [case for of_run in cases for case in of_run]
+    machine = parameters(runs[0].arch)
+    seen = iter(observe("counted_tile_pass", "tile_bench", machine, flat, folder))
+    return [[next(seen) for _ in of_run] for of_run in cases]
+
+
+def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
+    """The first tile, name and round in which the RTL differs from the oracle, or the kernel."""
+    rtl = [counted(passes, run.scheme) for passes in observed]
+    models = {"oracle": oracle_tiles(run)}
+    if run.masks is not None:  # a trace has a gated layer
+        models["kernel"] = kernel_tiles(run)
+    names = tuple(rtl[0])
+    mine = np.array([_row(tile, names) for tile in rtl])
+    for model, tiles in models.items():
+        expected = np.array([_row(tile, names) for tile in tiles])
+        if found := first_divergence(expected, mine, names):
+            where = f"RTL against {model}, layer {run.layer.name}, {found}"
+            return f"{where}; {_round(run, model, found.tile, names)}"
+    return None
+
+
+def _round(run: LayerRun, model: str, tile: int, names: tuple[str, ...]) -> str:
+    """The tile alone on both, with more and more rounds."""
+    channels, pixels = run.tiles()[tile]
+    before = [part for first, part in run.tiles()[:tile] if first == channels]
+    start = sum(map(len, before))
+    flat = None
+    if run.masks is not None and not run.scheme.startswith("dense"):
+        flat = run.masks.swapaxes(0, 1).reshape(run.masks.shape[1], -1)
+    inside = range(start, start + len(pixels))
+    rows = run.arch.array.rows
+    cuts = Work(rows, run.scheme, run.mask_group, flat, channels, inside).cuts()
+    pieces = [run.piece(channels, pixels[: cut.pixels], cut.masks) for cut in cuts]
+
+    def rtl(_: Sequence[Cut]) -> list[np.ndarray]:
+        with TemporaryDirectory() as folder:
+            observed = play(pieces, Path(folder))
+        return [_row(counted(seen[0], run.scheme), names) for seen in observed]
+
+    def oracle(_: Sequence[Cut]) -> list[np.ndarray]:
+        return [_row(oracle_tiles(piece)[0], names) for piece in pieces]
+
+    def kernel(cuts: Sequence[Cut]) -> Iterator[np.ndarray]:
+        number = _kernel_places(run).index((channels[0], start))
+        replayed = Replayed(run.arch, run.trace(), run.scheme, run.images)
+        for row in alone(replayed, "kernel", Place(0, 0, run.images, number))(cuts):
+            yield _row(Counter(dict(zip(NAMES, row.tolist(), strict=True))), names)
+
+    return first_round(cuts, {"oracle": oracle, "kernel": kernel}[model], rtl, names)
+
+
+def counted(passes: Observation, scheme: str) -> Counted:
+    """What the RTL counts of a tile, every cause of its passes among it."""
+    causes, counts = causes_and_counts(passes, scheme)
+    return Counter({**dict.fromkeys(WITHIN, 0), **causes, **counts})
+
+
+def oracle_tiles(run: LayerRun) -> list[Counted]:
+    """The oracle's tiles."""
+    layout = conv_layout(run.layer, run.arch)
+    tiles = []
+    for channels, pixels in run.tiles():
+        causes, counts = oracle_tile(
+            run.layer, run.arch, run.scheme, run.masks, run.mask_group, channels, pixels, layout
+        )
+        tiles.append(Counter({**causes, **counts}))
+    return tiles
+
+
+def kernel_tiles(run: LayerRun) -> list[Counted]:
+    """The kernel's tiles in the order of ``run.tiles()``, found by their place in the layer."""
+    replayed = Replayed(run.arch, run.trace(), run.scheme, run.images)
+    (result,) = replay(replayed, "kernel")
+    rows = dict(zip(_kernel_places(run), within_tiles(result).tolist(), strict=True))
+    found, pixel = [], 0
+    for channels, pixels in run.tiles():
+        row = rows.pop((channels[0], pixel))
+        found.append(Counter(dict(zip(NAMES, row, strict=True))))
+        pixel = (pixel + len(pixels)) % (run.images * run.layer.out_pixels)
+    assert not rows, "the kernel has further tiles"
+    return found
+
+
+def _kernel_places(run: LayerRun) -> list[tuple[int, int]]:
+    """First channel and first pixel of each of the kernel's tiles."""
+    gating = not run.scheme.startswith("dense")
+    (mapping,) = map_network(network(run.layer), run.arch, run.images, gating)
+    tiles = tile_layer(mapping, run.arch)
+    return list(zip(tiles.channel_start.tolist(), tiles.pixel_start.tolist(), strict=True))
+
+
+def _row(tile: Counted, names: tuple[str, ...]) -> np.ndarray:
+    return np.array([tile[name] for name in names])
