@@ -89,7 +89,7 @@ def chosen_shapes(
     batch: int | None = None,
     engine: Engine = "kernel",
 ) -> tuple[Shape, ...]:
-    """The array's shape in each layer: its own, or the fastest where ``array.reshape`` lists any."""
+    """The array's shape in each layer: its own, or the fastest of those listed."""
     chosen, batch = _checked(arch, trace, scheme, batch)
     run = partial(replay, arch, trace, chosen, batch, engine=engine)
     return _choose_shapes(arch, trace, chosen, batch, run)

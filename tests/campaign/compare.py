@@ -14,6 +14,7 @@ from hwsim.counts import CAUSES, COUNTERS
 from hwsim.residency import map_network
 from hwsim.simulate import simulate
 from hwsim.tiling import MappingError, tile_layer
+from hwsim.timing import first_divergence
 
 from .cases import Value, acting, draw_case
 from .naive import against_oracle, oracle_totals
@@ -76,6 +77,8 @@ def compare(case: Case, outcome: Outcome) -> None:
     if found := difference(replayed, reference, kernel, ("reference", "kernel")):
         outcome.difference = f"kernel against reference, {found}"
     result = simulate(case.arch, trace, case.scheme, batch=case.batch)
+    if not outcome.difference:
+        outcome.difference = _in_all(case, kernel, result.causes)
     if outcome.against_oracle and not outcome.difference:
         totals = result.shapes, result.causes, result.counters
         if found := against_oracle(case, replayed, totals, expected):
@@ -84,6 +87,16 @@ def compare(case: Case, outcome: Outcome) -> None:
     _measure_shapes(case, result.shapes, outcome)
     if result.counters[:, COUNTERS.index("dram_psum_bytes")].any():
         outcome.met.add("partial sums stored and reloaded")
+
+
+def _in_all(case: Case, kernel: list[Any], causes: np.ndarray) -> str | None:
+    """A whole run of the kernel beside what its visits add up to."""
+    layers = len(case.network.layers)
+    visits = np.array([cycles.sum(axis=0) for cycles, _ in kernel]).reshape(-1, layers, len(CAUSES))
+    if found := first_divergence(visits.sum(axis=0), causes, CAUSES):
+        told = f"{found.name}: expected {found.expected}, found {found.actual}"
+        return f"whole run, layer {case.network.layers[found.tile].name}: {told}"
+    return None
 
 
 def _measure(case: Case, kernel: list[Any], outcome: Outcome) -> None:

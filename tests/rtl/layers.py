@@ -201,7 +201,7 @@ def _kernel_places(run: LayerRun) -> list[tuple[int, int]]:
     """First channel and first pixel of each of the kernel's tiles."""
     gating = not run.scheme.startswith("dense")
     (mapping,) = map_network(network(run.layer), run.arch, run.images, gating)
-    tiles = tile_layer(mapping, run.arch)
+    tiles = tile_layer(mapping)
     return list(zip(tiles.channel_start.tolist(), tiles.pixel_start.tolist(), strict=True))
 
 
