@@ -56,8 +56,9 @@ module round_sequencer #(
     output wire                    bank_stall,
     output wire                    draining,
     output wire                    decode_stall,
-    output reg                     active         // 0 when the pass has ended
+    output wire                    active         // 0 when the pass has ended
 );
+    reg                    running;
     reg                    in_round;
     reg                    beats_ended;           // those of this round
     reg                    had_round;
@@ -72,8 +73,11 @@ module round_sequencer #(
     reg [ADDRESS_BITS-1:0] word_offset;
 
     // Nothing holds a round back but the lists: it begins in the cycle that finds them ready.
-    wire free = active && !in_round && !in_last_drain;
+    wire free = running && !in_round && !in_last_drain;
     wire found_end = free && ready && !any;
+    // Lists that hold nothing are seen behind the pass's last cycle: their decoding was all of it.
+    wire found_nothing = found_end && !had_round;
+    assign active = running && !found_nothing;
     wire in_drain = in_last_drain || (found_end && had_round);
     wire round_runs = in_round || take;
     assign take = free && ready && any;
@@ -108,15 +112,15 @@ module round_sequencer #(
 
     always @(posedge clk) begin
         if (rst) begin
-            active <= 1'b0;
+            running <= 1'b0;
             in_round <= 1'b0;
             in_last_drain <= 1'b0;
         end else if (start) begin
-            active <= 1'b1;
+            running <= 1'b1;
             in_round <= 1'b0;
             in_last_drain <= 1'b0;
         end else begin
-            if (drain_ends || (found_end && !had_round)) active <= 1'b0;
+            if (drain_ends || found_nothing) running <= 1'b0;
             in_round <= round_runs && !round_ends;
             in_last_drain <= in_drain && !drain_ends;
         end

@@ -13,7 +13,8 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from rtl.layers import LayerRun, difference, play
+from layer_run import LayerRun
+from rtl.layers import difference, play
 from rtl.simulator import Observation
 
 from hwsim.workload import ConvLayer

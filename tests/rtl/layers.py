@@ -4,83 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from campaign.replay import NAMES, WITHIN, Place, Replayed, alone, replay, within_tiles
 from campaign.rounds import Cut, Work, first_round
+from layer_run import LayerRun
 from oracle.cycles import tile as oracle_tile
-from oracle.layout import Pixel, conv_layout
+from oracle.layout import conv_layout
 from oracle.machines import conv, network
-from oracle.residency import cut_channels, flattened, split
+from oracle.schemes import hardware
 
 from hwsim.arch import ArchConfig
 from hwsim.residency import map_network
 from hwsim.tiling import tile_layer
-from hwsim.timing import first_divergence
-from hwsim.trace import MaskTrace, TraceHeader
-from hwsim.workload import ConvLayer
+from hwsim.timing import Engine, first_divergence
 
 from .simulator import Case, Observation, observe
 from .tiles import causes_and_counts, parameters, tile_case
 
+CAUSES_OF_A_PASS = ("steps", "bank_stall_cycles", "drain_cycles", "decode_stall_cycles")
+
 Counted = Counter[str]
 """Causes and counters of one tile, by name; what was never counted is 0."""
-
-
-@dataclass(frozen=True)
-class LayerRun:
-    """One layer of one batch on a machine, under a scheme."""
-
-    arch: ArchConfig
-    layer: ConvLayer
-    scheme: str
-    mask_group: int
-    images: int
-    masks: np.ndarray | None
-
-    only: tuple[tuple[range, tuple[Pixel, ...]], ...] = ()
-
-    def tiles(self) -> list[tuple[range, list[Pixel]]]:
-        """Channels and pixels of every tile, the channels outside; or of the only ones."""
-        if self.only:
-            return [(channels, list(pixels)) for channels, pixels in self.only]
-        most = self.arch.partial_sums.entries // self.arch.array.columns
-        return [
-            (channels, part)
-            for channels in cut_channels(self.layer, self.arch, self.scheme)
-            for part in split(flattened(self.layer, self.images), most)
-        ]
-
-    def piece(self, channels: range, pixels: Sequence[Pixel], masks: np.ndarray | None) -> LayerRun:
-        """One tile of these pixels, with ``masks`` (lists, pixels of the batch) where given."""
-        if masks is not None:
-            lists, *shape = self.masks.swapaxes(0, 1).shape
-            masks = masks.reshape(lists, *shape).swapaxes(0, 1)
-        return replace(self, masks=masks, only=((channels, tuple(pixels)),))
-
-    def cases(self) -> list[Case]:
-        """The inputs of the RTL for every tile."""
-        layout = conv_layout(self.layer, self.arch)
-        return [
-            tile_case(
-                self.layer, self.arch, self.scheme, self.masks, self.mask_group,
-                channels, pixels, layout, self.images,
-            )
-            for channels, pixels in self.tiles()
-        ]  # fmt: skip
-
-    def trace(self) -> MaskTrace:
-        """The masks as the simulator takes them."""
-        header = TraceHeader(
-            network=network(self.layer), method="synthetic", mask_group=self.mask_group,
-            branch="diagonal", gate_norm="batch", dataset="synthetic",
-            image_ids=list(range(self.images)), training={}, synthetic=True,
-        )  # fmt: skip
-        masks = {} if self.masks is None else {self.layer.name: self.masks}
-        return MaskTrace.from_masks(header, masks, {})
 
 
 def draw(rng: np.random.Generator, arch: ArchConfig) -> LayerRun:
@@ -110,13 +57,38 @@ def draw(rng: np.random.Generator, arch: ArchConfig) -> LayerRun:
     return LayerRun(arch, layer, scheme, mask_group, images, masks)
 
 
+def cases(run: LayerRun) -> list[Case]:
+    """The inputs of the RTL for every tile."""
+    layout = conv_layout(run.layer, run.arch)
+    return [
+        tile_case(
+            run.layer, run.arch, run.scheme, run.masks, run.mask_group,
+            channels, pixels, layout, run.images,
+        )
+        for channels, pixels in run.tiles()
+    ]  # fmt: skip
+
+
 def play(runs: Sequence[LayerRun], folder: Path) -> list[list[Observation]]:
-    """All runs, of one machine, in one simulation: per run and tile the passes as observed."""
-    cases = [run.cases() for run in runs]
-    flat = [case for of_run in cases for case in of_run]
-    machine = parameters(runs[0].arch)
-    seen = iter(observe("counted_tile_pass", "tile_bench", machine, flat, folder))
-    return [[next(seen) for _ in of_run] for of_run in cases]
+    """A simulation for each build that the runs need: per run and tile the passes as observed."""
+    builds: dict[tuple, list[int]] = {}
+    for number, run in enumerate(runs):
+        builds.setdefault(tuple(build_of(run).items()), []).append(number)
+    observed: list[list[Observation]] = [[] for _ in runs]
+    for at, (machine, numbers) in enumerate(builds.items()):
+        inputs = {number: cases(runs[number]) for number in numbers}
+        flat = [case for of_run in inputs.values() for case in of_run]
+        there = folder / str(at)
+        seen = iter(observe("counted_tile_pass", "tile_bench", dict(machine), flat, there))
+        for number, of_run in inputs.items():
+            observed[number] = [next(seen) for _ in of_run]
+    return observed
+
+
+def build_of(run: LayerRun) -> dict[str, int]:
+    """The machine with the scheme's lane groups; passes without lists have one, whatever V."""
+    shares = hardware(run.scheme).masks != "none" and hardware(run.scheme).lanes
+    return {**parameters(run.arch), "V": shares or 1}
 
 
 def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
@@ -124,7 +96,7 @@ def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
     rtl = [counted(passes, run.scheme) for passes in observed]
     models = {"oracle": oracle_tiles(run)}
     if run.masks is not None:  # a trace has a gated layer
-        models["kernel"] = kernel_tiles(run)
+        models["kernel"] = engine_tiles(run, "kernel")
     names = tuple(rtl[0])
     mine = np.array([_row(tile, names) for tile in rtl])
     for model, tiles in models.items():
@@ -157,7 +129,7 @@ def _round(run: LayerRun, model: str, tile: int, names: tuple[str, ...]) -> str:
         return [_row(oracle_tiles(piece)[0], names) for piece in pieces]
 
     def kernel(cuts: Sequence[Cut]) -> Iterator[np.ndarray]:
-        number = _kernel_places(run).index((channels[0], start))
+        number = _engine_places(run).index((channels[0], start))
         replayed = Replayed(run.arch, run.trace(), run.scheme, run.images)
         for row in alone(replayed, "kernel", Place(0, 0, run.images, number))(cuts):
             yield _row(Counter(dict(zip(NAMES, row.tolist(), strict=True))), names)
@@ -167,6 +139,9 @@ def _round(run: LayerRun, model: str, tile: int, names: tuple[str, ...]) -> str:
 
 def counted(passes: Observation, scheme: str) -> Counted:
     """What the RTL counts of a tile, every cause of its passes among it."""
+    for number, seen in enumerate(passes):
+        spent = sum(seen[name] for name in CAUSES_OF_A_PASS)
+        assert spent == seen["clock"], f"pass {number} took {seen['clock']} cycles, {spent} counted"
     causes, counts = causes_and_counts(passes, scheme)
     return Counter({**dict.fromkeys(WITHIN, 0), **causes, **counts})
 
@@ -183,22 +158,22 @@ def oracle_tiles(run: LayerRun) -> list[Counted]:
     return tiles
 
 
-def kernel_tiles(run: LayerRun) -> list[Counted]:
-    """The kernel's tiles in the order of ``run.tiles()``, found by their place in the layer."""
+def engine_tiles(run: LayerRun, engine: Engine) -> list[Counted]:
+    """An engine's tiles in the order of ``run.tiles()``, found by their place in the layer."""
     replayed = Replayed(run.arch, run.trace(), run.scheme, run.images)
-    (result,) = replay(replayed, "kernel")
-    rows = dict(zip(_kernel_places(run), within_tiles(result).tolist(), strict=True))
+    (result,) = replay(replayed, engine)
+    rows = dict(zip(_engine_places(run), within_tiles(result).tolist(), strict=True))
     found, pixel = [], 0
     for channels, pixels in run.tiles():
         row = rows.pop((channels[0], pixel))
         found.append(Counter(dict(zip(NAMES, row, strict=True))))
         pixel = (pixel + len(pixels)) % (run.images * run.layer.out_pixels)
-    assert not rows, "the kernel has further tiles"
+    assert not rows, "the engine has further tiles"
     return found
 
 
-def _kernel_places(run: LayerRun) -> list[tuple[int, int]]:
-    """First channel and first pixel of each of the kernel's tiles."""
+def _engine_places(run: LayerRun) -> list[tuple[int, int]]:
+    """First channel and first pixel of each of an engine's tiles."""
     gating = not run.scheme.startswith("dense")
     (mapping,) = map_network(network(run.layer), run.arch, run.images, gating)
     tiles = tile_layer(mapping)

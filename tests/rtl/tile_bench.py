@@ -46,12 +46,15 @@ def drive(dut: HierarchyObject, inputs: dict[str, str]) -> None:
 
 
 async def run_pass(dut: HierarchyObject) -> dict[str, int]:
-    """What the counters say when the pass has ended."""
+    """What the counters say when the pass has ended, and the cycles of the clock that it took."""
     dut.clear.value = 1
     dut.start.value = 1
     await FallingEdge(dut.clk)
     dut.clear.value = 0
     dut.start.value = 0
-    await with_timeout(FallingEdge(dut.active), PERIOD_NS * PATIENCE, "ns")
-    await FallingEdge(dut.clk)
-    return {name: int(getattr(dut, name).value) for name in COUNTERS}
+    first = cocotb.simtime.get_sim_time("ns")  # in the middle of the first cycle
+    while int(dut.active.value):  # it may fall and rise again before a cycle's signals have settled
+        await with_timeout(FallingEdge(dut.active), PERIOD_NS * PATIENCE, "ns")
+        await FallingEdge(dut.clk)
+    clock = (cocotb.simtime.get_sim_time("ns") - first) / PERIOD_NS
+    return {"clock": round(clock)} | {name: int(getattr(dut, name).value) for name in COUNTERS}
