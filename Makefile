@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+MODELS := $(addprefix tests/test_,by_hand.py closed_forms.py laws_of_models.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
 .PHONY: setup demo test test-slow verify iverilog rtl-test rtl-synth lint clean
@@ -43,9 +44,10 @@ iverilog:
 	@command -v iverilog > /dev/null || { $(APT) update -qq && $(APT) install -y -qq iverilog; } \
 		|| { echo "RTL NOT RUN: Icarus Verilog is missing and apt-get could not install it"; exit 1; }
 
-# The whole comparison of the Verilog with oracle and kernel; fails where it cannot be run.
+# The whole comparison of the Verilog with oracle and kernel, and what is asked of every model; fails
+# where it cannot be run.
 rtl-test: $(VENV)/.rtl iverilog
-	$(PY) -m pytest -q -rs -m "slow or not slow" tests/rtl
+	$(PY) -m pytest -q -rs -m "slow or not slow" tests/rtl $(MODELS)
 
 rtl-synth:
 	@command -v yosys > /dev/null || { $(APT) update -qq && $(APT) install -y -qq yosys; } \

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from models import MODELS, Model, parameter
 
 from hwsim.arch import ArchConfig, load_arch
 from hwsim.formats import pack_bits
@@ -16,6 +17,12 @@ from hwsim.workload import Network, resnet18
 @pytest.fixture(scope="session")
 def pe16x16() -> ArchConfig:
     return load_arch("pe16x16")
+
+
+@pytest.fixture(params=[parameter(model) for model in MODELS])
+def model(request: pytest.FixtureRequest) -> Model:
+    """Kernel, reference and RTL in turn."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -67,8 +67,8 @@ COUNTED_BY_RTL = (
     "psum_base_writes", "psum_conditional_reads",
 )  # fmt: skip
 
-KERNEL = Model("kernel", partial(_engine, "kernel"), NAMES, examples=60)
-REFERENCE = Model("reference", partial(_engine, "reference"), NAMES, examples=25)
+KERNEL = Model("kernel", partial(_engine, "kernel"), NAMES, examples=120)
+REFERENCE = Model("reference", partial(_engine, "reference"), NAMES, examples=40)
 RTL = Model(
     "rtl", _rtl, WITHIN + COUNTED_BY_RTL, examples=2,
     options={"feed": ("broadcast",), "bank conflicts": ("exact",), "format": ("bitmap",)},

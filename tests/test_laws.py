@@ -1,4 +1,4 @@
-"""The laws of the timing contract, held on the default machine (docs/timing.md)."""
+"""The laws of whole runs on the default machine (docs/timing.md)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ import numpy as np
 import pytest
 
 from hwsim.arch import ArchConfig
-from hwsim.counts import CAUSES, C
-from hwsim.results import SimResult
 from hwsim.simulate import simulate
 from hwsim.synthetic import synthetic_trace
 from hwsim.trace import MaskTrace
 from hwsim.workload import ConvLayer, Network, resnet18
-
-CAUSE = {name: position for position, name in enumerate(CAUSES)}
 
 
 def alone(layer: ConvLayer) -> Network:
@@ -33,143 +29,6 @@ def one_layer() -> Network:
 def masked(network: Network, mask: np.ndarray, mask_group: int = 1) -> MaskTrace:
     header = synthetic_trace(network, 0.5, images=len(mask), mask_group=mask_group).header
     return MaskTrace.from_masks(header, {network.layers[0].name: mask})
-
-
-def expanded(trace: MaskTrace) -> MaskTrace:
-    """The same masks written with one bit per channel."""
-    header = trace.header.model_copy(update={"mask_group": 1})
-    masks = {
-        layer.name: np.repeat(trace.masks(layer.name), trace.mask_group, axis=1)
-        for layer in trace.network.gated_layers
-    }
-    return MaskTrace.from_masks(header, masks)
-
-
-def total(result: SimResult, *causes: str) -> int:
-    return int(sum(result.causes[:, CAUSE[cause]].sum() for cause in causes))
-
-
-PASSES = ("base", "conditional", "bank_stall", "drain", "decode_stall")
-
-
-def test_all_ones(pe16x16: ArchConfig, one_layer: Network) -> None:
-    """16 tiles of 256 pixels, 16 rounds a pass; the first round waits for 16 indices.
-
-    Lists run in step, so a round is 16 consecutive pixels of a 32-pixel row: no bank conflict.
-    """
-    result = simulate(pe16x16, masked(one_layer, np.ones((1, 64, 32, 32), bool)), "unstructured")
-    assert total(result, "base") == 16 * 16 * 144
-    assert total(result, "conditional") == 16 * 16 * 432
-    assert total(result, "decode_stall") == 16 * 16
-    assert total(result, "drain") == 16 * (16 + 16)
-    assert total(result, "bank_stall") == 0
-    # 64 lists of 1,024 pixels, one index a cycle.
-    assert result.totals["decoder_cycles"] == 64 * 1024
-    assert result.totals["macs_conditional"] == 64 * 1024 * 432
-
-
-def test_all_zeros(pe16x16: ArchConfig, one_layer: Network) -> None:
-    """Only the scan of 256 / 32 empty words a tile is left of the conditional pass."""
-    result = simulate(pe16x16, masked(one_layer, np.zeros((1, 64, 32, 32), bool)), "unstructured")
-    assert total(result, "conditional") == 0
-    assert total(result, "decode_stall") == 16 * 8
-    assert total(result, "drain") == 16 * 16
-    assert result.totals["macs_conditional"] == 0
-    assert result.totals["decoder_cycles"] == 64 * (1024 // 32)
-
-
-def test_dense_is_its_closed_form(pe16x16: ArchConfig, one_layer: Network) -> None:
-    trace = masked(one_layer, np.ones((1, 64, 32, 32), bool))
-    result = simulate(pe16x16, trace, "dense")
-    assert total(result, *PASSES) == 16 * (16 * 576 + 16)
-    assert result.totals["macs_base"] == one_layer.macs
-
-
-def test_one_bit_by_hand(pe16x16: ArchConfig, one_layer: Network) -> None:
-    """One set bit, in the third word of one list: its list is scanned to the end before the round.
-
-    v(0) = 2 empty words, 1 index, 5 empty words = 8 cycles, as long as the other lists' scans.
-    """
-    mask = np.zeros((1, 64, 32, 32), bool)
-    mask[0, 5, 2, 7] = True
-    result = simulate(pe16x16, masked(one_layer, mask), "unstructured")
-    assert total(result, "decode_stall") == 16 * 8
-    assert total(result, "conditional") == 432
-    assert total(result, "drain") == 16 * 16 + 16
-    assert result.totals["macs_conditional"] == 432
-    # 9 taps x 3 groups x 4 words = 108 beats of the one pointer.
-    base_fills = 64 * 1024 * 9 * 4
-    assert result.totals["line_fills"] == base_fills + 108
-
-
-@pytest.mark.parametrize("scheme", ["gated", "unstructured", "lockstep-8"])
-def test_conditional_macs_are_the_set_bits(pe16x16: ArchConfig, scheme: str) -> None:
-    network = resnet18(input_size=16)
-    trace = synthetic_trace(network, 0.4, images=3, seed=1)
-    result = simulate(pe16x16, trace, scheme, batch=2)
-    for position, layer in enumerate(network.layers):
-        ones = int(trace.masks(layer.name).sum()) if layer.gated else 0
-        executed = result.counters[position, C["macs_conditional"]]
-        assert executed == ones * layer.conditional_steps
-
-
-def test_structured_masks_take_equal_cycles_on_both_hardwares(pe16x16: ArchConfig) -> None:
-    network = resnet18(input_size=16)
-    trace = synthetic_trace(network, 0.3, images=3, mask_group=8, seed=2)
-    fine, coarse = (
-        simulate(pe16x16, trace, name, batch=2) for name in ("unstructured", "structured-8x")
-    )
-    np.testing.assert_array_equal(fine.causes, coarse.causes)
-    gated = [i for i, layer in enumerate(network.layers) if layer.gated]
-    for counter in ("line_fills", "decoder_cycles", "index_words_read", "mask_bits_written"):
-        np.testing.assert_array_equal(
-            fine.counters[gated, C[counter]], 8 * coarse.counters[gated, C[counter]]
-        )
-    for counter in ("macs_conditional", "activation_word_reads", "weight_word_reads"):
-        np.testing.assert_array_equal(fine.counters[:, C[counter]], coarse.counters[:, C[counter]])
-
-
-def test_a_structured_mask_in_lockstep_gates_nothing_off(pe16x16: ArchConfig) -> None:
-    """The same bits written per channel: lockstep hardware cannot tell, but stores every list."""
-    trace = synthetic_trace(resnet18(input_size=16), 0.3, images=2, mask_group=8, seed=3)
-    structured = simulate(pe16x16, trace, "structured-8x")
-    lockstep = simulate(pe16x16, expanded(trace), "lockstep-8")
-    np.testing.assert_array_equal(structured.causes, lockstep.causes)
-    assert lockstep.totals["macs_gated_off"] == 0
-    assert lockstep.totals["index_words_read"] == 8 * structured.totals["index_words_read"]
-
-
-@pytest.mark.parametrize(
-    ("scheme", "lane_group"), [("unstructured", 1), ("structured-8x", 8)]
-)  # fmt: skip
-def test_lane_groups_of_a_tile_may_change_places(
-    pe16x16: ArchConfig, one_layer: Network, scheme: str, lane_group: int
-) -> None:
-    mask_group = lane_group
-    generator = np.random.default_rng(7)
-    mask = generator.random((2, 64 // mask_group, 32, 32)) < 0.3
-    lists = 16 // lane_group
-    order = np.concatenate([tile * lists + generator.permutation(lists) for tile in range(4)])
-    results = [
-        simulate(pe16x16, masked(one_layer, bits, mask_group), scheme)
-        for bits in (mask, mask[:, order])
-    ]
-    np.testing.assert_array_equal(results[0].causes, results[1].causes)
-    np.testing.assert_array_equal(results[0].counters, results[1].counters)
-
-
-@pytest.mark.parametrize("density", [0.0, 0.05, 0.5, 0.95])
-def test_the_conditional_pass_is_no_faster_than_its_macs(
-    pe16x16: ArchConfig, one_layer: Network, density: float
-) -> None:
-    mask = np.random.default_rng(11).random((1, 64, 32, 32)) < density
-    result = simulate(pe16x16, masked(one_layer, mask), "unstructured")
-    least = 0
-    for tile in range(16):
-        rows, channels = 8 * (tile % 4), 16 * (tile // 4)
-        ones = int(mask[0, channels : channels + 16, rows : rows + 8].sum())
-        least += 432 * -(-ones // 256)
-    assert total(result, "conditional") >= least
 
 
 def test_lockstep_density_of_independent_bits(pe16x16: ArchConfig, one_layer: Network) -> None:
