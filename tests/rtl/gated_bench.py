@@ -10,6 +10,7 @@ from cocotb.triggers import FallingEdge, RisingEdge, Timer, with_timeout
 
 from rtl.clocking import PERIOD_NS, begin, read_cases, write_observations
 from rtl.tile_bench import PATIENCE, drive
+from rtl.vectors import unpack
 
 
 @cocotb.test()
@@ -23,12 +24,13 @@ async def play(dut: HierarchyObject, case: dict[str, Any]) -> dict[str, Any]:
     await load(dut, "activation", case["activations"])
     await load(dut, "weight", case["weights"])
     drive(dut, case["tile"])
-    cycles, waits = [], []
+    cycles, waits, lists = [], [], []
     for inputs in case["passes"]:
         drive(dut, inputs)
         spent, waited = await run_pass(dut)
         cycles.append(spent)
         waits.append(waited)
+        lists = read_lists(dut)
     sums = []
     for pixel in range(case["pixels"]):
         dut.read_pixel.value = pixel
@@ -39,7 +41,13 @@ async def play(dut: HierarchyObject, case: dict[str, Any]) -> dict[str, Any]:
         ]
         sums.append([int(word, 2) for word in words])
     await FallingEdge(dut.clk)
-    return {"cycles": cycles, "waits": waits, "sums": sums}
+    return {"cycles": cycles, "waits": waits, "sums": sums, "lists": lists}
+
+
+def read_lists(dut: HierarchyObject) -> list[str]:
+    """The index memory, a list of WORDS words per lane group."""
+    bits = int(dut.WORDS.value) * int(dut.W.value)
+    return [f"{word:x}" for word in unpack(int(dut.lists.value), bits, int(dut.J.value))]
 
 
 async def load(dut: HierarchyObject, memory: str, words: list[str]) -> None:
