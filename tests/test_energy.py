@@ -240,6 +240,7 @@ BY_HAND = [
     ("dense", "dram_weight_bytes", {"dram": 64, "weight_buffer": 11.8354 / 16}),
     ("dense", "dram_residual_bytes", {"dram": 64, "activation_buffer": 1.9264 / 4}),
     ("dense", "dram_output_bytes", {"dram": 64, "activation_buffer": 2.5474 / 4}),
+    ("unstructured", "dram_psum_bytes", {"dram": 64}),
 ]
 
 
