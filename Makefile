@@ -6,7 +6,7 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint 
 MODELS := $(addprefix tests/test_,by_hand.py closed_forms.py laws_of_models.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow verify iverilog rtl-test rtl-synth lint clean
+.PHONY: setup demo test test-slow test-modes verify iverilog rtl-test rtl-synth lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,11 @@ test: setup lint
 
 test-slow: setup
 	$(PY) -m pytest -q -rs -m slow
+
+# The suite once more where kernels are plain Python, and where every index of theirs is checked.
+test-modes: setup
+	NUMBA_DISABLE_JIT=1 $(PY) -m pytest -q -rs
+	NUMBA_BOUNDSCHECK=1 $(PY) -m pytest -q -rs
 
 # Simulator, tests and cocotb: no torch.
 $(VENV)/.rtl: pyproject.toml constraints.txt | $(PY)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
-from numba.extending import intrinsic
 
-from hwsim.jit import compiled
+from hwsim.jit import DISABLED, compiled, intrinsic, numba
 
 _U0, _U1, _U2, _U3, _U4 = (np.uint64(n) for n in range(5))
 _U8, _U16, _U32, _U56, _U63 = (np.uint64(n) for n in (8, 16, 32, 56, 63))
@@ -59,7 +57,7 @@ def _counted(typing_context: Any, word: Any) -> Any:
     return numba.int64(numba.uint64), count
 
 
-popcount = _summed if numba.config.DISABLE_JIT else _counted
+popcount = _summed if DISABLED else _counted
 """int64: ones of a uint64."""
 
 

@@ -94,6 +94,7 @@ def compare(
     schemes: Sequence[str] | None = None,
     batches: Sequence[int] | None = None,
     engine: Engine = "kernel",
+    threads: int | None = None,
 ) -> Comparison:
     """Replay every trace under every scheme that fits, at every batch (the machine's, and 1)."""
     batches = _batches(arch, traces, batches)
@@ -104,11 +105,11 @@ def compare(
     with progress("replaying", total) as advance:
         for batch in batches:
             for trace, names in zip(traces, chosen, strict=True):
-                dense = _advancing(arch, trace, "dense", batch, advance, engine)
+                dense = _advancing(arch, trace, "dense", batch, advance, engine, threads)
                 for name in names:
                     result = dense
                     if name != "dense":
-                        result = _advancing(arch, trace, name, batch, advance, engine)
+                        result = _advancing(arch, trace, name, batch, advance, engine, threads)
                     runs.append((result, dense))
     return Comparison(runs)
 
@@ -150,7 +151,9 @@ def other_prices(results: Sequence[SimResult]) -> list[dict[str, Any]]:
     return rows
 
 
-def two_by_two(arch: ArchConfig, traces: Sequence[MaskTrace]) -> list[dict[str, Any]]:
+def two_by_two(
+    arch: ArchConfig, traces: Sequence[MaskTrace], threads: int | None = None
+) -> list[dict[str, Any]]:
     """Mask (unstructured, structured) by hardware (V = 1, V): summaries of the cells.
 
     Recorded masks first; then, where margins are stored, both at equal MAC density on the images
@@ -177,9 +180,9 @@ def two_by_two(arch: ArchConfig, traces: Sequence[MaskTrace]) -> list[dict[str, 
     total = 3 * runs_needed(arch) * sum(trace.images for _, trace in cells)
     with progress("mask by hardware", total) as advance:
         for density, trace in cells:
-            dense = _advancing(arch, trace, "dense", arch.batch, advance)
+            dense = _advancing(arch, trace, "dense", arch.batch, advance, threads=threads)
             for name in ("unstructured", usable_schemes(arch, trace)[-1]):
-                result = _advancing(arch, trace, name, arch.batch, advance)
+                result = _advancing(arch, trace, name, arch.batch, advance, threads=threads)
                 rows.append({"density": density, **summary(result, dense)})
     return rows
 
@@ -189,6 +192,7 @@ def density_sweep(
     traces: Sequence[MaskTrace],
     schemes: Sequence[str] | None = None,
     densities: Sequence[float] = MAC_DENSITIES,
+    threads: int | None = None,
 ) -> pd.DataFrame:
     """Energy and cycles against density, one real network replayed at shifted thresholds.
 
@@ -208,11 +212,11 @@ def density_sweep(
     with progress("shifting thresholds", runs_needed(arch) * replayed) as advance:
         for trace, names, shift in points:
             shifted = trace.shifted(shift)
-            dense = _advancing(arch, shifted, "dense", arch.batch, advance)
+            dense = _advancing(arch, shifted, "dense", arch.batch, advance, threads=threads)
             for name in names:
                 result = dense
                 if name != "dense":
-                    result = _advancing(arch, shifted, name, arch.batch, advance)
+                    result = _advancing(arch, shifted, name, arch.batch, advance, threads=threads)
                 rows.append(flat(summary(result, dense)) | {"threshold_shift": shift})
     return pd.DataFrame(rows)
 
@@ -254,5 +258,8 @@ def _advancing(
     batch: int,
     advance: Advance,
     engine: Engine = "kernel",
+    threads: int | None = None,
 ) -> SimResult:
-    return simulate(arch, trace, scheme, batch=batch, engine=engine, on_images=advance)
+    return simulate(
+        arch, trace, scheme, batch=batch, engine=engine, threads=threads, on_images=advance
+    )

@@ -20,8 +20,8 @@ from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
 from hwsim.transfers import Transfers
 
-SEGMENT_BYTES = 1 << 24
-"""Packed masks that are read and replayed at once; a few segments are in memory."""
+SEGMENT_BYTES = 1 << 20, 1 << 24
+"""Packed masks that are read and replayed at once, at least and at most; a few are in memory."""
 
 Packed = Mapping[str, np.ndarray]
 """Packed masks of a segment's images by layer."""
@@ -48,7 +48,7 @@ class Segment:
     start: int
     batches: int
     images: int
-    plans: list[LayerPlan]
+    plans: tuple[LayerPlan, ...]
     follows: bool
     followed: bool
 
@@ -80,12 +80,15 @@ def segments(
     most = max(1, at_once // batch) * batch
     whole = trace.images - trace.images % batch
     edges = sorted({*range(0, whole, most), whole, trace.images} - {0})
-    plans: dict[int, list[LayerPlan]] = {}
+    plans: dict[int, tuple[LayerPlan, ...]] = {}
     start = 0
     for end in edges:
         size = min(batch, end - start)
         if size not in plans:
-            plans[size] = plan_network(arch, trace.header, scheme, size, shapes)
+            instance = trace.header.gate_norm == "instance"
+            plans[size] = plan_network(
+                arch, trace.network, scheme, trace.mask_group, instance, size, shapes
+            )
         images = end - start
         yield Segment(start, images // size, images, plans[size], start > 0, end < trace.images)
         start = end
@@ -104,10 +107,11 @@ def replay(
 ) -> Totals:
     """Every batch of the trace, in segments: one is read while others are computed."""
     threads = threads or os.cpu_count() or 1
-    per_image = max(1, trace.network.mask_bits(trace.mask_group) // 8)
     at_once = batch
     if engine == "kernel":
-        at_once = min(SEGMENT_BYTES // per_image, -(-trace.images // threads))
+        per_image = max(1, trace.network.mask_bits(trace.mask_group) // 8)
+        least, most = (limit // per_image for limit in SEGMENT_BYTES)
+        at_once = max(least, min(most, -(-trace.images // threads)))
     causes = np.zeros((len(trace.network.layers), len(CAUSES)), np.int64)
     counters = np.zeros((len(trace.network.layers), len(COUNTERS)), np.int64)
     batch_cycles: list[np.ndarray] = []
@@ -122,11 +126,16 @@ def replay(
         if on_images:
             on_images(segment.images)
 
+    work = segments(arch, trace, scheme, batch, shapes, at_once)
+    if at_once >= trace.images:  # nothing to overlap
+        for segment in work:
+            add(segment, _run(engine, segment, segment.read(trace)))
+        return Totals(causes, counters, np.concatenate(batch_cycles), ones or None)
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
         running: deque[tuple[Segment, Future[Totals]]] = deque()
-        for segment in segments(arch, trace, scheme, batch, shapes, at_once):
-            masks = reader.submit(segment.read, trace)
-            running.append((segment, workers.submit(_run, engine, segment, masks)))
+        for segment in work:
+            reading = reader.submit(segment.read, trace)
+            running.append((segment, workers.submit(_run_when_read, engine, segment, reading)))
             if len(running) > threads:
                 done, result = running.popleft()
                 add(done, result.result())
@@ -135,9 +144,14 @@ def replay(
     return Totals(causes, counters, np.concatenate(batch_cycles), ones or None)
 
 
-def _run(engine: Engine, segment: Segment, reading: Future[dict[str, np.ndarray]]) -> Totals:
+def _run_when_read(
+    engine: Engine, segment: Segment, reading: Future[dict[str, np.ndarray]]
+) -> Totals:
+    return _run(engine, segment, reading.result())
+
+
+def _run(engine: Engine, segment: Segment, masks: Packed) -> Totals:
     """A segment, layer by layer."""
-    masks = reading.result()
     layers = len(segment.plans)
     causes = np.zeros((layers, len(CAUSES)), np.int64)
     counters = np.zeros((layers, len(COUNTERS)), np.int64)

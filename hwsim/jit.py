@@ -46,6 +46,11 @@ def _cache_dir() -> Path:
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache_dir()))
 
-import numba  # noqa: E402  (the cache directory is read when Numba is imported)
+# Everything of Numba comes from here: it reads the cache directory when it is first imported.
+import numba  # noqa: E402
+from numba.extending import intrinsic as intrinsic  # noqa: E402
 
 compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, boundscheck=None)
+
+DISABLED = bool(numba.config.DISABLE_JIT)
+"""Whether functions run as plain Python."""

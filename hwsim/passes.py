@@ -112,17 +112,21 @@ def consecutive_loads(machine, banks, starts, pixels):
     ``banks``: int64 (pixels of the batch,), the bank of each pixel's address; ``starts`` and
     ``pixels``: int64 (pixel tiles,), where each tile begins and how many pixels it has.
     """
-    rows = machine.rows
-    loads = np.zeros((starts.size, -(-pixels.max() // rows)), np.int64)
+    rows, most = machine.rows, 0
+    for tile in range(starts.size):
+        most = max(most, pixels[tile])
+    loads = np.zeros((starts.size, -(-most // rows)), np.int64)
     held = np.zeros(machine.banks, np.int64)
     for tile in range(starts.size):
         end = starts[tile] + pixels[tile]
         for i in range(-(-pixels[tile] // rows)):
-            start = starts[tile] + i * rows
+            start, fullest = starts[tile] + i * rows, 0
+            last = min(start + rows, end)
             held[:] = 0
-            for pixel in range(start, min(start + rows, end)):
+            for pixel in range(start, last):
                 held[banks[pixel]] += 1
-            loads[tile, i] = bank_load(machine, held.max(), held.sum())
+                fullest = max(fullest, held[banks[pixel]])
+            loads[tile, i] = bank_load(machine, fullest, last - start)
     return loads
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from hwsim import lists, passes
 from hwsim.arch import ArchConfig, Shape
 from hwsim.counts import CAUSES, COUNTERS, C
-from hwsim.header import TraceHeader
 from hwsim.residency import map_network
 from hwsim.schemes import Scheme, parse_scheme
 from hwsim.tiling import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
 from hwsim.words import TileWords
+from hwsim.workload import Network
 
 
 @dataclass(frozen=True)
@@ -59,23 +59,26 @@ class LayerPlan:
         return TileWords(self.mapping, self.mapping.layer.out_channels // self.mask_group)
 
 
+@lru_cache(maxsize=64)
 def plan_network(
     arch: ArchConfig,
-    header: TraceHeader,
+    network: Network,
     scheme: Scheme,
+    mask_group: int,
+    instance: bool,
     images: int,
     shapes: tuple[Shape, ...],
-) -> list[LayerPlan]:
+) -> tuple[LayerPlan, ...]:
     """Every layer for a batch of so many images, with the array in these shapes.
 
+    ``instance``: gates normalise by instance. Remembered, because comparisons and sweeps ask again.
     Raises MappingError where the machine cannot hold a layer.
     """
-    gating, instance = scheme.kind != "dense", header.gate_norm == "instance"
-    mappings = map_network(header.network, arch, images, gating, instance, shapes)
-    return [
-        _plan(parse_scheme(scheme.name, mapping.arch), mapping, header.mask_group)
-        for mapping in mappings
-    ]
+    gating = scheme.kind != "dense"
+    mappings = map_network(network, arch, images, gating, instance, shapes)
+    return tuple(
+        _plan(parse_scheme(scheme.name, mapping.arch), mapping, mask_group) for mapping in mappings
+    )
 
 
 def load_before(plans: Sequence[LayerPlan], position: int, follows: bool) -> int:

@@ -73,6 +73,26 @@ class SimResult:
     def cycles(self) -> int:
         return int(self.causes.sum())
 
+    def distribution(self) -> dict[str, Any]:
+        """Cycles per image over whole batches: mean, percentiles, 95 % confidence of the mean.
+
+        Of batches of one image these are the images'. A last, smaller batch is left out; the
+        interval is 1.96 standard errors on either side, None of a single batch.
+        """
+        whole = self.batch_cycles[: self.images // self.batch] / self.batch
+        mean, error = float(whole.mean()), None
+        if len(whole) > 1:
+            error = 1.96 * float(whole.std(ddof=1)) / len(whole) ** 0.5
+        p5, p50, p95 = (float(part) for part in np.percentile(whole, [5, 50, 95]))
+        return {
+            "batches": len(whole),
+            "mean": mean,
+            "p5": p5,
+            "p50": p50,
+            "p95": p95,
+            "confidence_95": None if error is None else [mean - error, mean + error],
+        }
+
     @cached_property
     def totals(self) -> dict[str, int]:
         """Counters over all layers."""
@@ -263,6 +283,7 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
         "lane_group": result.scheme.lane_group,
         "format": result.arch.index.format,
         "cycles_per_image": cycles,
+        "cycles_per_image_distribution": result.distribution(),
         "images_per_s": result.arch.clock_hz / cycles,
         "speedup": speedup,
         "ideal_speedup": result.ideal_speedup,
@@ -284,7 +305,8 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """A summary's row for a data frame: ``<component>_uj`` columns instead of nested energies."""
-    plain = {key: value for key, value in row.items() if key not in ("energy_uj", "stalls")}
+    nested = ("energy_uj", "stalls", "cycles_per_image_distribution")
+    plain = {key: value for key, value in row.items() if key not in nested}
     return plain | {f"{component}_uj": uj for component, uj in row["energy_uj"].items()}
 
 

@@ -41,6 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="the model that replays the comparison; the reference is slow: take --images 1",
     )
     parser.add_argument(
+        "--threads", type=_positive, metavar="N", help="of the kernel; default: one per core"
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="index.lane_group=4"
     )
     parser.add_argument("--layers", action="store_true", help="print the per-layer table as well")
@@ -84,8 +87,10 @@ def run(options: argparse.Namespace) -> None:
         options.out.mkdir(parents=True, exist_ok=True)
     if options.engine == "reference":
         _warn_of_time(arch, traces, options)
-    comparison = compare(arch, traces, options.scheme, options.batch, options.engine)
-    cells = two_by_two(arch, traces) if not options.scheme else []
+    comparison = compare(
+        arch, traces, options.scheme, options.batch, options.engine, options.threads
+    )
+    cells = two_by_two(arch, traces, options.threads) if not options.scheme else []
     runs = comparison.distinct().results()
     largest = max(run.batch for run in runs)
     throughput = [run for run in runs if run.batch == largest]
@@ -189,7 +194,13 @@ def _show(
     from rich.console import Console
 
     from hwsim.results import layers_frame
-    from hwsim.tables import comparison_table, layers_table, prices_table, two_by_two_table
+    from hwsim.tables import (
+        comparison_table,
+        layers_table,
+        prices_table,
+        spread_table,
+        two_by_two_table,
+    )
 
     console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
     rows = comparison.distinct().rows()
@@ -201,6 +212,7 @@ def _show(
             f"energy table {arch.pricing.table}"
         )
         comparison_table(console, title, at_batch)
+    spread_table(console, rows)
     if prices:
         prices_table(console, prices)
     if cells:
@@ -259,7 +271,7 @@ def _write_all(
         "layers.parquet": parquet.getvalue(),
         "energy_breakdown.png": plots.png(plots.energy_breakdown(pd.DataFrame(rows))),
     }
-    sweep = density_sweep(arch, traces, options.scheme)
+    sweep = density_sweep(arch, traces, options.scheme, threads=options.threads)
     if len(sweep):
         files["energy_vs_sparsity.csv"] = sweep.to_csv(index=False)
         files["energy_vs_sparsity.png"] = plots.png(plots.energy_vs_sparsity(sweep))

@@ -154,6 +154,41 @@ _CAUSE_HEADINGS = {
     "dram_stall": "DRAM\nstall",
 }
 
+
+def _spread(key: str) -> Callable[[Row], str]:
+    return lambda row: f"{row['cycles_per_image_distribution'][key]:,.0f}"
+
+
+def _half_width(row: Row) -> str:
+    """Half the confidence interval."""
+    low, high = row["cycles_per_image_distribution"]["confidence_95"]
+    return f"{(high - low) / 2:,.0f}"
+
+
+SPREAD = (
+    Column("batch", lambda row: str(row["batch"])),
+    Column("batches", _spread("batches")),
+    Column("mean", _spread("mean")),
+    Column("95 %\nconf. +-", _half_width),
+    Column("p5", _spread("p5")),
+    Column("p50", _spread("p50")),
+    Column("p95", _spread("p95")),
+)
+
+
+def spread_table(console: Console, rows: Sequence[Row]) -> None:
+    """Cycles per image over batches, of runs whose batches differ by more than what DMA finds."""
+    spreads = [row["cycles_per_image_distribution"] for row in rows]
+    differing = [
+        row
+        for row, spread in zip(rows, spreads, strict=True)
+        if spread["batches"] > 1 and spread["p95"] - spread["p5"] > 1e-4 * spread["mean"]
+    ]
+    if differing:
+        title = "Cycles per image, as batches differ in it (batch 1: image by image)"
+        _print(console, title, NAMES, SPREAD, differing)
+
+
 LAYER = (Column("layer", lambda row: row["layer"], left=True),)
 ARRAY = Column("array", lambda row: row["array"])
 

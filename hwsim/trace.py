@@ -32,6 +32,9 @@ __all__ = ["MaskTrace", "TraceError", "TraceHeader", "find_traces", "verify", "w
 
 CHUNK_IMAGES = 64
 
+KEPT_BITS = 8 << 26
+"""Masks of no more bits, 64 MiB, are read once and kept; larger ones are read as they are used."""
+
 
 class MaskTrace:
     """Masks of N images, layer by layer; arrays in memory or datasets of an open file.
@@ -60,6 +63,7 @@ class MaskTrace:
         self._salience = salience or {}
         self._salience_scale = dict(salience_scale or {})
         self._margins: Salience | None = None
+        self._kept: dict[str, np.ndarray] = {}
         self._ones: dict[str, int] | None = None
         self._check_shapes()
 
@@ -126,8 +130,12 @@ class MaskTrace:
         return self.path.stem if self.path else self.header.method
 
     def packed(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """uint8 (images, ceil(bits/8)), bits in (mask list, y, x) order."""
-        return self._read(self._masks, layer, start, stop)
+        """uint8 (images, ceil(bits/8)), bits in (mask list, y, x) order; not to be written to."""
+        if self.images * self.network.mask_bits(self.mask_group) > KEPT_BITS:
+            return self._read(self._masks, layer, start, stop)
+        if layer not in self._kept:
+            self._kept[layer] = self._read(self._masks, layer, 0, None)
+        return self._kept[layer][start:stop]
 
     def masks(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """bool (images, lists, out_height, out_width)."""

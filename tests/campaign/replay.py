@@ -87,7 +87,12 @@ def planned(case: Replayed, place: Place) -> LayerPlan:
     """The tile's layer on the machine."""
     shapes = chosen_shapes(case.arch, case.trace, case.scheme, batch=case.batch)
     scheme = parse_scheme(case.scheme, case.arch)
-    return plan_network(case.arch, case.trace.header, scheme, place.images, shapes)[place.layer]
+    trace, instance = case.trace, case.trace.header.gate_norm == "instance"
+    # Not the remembered plan: its tiles may be cut.
+    plans = plan_network.__wrapped__(
+        case.arch, trace.network, scheme, trace.mask_group, instance, place.images, shapes
+    )
+    return plans[place.layer]
 
 
 def work(case: Replayed, place: Place) -> Work:
