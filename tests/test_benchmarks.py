@@ -102,3 +102,9 @@ def test_the_page_shows_the_latest_run_of_each_section() -> None:
         for section, run in (("schemes", old), ("schemes", new), ("startup", old))
     )
     assert report.latest([*first, *other, *again]) == [*again, *other]
+
+
+def test_results_and_page_of_the_repository_are_whole() -> None:
+    assert results.read()
+    text = report.PAGE.read_text(encoding="utf-8")
+    assert text.index(report.START) < text.index(report.END)
