@@ -6,7 +6,7 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint 
 MODELS := $(addprefix tests/test_,by_hand.py closed_forms.py laws_of_models.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow test-modes verify iverilog rtl-test rtl-synth lint clean
+.PHONY: setup demo test test-slow test-modes verify bench iverilog rtl-test rtl-synth lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +65,10 @@ verify: setup
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) tests/verify.py $(WRITE)
 
+# Some minutes; ARGS=--write puts the tables into docs/benchmarks.md, ARGS=--help shows the rest.
+bench: $(VENV)/.simulator
+	$(PY) -m benchmarks.run $(ARGS)
+
 lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -72,4 +76,4 @@ lint: setup
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.jit import DISABLED, compiled, intrinsic, numba
+from hwsim.jit import DISABLED, compiled, inlined, intrinsic, numba
 
 _U0, _U1, _U2, _U3, _U4 = (np.uint64(n) for n in range(5))
 _U8, _U16, _U32, _U56, _U63 = (np.uint64(n) for n in (8, 16, 32, 56, 63))
@@ -27,7 +27,7 @@ _NTH = np.array(
 """(256, 8): where the n-th one (from 0) of a byte lies."""
 
 
-@compiled
+@inlined
 def ones_before(word):
     """uint64 of eight bytes: the ones of a word up to and with each of its own bytes.
 
@@ -61,7 +61,7 @@ popcount = _summed if DISABLED else _counted
 """int64: ones of a uint64."""
 
 
-@compiled
+@inlined
 def through_nth(word, before, n):
     """The bits of a word's places up to its ``n``-th one (from 1), which it has.
 

@@ -52,5 +52,8 @@ from numba.extending import intrinsic as intrinsic  # noqa: E402
 
 compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, boundscheck=None)
 
+inlined: Callable[..., Any] = numba.njit(cache=True, nogil=True, boundscheck=None, forceinline=True)
+"""For functions of an inner loop: passing a machine and arrays to one costs as much as its work."""
+
 DISABLED = bool(numba.config.DISABLE_JIT)
 """Whether functions run as plain Python."""

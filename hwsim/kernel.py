@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwsim import passes
 from hwsim.bits import popcount
 from hwsim.counts import CAUSES, C
-from hwsim.jit import compiled
+from hwsim.jit import compiled, inlined
 from hwsim.lists import BITMAP, decode_bitmap, decode_symbols, store
-from hwsim.passes import bank_load, busy_cycles, round_cycles, steps_of
 from hwsim.transfers import finish, start, visit
 
 _CONDITIONAL, _BANK_STALL = CAUSES.index("conditional"), CAUSES.index("bank_stall")
@@ -25,6 +25,9 @@ _WEIGHT_READS, _DECODER = C["weight_word_reads"], C["decoder_cycles"]
 _PSUM_READS, _PSUM_WRITES = C["psum_conditional_reads"], C["psum_conditional_writes"]
 
 _U0 = np.uint64(0)
+
+steps_of, busy_cycles = inlined(passes.steps_of), inlined(passes.busy_cycles)
+round_cycles, bank_load = inlined(passes.round_cycles), inlined(passes.bank_load)
 
 
 @compiled
@@ -102,7 +105,7 @@ def sparse_batches(
         finish(clock, cycles[b + by_tile * (tiles.width.size - 1)])
 
 
-@compiled
+@inlined
 def _decode(machine, conditional, tiles, t, masks, mask_group, merged, unions, slots, counts):
     """All lists of a tile: fills ``unions`` and ``slots``, counts; returns the rounds they need.
 
@@ -158,7 +161,7 @@ def _merge(masks, mask_group, lane, lane_end, merged):
     return ones
 
 
-@compiled
+@inlined
 def _conditional_pass(machine, beats, rounds, unions, slots, in_bank, held, cycles, counts):
     """Rounds of the lane groups' lists against the decoding of the next ones; returns its cycles.
 

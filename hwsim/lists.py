@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsim.bits import ones_before, popcount, through_nth
 from hwsim.counts import C
-from hwsim.jit import compiled
+from hwsim.jit import compiled, inlined
 
 FORMATS = {"bitmap": 0, "coordinate": 1, "run-length": 2}
 BITMAP, _RUN_LENGTH = FORMATS["bitmap"], FORMATS["run-length"]
@@ -20,13 +20,13 @@ _U0, _U1, _U32, _U56 = (np.uint64(n) for n in (0, 1, 32, 56))
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
-@compiled
+@inlined
 def _book(machine, slots, slot, spent, alike):
     """Equal lists' v_j in the S of their slot: the longest list's, or all of them one by one."""
     slots[slot] = slots[slot] + alike * spent if machine.shared else max(slots[slot], spent)
 
 
-@compiled
+@inlined
 def decode_bitmap(machine, lists, row, pixels, alike, unions, slots):
     """Scan the bitmap ``lists[row]``; returns (rounds, ones, decoder cycles).
 
@@ -63,7 +63,7 @@ def decode_bitmap(machine, lists, row, pixels, alike, unions, slots):
     return current + (room < machine.rows), ones, total + spent
 
 
-@compiled
+@inlined
 def _decode_one_a_cycle(machine, lists, row, pixels, alike, unions, slots):
     """The same where a one takes a cycle, wherever rounds are cut: whole words at a time.
 
@@ -135,7 +135,7 @@ def decode_symbols(machine, lists, row, alike, unions, slots):
     return current + (room < machine.rows), ones, total + spent
 
 
-@compiled
+@inlined
 def store(machine, lists, row, pixels, alike, counts):
     """What ``alike`` equal lists of a tile take in the index memory: bits written, words read."""
     if machine.format == BITMAP:

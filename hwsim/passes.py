@@ -1,17 +1,17 @@
-"""Passes of the cycle model that no mask changes: loops over int64 arrays (docs/timing.md).
+"""Passes of the cycle model that no mask changes: arrays of visits at once (docs/timing.md).
 
-They are computed once for a layer (``fixed_*``) and add to cycles by cause and counters, a row per
-visit, whose last axes are CAUSES and COUNTERS. Part of the cycle model, hwsim.kernel.
+They are computed once for a layer (``fixed_*``) and add to cycles by cause and counters, int64 with
+a row per visit, whose last axes are CAUSES and COUNTERS. The rules of a round serve the compiled
+loops of hwsim.kernel, too. Part of the cycle model.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsim.counts import CAUSES, C
-from hwsim.jit import compiled
 
 _BASE, _CONDITIONAL = CAUSES.index("base"), CAUSES.index("conditional")
 _BANK_STALL, _DRAIN = CAUSES.index("bank_stall"), CAUSES.index("drain")
@@ -21,8 +21,6 @@ _WEIGHT_READS, _MASK_BITS = C["weight_word_reads"], C["mask_bits_written"]
 _INDEX_WORDS = C["index_words_read"]
 _PSUM_BASE, _PSUM_OUTPUT = C["psum_base_writes"], C["psum_output_reads"]
 _COMPARATOR, _ADDER = C["comparator_ops"], C["adder_ops"]
-
-_U1 = np.uint64(1)
 
 
 class Machine(NamedTuple):
@@ -78,164 +76,183 @@ class TileArrays(NamedTuple):
     stores: np.ndarray
 
 
-@compiled
-def steps_of(beats):
+def steps_of(beats: Beats) -> int:
     return beats.full * beats.full_steps + beats.short * beats.short_steps
 
 
-@compiled
-def busy_cycles(beats, load):
-    """Cycles of a round's beats: each takes max(steps, load)."""
-    return beats.full * max(beats.full_steps, load) + beats.short * max(beats.short_steps, load)
+def busy_cycles(beats: Beats, load: Any) -> Any:
+    """Cycles of the beats of a round, or of several: each takes max(steps, load)."""
+    full = beats.full * np.maximum(beats.full_steps, load)
+    return full + beats.short * np.maximum(beats.short_steps, load)
 
 
-@compiled
-def round_cycles(machine, busy, width):
-    """X: cycles of a round whose beats take ``busy``, on ``width`` columns."""
+def round_cycles(machine: Machine, busy: Any, width: int) -> Any:
+    """X: cycles of rounds whose beats take ``busy``, on ``width`` columns."""
     if machine.systolic:
         return busy + machine.rows + width - 2
-    return max(busy, machine.rows)
+    return np.maximum(busy, machine.rows)
 
 
-@compiled
-def bank_load(machine, fullest, distinct):
-    """A round's load, from the words of its fullest bank and of all banks."""
+def bank_load(machine: Machine, fullest: Any, distinct: Any) -> Any:
+    """Loads of rounds, from the words of their fullest bank and of all banks."""
     if machine.conflicts == _EXACT:
         return fullest
-    return -(-distinct // machine.banks) if machine.conflicts == _BANDWIDTH else 0
+    if machine.conflicts == _BANDWIDTH:
+        return -(-distinct // machine.banks)
+    return 0 * distinct
 
 
-@compiled
-def consecutive_loads(machine, banks, starts, pixels):
+def consecutive_loads(
+    machine: Machine, banks: np.ndarray, starts: np.ndarray, pixels: np.ndarray
+) -> np.ndarray:
     """Loads of rounds of consecutive pixels: int64 (pixel tiles, rounds).
 
     ``banks``: int64 (pixels of the batch,), the bank of each pixel's address; ``starts`` and
-    ``pixels``: int64 (pixel tiles,), where each tile begins and how many pixels it has.
+    ``pixels``: int64 (pixel tiles,), where each tile begins and how many pixels it has. Rounds
+    that a shorter tile lacks have load 0.
     """
-    rows, most = machine.rows, 0
-    for tile in range(starts.size):
-        most = max(most, pixels[tile])
-    loads = np.zeros((starts.size, -(-most // rows)), np.int64)
-    held = np.zeros(machine.banks, np.int64)
-    for tile in range(starts.size):
-        end = starts[tile] + pixels[tile]
-        for i in range(-(-pixels[tile] // rows)):
-            start, fullest = starts[tile] + i * rows, 0
-            last = min(start + rows, end)
-            held[:] = 0
-            for pixel in range(start, last):
-                held[banks[pixel]] += 1
-                fullest = max(fullest, held[banks[pixel]])
-            loads[tile, i] = bank_load(machine, fullest, last - start)
-    return loads
+    tile, place = _places(pixels)
+    rounds = -(-int(pixels.max()) // machine.rows)
+    at = (tile * rounds + place // machine.rows) * machine.banks + banks[starts[tile] + place]
+    held = np.bincount(at, minlength=len(starts) * rounds * machine.banks)
+    held = held.reshape(len(starts), rounds, machine.banks)
+    return bank_load(machine, held.max(axis=2), held.sum(axis=2))
 
 
-@compiled
-def bank_masks(banks, starts, pixels, bank_count, words):
+def bank_masks(
+    banks: np.ndarray, starts: np.ndarray, pixels: np.ndarray, bank_count: int, words: int
+) -> np.ndarray:
     """uint64 (pixel tiles, words, banks): which pixels of a tile lie in which bank."""
-    masks = np.zeros((starts.size, words, bank_count), np.uint64)
-    for tile in range(starts.size):
-        for place in range(pixels[tile]):
-            bank = banks[starts[tile] + place]
-            masks[tile, place >> 6, bank] |= _U1 << np.uint64(place & 63)
-    return masks
+    tile, place = _places(pixels)
+    bits = np.zeros((len(starts), bank_count, 64 * words), bool)
+    bits[tile, banks[starts[tile] + place], place] = True
+    packed = np.packbits(bits, axis=2, bitorder="little").view(np.uint64)
+    return np.ascontiguousarray(packed.swapaxes(1, 2))
 
 
-@compiled
-def _consecutive_pass(machine, beats, loads, pixels, groups, cause, cycles, counts):
-    """One pass over consecutive pixels, ``groups`` pointer lists alike."""
-    rounds = -(-pixels // machine.rows)
+def _places(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tile and place in it of every pixel of tiles that have so many."""
+    tile = np.repeat(np.arange(len(pixels)), pixels)
+    return tile, np.arange(len(tile)) - np.repeat(np.cumsum(pixels) - pixels, pixels)
+
+
+def fixed_dense(
+    machine: Machine,
+    beats: Beats,
+    visits: TileArrays,
+    loads: np.ndarray,
+    cycles: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """Tiles of one dense pass each (any scheme's layers that are not gated, too)."""
+    _first_pass(machine, beats, visits, loads, cycles, counts)
+    _empty(machine, visits, counts)
+
+
+def fixed_sparse(
+    machine: Machine,
+    base: Beats,
+    visits: TileArrays,
+    loads: np.ndarray,
+    mask_group: int,
+    cycles: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """The base pass of sparse hardware, decisions and emptying."""
+    _first_pass(machine, base, visits, loads, cycles, counts)
+    _decide(machine, visits, mask_group, cycles, counts)
+    _empty(machine, visits, counts)
+
+
+def fixed_gated(
+    machine: Machine,
+    base: Beats,
+    conditional: Beats,
+    visits: TileArrays,
+    loads: np.ndarray,
+    mask_group: int,
+    cycles: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """The gated scheme: its conditional pass visits every pixel, too, and reads every mask bit."""
+    fixed_sparse(machine, base, visits, loads, mask_group, cycles, counts)
+    run = visits.finishes
+    _consecutive_pass(machine, conditional, visits, loads, run, 1, _CONDITIONAL, cycles, counts)
+    lists = visits.finishes * _mask_lists(visits, mask_group)
+    counts[:, _MASK_BITS] += lists * visits.pixels
+    counts[:, _INDEX_WORDS] += lists * -(-visits.pixels // machine.word_bits)
+
+
+def _consecutive_pass(
+    machine: Machine,
+    beats: Beats,
+    visits: TileArrays,
+    loads: np.ndarray,
+    run: np.ndarray,
+    groups: np.ndarray | int,
+    cause: int,
+    cycles: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """One pass over consecutive pixels where ``run`` is 1, ``groups`` pointer lists alike."""
     steps = steps_of(beats)
-    for i in range(rounds):
-        busy = busy_cycles(beats, loads[i])
-        cycles[_BANK_STALL] += busy - steps
-        cycles[_DRAIN] += round_cycles(machine, busy, machine.columns) - busy
-    cycles[cause] += rounds * steps
+    rounds = run * -(-visits.pixels // machine.rows)
+    busy = busy_cycles(beats, loads[visits.pixel_tile])
+    taken = round_cycles(machine, busy, machine.columns)
+    there = np.arange(loads.shape[1]) < rounds[:, None]
+    cycles[:, cause] += rounds * steps
+    cycles[:, _BANK_STALL] += (there * (busy - steps)).sum(axis=1)
+    cycles[:, _DRAIN] += (there * (taken - busy)).sum(axis=1)
     if not machine.systolic:
-        cycles[_DRAIN] += machine.rows
-    counts[_WORD_READS] += pixels * (beats.full + beats.short)
-    counts[_FILLS] += groups * pixels * (beats.full + beats.short)
-    counts[_WEIGHT_READS] += rounds * steps
+        cycles[:, _DRAIN] += run * machine.rows
+    words = run * visits.pixels * (beats.full + beats.short)
+    counts[:, _WORD_READS] += words
+    counts[:, _FILLS] += groups * words
+    counts[:, _WEIGHT_READS] += rounds * steps
 
 
-@compiled
-def _first_pass(machine, beats, loads, tiles, t, cycles, counts):
+def _first_pass(
+    machine: Machine,
+    beats: Beats,
+    visits: TileArrays,
+    loads: np.ndarray,
+    cycles: np.ndarray,
+    counts: np.ndarray,
+) -> None:
     """The dense or base pass of a tile; its partial sums stay, or leave for DRAM."""
-    width, pixels = tiles.width[t], tiles.pixels[t]
-    words = -(-width // machine.lane_group) * pixels
-    groups = -(-width // machine.lane_group)
-    _consecutive_pass(machine, beats, loads, pixels, groups, _BASE, cycles, counts)
-    counts[_MACS_BASE] += width * pixels * steps_of(beats)
-    counts[_PSUM_BASE] += words
-    counts[_PSUM_OUTPUT] += tiles.stores[t] * words
+    groups = -(-visits.width // machine.lane_group)
+    run = visits.first
+    _consecutive_pass(machine, beats, visits, loads, run, groups, _BASE, cycles, counts)
+    counts[:, _MACS_BASE] += run * visits.width * visits.pixels * steps_of(beats)
+    counts[:, _PSUM_BASE] += run * groups * visits.pixels
+    counts[:, _PSUM_OUTPUT] += visits.stores * groups * visits.pixels
 
 
-@compiled
-def _empty(machine, tiles, t, counts):
+def _empty(machine: Machine, visits: TileArrays, counts: np.ndarray) -> None:
     """The output stage's share of a tile."""
-    width, pixels = tiles.width[t], tiles.pixels[t]
-    counts[_PSUM_OUTPUT] += -(-width // machine.lane_group) * pixels
-    counts[_OUTPUT] += width * pixels
+    pixels = visits.finishes * visits.pixels
+    counts[:, _PSUM_OUTPUT] += -(-visits.width // machine.lane_group) * pixels
+    counts[:, _OUTPUT] += visits.width * pixels
 
 
-@compiled
-def _decide(machine, mask_lists, tiles, t, cycles, counts):
+def _decide(
+    machine: Machine, visits: TileArrays, mask_group: int, cycles: np.ndarray, counts: np.ndarray
+) -> None:
     """Comparators and adders of a tile's decisions, one per mask list and pixel.
 
     They run on draining entries, or on partial sums that are complete, and maybe reloaded.
     """
-    width, pixels = tiles.width[t], tiles.pixels[t]
-    words = -(-width // machine.lane_group) * pixels
-    counts[_COMPARATOR] += mask_lists * pixels
-    counts[_ADDER] += (width - mask_lists) * pixels
-    counts[_PSUM_BASE] += tiles.loads[t] * words
-    counts[_PSUM_OUTPUT] += tiles.compares[t] * words
-    cycles[_DRAIN] += tiles.compares[t] * pixels
+    pixels = visits.finishes * visits.pixels
+    words = -(-visits.width // machine.lane_group) * visits.pixels
+    lists = _mask_lists(visits, mask_group)
+    counts[:, _COMPARATOR] += lists * pixels
+    counts[:, _ADDER] += (visits.width - lists) * pixels
+    counts[:, _PSUM_BASE] += visits.loads * words
+    counts[:, _PSUM_OUTPUT] += visits.compares * words
+    cycles[:, _DRAIN] += visits.compares * visits.pixels
 
 
-@compiled
-def fixed_dense(machine, beats, tiles, loads, cycles, counts):
-    """Tiles of one dense pass each (any scheme's layers that are not gated, too)."""
-    for t in range(tiles.width.size):
-        _first_pass(machine, beats, loads[tiles.pixel_tile[t]], tiles, t, cycles[t], counts[t])
-        _empty(machine, tiles, t, counts[t])
-
-
-@compiled
-def fixed_sparse(machine, base, tiles, loads, mask_group, cycles, counts):
-    """The base pass of sparse hardware, decisions and emptying."""
-    for t in range(tiles.width.size):
-        if tiles.first[t]:
-            _first_pass(machine, base, loads[tiles.pixel_tile[t]], tiles, t, cycles[t], counts[t])
-        if tiles.finishes[t]:
-            _decide(machine, _mask_lists(tiles, t, mask_group), tiles, t, cycles[t], counts[t])
-            _empty(machine, tiles, t, counts[t])
-
-
-@compiled
-def fixed_gated(machine, base, conditional, tiles, loads, mask_group, cycles, counts):
-    """The gated scheme: its conditional pass visits every pixel, too, and reads every mask bit."""
-    fixed_sparse(machine, base, tiles, loads, mask_group, cycles, counts)
-    for t in range(tiles.width.size):
-        if not tiles.finishes[t]:
-            continue
-        pixels, lists = tiles.pixels[t], _mask_lists(tiles, t, mask_group)
-        _consecutive_pass(
-            machine,
-            conditional,
-            loads[tiles.pixel_tile[t]],
-            pixels,
-            1,
-            _CONDITIONAL,
-            cycles[t],
-            counts[t],
-        )
-        counts[t, _MASK_BITS] += lists * pixels
-        counts[t, _INDEX_WORDS] += lists * -(-pixels // machine.word_bits)
-
-
-@compiled
-def _mask_lists(tiles, t, mask_group):
+def _mask_lists(visits: TileArrays, mask_group: int) -> np.ndarray:
     """Mask lists that a channel tile has a channel of."""
-    start = tiles.channel_start[t]
-    return -(-(start + tiles.width[t]) // mask_group) - start // mask_group
+    end = visits.channel_start + visits.width
+    return -(-end // mask_group) - visits.channel_start // mask_group

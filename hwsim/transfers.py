@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.counts import CAUSES
-from hwsim.jit import compiled
+from hwsim.jit import compiled, inlined
 
 _OUTPUT_STALL, _DRAM_STALL = CAUSES.index("output_stall"), CAUSES.index("dram_stall")
 
@@ -48,7 +48,7 @@ def start(transfers, b):
     return Clock(np.int64(0), transfers.first_load[b], np.int64(0), np.int64(0))
 
 
-@compiled
+@inlined
 def visit(transfers, b, t, spent, clock):
     """One visit: the one before is emptied and stored, the one after is loaded."""
     following = transfers.next_load[b]

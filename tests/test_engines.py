@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import hwsim
 from hwsim import engines
 from hwsim.arch import ArchConfig
 from hwsim.simulate import simulate
@@ -57,3 +58,9 @@ def test_the_distribution_is_that_of_whole_batches(pe16x16: ArchConfig, network:
         "p95": 19.5,
         "confidence_95": pytest.approx([15 - 1.96 * 5, 15 + 1.96 * 5]),
     }
+
+
+def test_the_package_can_be_asked_to_simulate_again(pe16x16: ArchConfig, network: Network) -> None:
+    trace = synthetic_trace(network, 0.3, images=1)
+    runs = [hwsim.simulate(pe16x16, trace, scheme="dense") for _ in range(2)]
+    assert runs[0].cycles == runs[1].cycles == simulate(pe16x16, trace, "dense").cycles

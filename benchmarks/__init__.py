@@ -1,0 +1,1 @@
+"""Speed against peers and limits: `make bench` (docs/benchmarks.md)."""

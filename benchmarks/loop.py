@@ -1,0 +1,199 @@
+"""The conditional pass as a plain loop over indices: what the kernel does with whole words.
+
+docs/timing.md, "Passes", for bitmap lists, one index a cycle, private decoders, broadcast feed,
+exact bank conflicts, and masks equal in every lane group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim import kernel
+from hwsim.arch import ArchConfig
+from hwsim.bits import popcount
+from hwsim.counts import CAUSES, COUNTERS, C
+from hwsim.engines import segments
+from hwsim.jit import compiled
+from hwsim.plan import LayerPlan
+from hwsim.schemes import parse_scheme
+from hwsim.tiling import pixel_addresses
+from hwsim.trace import MaskTrace
+from hwsim.transfers import Transfers, finish, start, visit
+
+_CONDITIONAL, _BANK_STALL = CAUSES.index("conditional"), CAUSES.index("bank_stall")
+_DRAIN, _DECODE_STALL = CAUSES.index("drain"), CAUSES.index("decode_stall")
+_MACS, _FILLS = C["macs_conditional"], C["line_fills"]
+_WORD_READS, _WEIGHT_READS = C["activation_word_reads"], C["weight_word_reads"]
+_PSUM_READS, _PSUM_WRITES = C["psum_conditional_reads"], C["psum_conditional_writes"]
+_MASK_BITS, _INDEX_WORDS, _DECODER = (
+    C["mask_bits_written"],
+    C["index_words_read"],
+    C["decoder_cycles"],
+)
+
+_U0, _U1 = np.uint64(0), np.uint64(1)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A gated layer's batches, ready to run: ``words`` as the kernel has them."""
+
+    plan: LayerPlan
+    words: np.ndarray
+    transfers: Transfers
+
+    def by_kernel(self) -> tuple[np.ndarray, np.ndarray]:
+        """Cycles by cause and counters, a row per batch: what masks make of them."""
+        plan, results = self.plan, self._empty()
+        kernel.sparse_batches(
+            plan.machine, plan.conditional, plan.visits, self.words, plan.mask_group, plan.in_bank,
+            self.transfers, 0, *results,
+        )  # fmt: skip
+        return results
+
+    def by_index(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same from the plain loop."""
+        plan, results = self.plan, self._empty()
+        banks = pixel_addresses(plan.mapping) % plan.machine.banks
+        first = plan.mapping.pixel_cuts[0]
+        plain_batches(
+            plan.machine, plan.conditional, plan.visits, self.words, plan.mask_group, banks, first,
+            self.transfers, *results,
+        )  # fmt: skip
+        return results
+
+    def _empty(self) -> tuple[np.ndarray, np.ndarray]:
+        batches = len(self.words)
+        return np.zeros((batches, len(CAUSES)), np.int64), np.zeros(
+            (batches, len(COUNTERS)), np.int64
+        )
+
+
+def gated_layers(arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int) -> Iterator[Layer]:
+    """All images of the trace, whole batches."""
+    shapes = (arch.array.shapes[0],) * len(trace.network.layers)
+    chosen = parse_scheme(scheme, arch)
+    (segment,) = segments(arch, trace, chosen, batch, shapes, at_once=trace.images)
+    masks = segment.read(trace)
+    for position, plan in enumerate(segment.plans):
+        if plan.name not in masks:
+            continue
+        first_load, next_load = segment.loads(position)
+        transfers = Transfers(
+            computed=plan.fixed_cycles.sum(axis=1),
+            emptied=plan.tiles.emptied_pixels,
+            loads=plan.load_cycles,
+            stores=plan.store_cycles,
+            exposed=plan.exposed_cycles,
+            first_load=first_load,
+            next_load=next_load,
+        )
+        yield Layer(plan, plan.words.gather(masks[plan.name]), transfers)
+
+
+@compiled
+def plain_batches(
+    machine, beats, tiles, masks, mask_group, banks, first, transfers, cycles, counts
+):
+    """Every batch, tile by tile; ``banks`` of all pixels, ``first`` pixel of each pixel tile."""
+    pixels = tiles.pixels.max()
+    indices = np.zeros((machine.columns, pixels), np.int64)
+    lengths = np.zeros(machine.columns, np.int64)
+    slots = np.zeros(pixels // machine.rows + 2, np.int64)
+    for b in range(masks.shape[0]):
+        clock = start(transfers, b)
+        for t in range(tiles.width.size):
+            computed = transfers.computed[t]
+            if tiles.finishes[t]:
+                p = tiles.pixel_tile[t]
+                slots[:] = 0
+                lists = _decode_lists(
+                    machine, beats, tiles, t, masks[b, p], mask_group, indices, lengths, slots,
+                    counts[b],
+                )  # fmt: skip
+                computed += _pass(
+                    machine, beats, indices[:lists], lengths[:lists], slots,
+                    banks[first[p] : first[p] + tiles.pixels[t]], cycles[b], counts[b],
+                )  # fmt: skip
+            clock = visit(transfers, b, t, computed, clock)
+        finish(clock, cycles[b])
+
+
+@compiled
+def _decode_lists(machine, beats, tiles, t, masks, mask_group, indices, lengths, slots, counts):
+    """The list of every lane group of a tile; returns how many there are."""
+    pixels, lists = tiles.pixels[t], 0
+    steps = beats.full * beats.full_steps + beats.short * beats.short_steps
+    lane, end = tiles.channel_start[t], tiles.channel_start[t] + tiles.width[t]
+    while lane < end:
+        lanes = min(machine.lane_group, end - lane)
+        ones, spent = _decode(machine, masks[lane // mask_group], pixels, indices[lists], slots)
+        lengths[lists] = ones
+        counts[_MASK_BITS] += pixels
+        counts[_INDEX_WORDS] += -(-pixels // machine.word_bits)
+        counts[_MACS] += lanes * ones * steps
+        counts[_FILLS] += ones * (beats.full + beats.short)
+        counts[_PSUM_READS] += ones
+        counts[_PSUM_WRITES] += ones
+        counts[_DECODER] += spent
+        lists += 1
+        lane += lanes
+    return lists
+
+
+@compiled
+def _decode(machine, words, pixels, indices, slots):
+    """One list, an index or an empty index word a cycle; returns (ones, decoder cycles)."""
+    found, slot, spent, total = 0, 0, 0, 0
+    width = machine.word_bits
+    word_mask = ~_U0 >> np.uint64(64 - width)
+    for bit in range(0, pixels, width):
+        rest = (words[bit >> 6] >> np.uint64(bit & 63)) & word_mask
+        if rest == _U0:
+            spent += 1
+        while rest != _U0:
+            indices[found] = bit + popcount((rest & ~(rest - _U1)) - _U1)
+            rest &= rest - _U1
+            found += 1
+            spent += 1
+            if found % machine.rows == 0:
+                slots[slot] = max(slots[slot], spent)
+                total, slot, spent = total + spent, slot + 1, 0
+    slots[slot] = max(slots[slot], spent)
+    return found, total + spent
+
+
+@compiled
+def _pass(machine, beats, indices, lengths, slots, banks, cycles, counts):
+    """Rounds of all lists; a pixel is fetched once a round. Returns the cycles of the pass."""
+    steps = beats.full * beats.full_steps + beats.short * beats.short_steps
+    rows, rounds = machine.rows, -(-lengths.max() // machine.rows)
+    fetched_in = np.full(banks.size, -1, np.int64)
+    held = np.zeros(machine.banks, np.int64)
+    computed, stalled = 0, slots[0]
+    for i in range(rounds):
+        held[:] = 0
+        for j in range(lengths.size):
+            for k in range(i * rows, min((i + 1) * rows, lengths[j])):
+                pixel = indices[j, k]
+                if fetched_in[pixel] != i:
+                    fetched_in[pixel] = i
+                    held[banks[pixel]] += 1
+        load = held.max()
+        busy = beats.full * max(beats.full_steps, load) + beats.short * max(beats.short_steps, load)
+        taken = max(busy, rows)
+        computed += taken
+        stalled += max(0, slots[i + 1] - taken)
+        cycles[_BANK_STALL] += busy - steps
+        cycles[_DRAIN] += taken - busy
+        counts[_WORD_READS] += held.sum() * (beats.full + beats.short)
+    if rounds:
+        computed += rows
+        cycles[_DRAIN] += rows
+    cycles[_CONDITIONAL] += rounds * steps
+    cycles[_DECODE_STALL] += stalled
+    counts[_WEIGHT_READS] += rounds * steps
+    return computed + stalled
