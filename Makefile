@@ -6,7 +6,7 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint 
 MODELS := $(addprefix tests/test_,by_hand.py closed_forms.py laws_of_models.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow test-modes verify bench iverilog rtl-test rtl-synth lint clean
+.PHONY: setup demo test test-slow test-modes verify mutate bench iverilog rtl-test rtl-synth lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -69,6 +69,12 @@ verify: setup
 bench: $(VENV)/.simulator
 	$(PY) -m benchmarks.run $(ARGS)
 
+# Half an hour on two cores, or what an interrupted campaign has left; WRITE=--write keeps the report
+# as docs/mutations.md. Without Icarus Verilog it says so, runs the rest and fails.
+mutate: setup
+	-@$(MAKE) --no-print-directory iverilog
+	$(PY) tests/mutate.py $(WRITE)
+
 lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -76,4 +82,4 @@ lint: setup
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) benchmarks/.cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) benchmarks/.cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .mutation

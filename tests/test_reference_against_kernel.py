@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from by_hand import machine
+from by_hand import BETWEEN_TILES, machine
 from campaign.replay import Replayed as Case
 from campaign.replay import difference, replay
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
+from hwsim.counts import CAUSES
 from hwsim.simulate import usable_schemes
 from hwsim.synthetic import synthetic_trace
 from hwsim.tiling import MappingError
@@ -99,6 +100,19 @@ def assert_equal(case: Case) -> None:
     """Equal to the unit, or the first layer, tile, name and round that differ."""
     expected, actual = replay(case, "reference"), replay(case, "kernel")
     assert difference(case, expected, actual, ("reference", "kernel")) is None, case.scheme
+
+
+@settings(max_examples=20, derandomize=True, database=None, deadline=None)
+@given(case=cases())
+def test_the_kernel_books_stalls_at_the_last_visit(case: Case) -> None:
+    """Those between visits; assert_equal compares them by layer."""
+    between = [CAUSES.index(name) for name in BETWEEN_TILES]
+    try:
+        runs = replay(case, "kernel")
+    except MappingError:
+        return
+    for cycles, _ in runs:
+        assert not cycles[:-1, between].any()
 
 
 def compare_many(examples: int) -> None:

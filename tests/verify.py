@@ -13,15 +13,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
 from campaign.compare import Outcome, run_seeds
+from campaign.progress import progress
 from campaign.report import Coverage, report
 from campaign.rtl import LAYERS, RTL_CASES, RTL_PARAMETERS, run_rtl_seeds
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rtl.simulator import missing_tools
 
 CASES = 22_000
@@ -47,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"RTL NOT COMPARED: {missing}")
     work = ([] if missing else _rtl_work(options)) + _work(options)
     try:
-        with _progress(sum(len(seeds) for _, seeds in work)) as advance:
+        with progress(sum(len(seeds) for _, seeds in work), "cases equal") as advance:
             for outcome in _outcomes(work, options.jobs):
                 if outcome.difference:
                     print(_difference(outcome, reference.cases + rtl.cases))
@@ -137,27 +135,6 @@ def _stopped(options: argparse.Namespace, cases: int, rtl_cases: int) -> str:
 
 def _command(rest: str) -> str:
     return f".venv/bin/python tests/verify.py {rest}"
-
-
-@contextmanager
-def _progress(cases: int) -> Iterator:
-    """A bar on a terminal, else a line a minute; both on standard error."""
-    console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (TextColumn("cases equal"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-            task = bar.add_task("cases", total=cases)
-            yield lambda done: bar.update(task, completed=done)
-        return
-    started = last = time.monotonic()
-
-    def tell(done: int) -> None:
-        nonlocal last
-        if (now := time.monotonic()) - last >= 60:
-            last = now
-            print(f"{(now - started) / 60:.0f} min: {done:,} of {cases:,} equal", file=sys.stderr)
-
-    yield tell
 
 
 if __name__ == "__main__":

@@ -1,0 +1,147 @@
+"""Trials of mutants of the RTL: the benches of tests/rtl, smallest first, in Icarus Verilog."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+from rtl import simulator
+from rtl import test_bank_arbiter as arbiter
+from rtl import test_bitmap_decoder as decoder
+from rtl import test_gated_tile as gated
+from rtl import test_tile_pass as tile
+
+from .mutant import Mutant
+from .trials import DIFFERENCE, EXCEPTION, NOT_COMPILED, SURVIVED, TIMEOUT, Trial, Verdict
+
+SOURCES = tuple(simulator.SOURCES)
+
+SECONDS = 10
+"""Of processor time, for a simulation that takes one or two; then it is held to be endless."""
+
+MEMORY = 4 << 30
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A test of the RTL below ``top``; it raises an AssertionError where that is wrong."""
+
+    top: str
+    run: Callable[[Path], object]
+
+
+def _lists(*machine: int) -> Bench:
+    """Rows, bits of a word, indices per cycle; then how many lists."""
+    return Bench("bitmap_decoder", partial(decoder.test_random_lists, *machine))
+
+
+def _beats(*machine: int) -> Bench:
+    """Pointers, banks; then how many beats."""
+    return Bench("bank_arbiter", partial(arbiter.test_random_beats, *machine))
+
+
+def _tiles(machine: int, layers: int, seed: int) -> Bench:
+    arch = tile.MACHINES[machine]
+    return Bench(
+        "counted_tile_pass", lambda folder: tile.compare(arch, layers, seed=seed, folder=folder)
+    )
+
+
+def _sums(*machine: int, layers: int, seed: int, shared: bool = False) -> Bench:
+    arch = tile.build(*machine)
+    arch = tile.shared(arch) if shared else arch
+    return Bench("gated_tile", lambda folder: gated.compare(arch, layers, seed, folder))
+
+
+BENCHES = (
+    Bench("bitmap_decoder", decoder.test_hand_worked_lists),
+    _lists(3, 8, 2, 60),
+    _lists(1, 8, 1, 40),
+    _lists(4, 64, 8, 40),
+    Bench("bank_arbiter", arbiter.test_hand_worked_beats),
+    _beats(12, 3, 60),
+    _beats(7, 1, 40),
+    _beats(1, 4, 20),
+    _tiles(1, 4, 11),
+    _tiles(9, 3, 19),
+    _tiles(0, 5, 10),
+    _tiles(10, 4, 20),
+    _tiles(2, 6, 12),
+    _tiles(4, 4, 14),
+    _tiles(5, 4, 15),
+    _tiles(6, 4, 16),
+    _tiles(7, 4, 17),
+    _sums(4, 4, 1, 1, 8, 4, 4, 32, layers=2, seed=1),
+    _sums(5, 6, 3, 1, 16, 3, 3, 25, layers=4, seed=2),
+    _sums(4, 6, 4, 1, 8, 2, 8, 40, layers=4, seed=2),
+    _sums(4, 3, 1, 1, 8, 4, 2, 20, layers=4, seed=2, shared=True),
+)
+"""Machines of the tests; those of tiles by their number."""
+
+
+def prepare() -> Trial:
+    """The trial, when the unchanged RTL has passed the benches."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, bench in enumerate(BENCHES):
+            bench.run(Path(folder) / str(number))
+    return _try
+
+
+def _try(mutant: Mutant) -> Verdict:
+    """In a process of its own: the benches whose top has the changed module in it, in order."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    name = Path(mutant.key.file).name
+    with tempfile.TemporaryDirectory() as folder:
+        changed = Path(folder) / name
+        changed.write_text(mutant.source, encoding="utf-8")
+        simulator.SOURCES = [changed if path.name == name else path for path in SOURCES]
+        for number, bench in enumerate(BENCHES):
+            if changed.stem in modules_below(bench.top):
+                verdict = _run(bench, Path(folder) / str(number), f"bench {number}")
+                if verdict.how != SURVIVED:
+                    return verdict
+    return Verdict(SURVIVED)
+
+
+def _run(bench: Bench, folder: Path, name: str) -> Verdict:
+    """One bench; the processes it starts have a limit of processor time."""
+    folder.mkdir()
+    before = _children()
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    limit = int(own.ru_utime + own.ru_stime) + SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+    try:
+        bench.run(folder)
+    except Exception as error:
+        told = f"{name}: {' '.join(str(error).split())[:100]}"
+        if not (folder / "run.log").exists():
+            return Verdict(NOT_COMPILED, told)
+        if _children() - before >= SECONDS:
+            return Verdict(TIMEOUT, told)
+        failed = not isinstance(error, AssertionError) or told.startswith(f"{name}: the bench")
+        return Verdict(EXCEPTION if failed else DIFFERENCE, told)
+    return Verdict(SURVIVED)
+
+
+def _children() -> float:
+    """Seconds of processor time that processes started from here have had."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@cache
+def modules_below(top: str) -> frozenset[str]:
+    """A module and those that it is made of; a file has one module of its own name."""
+    text = next(path for path in SOURCES if path.stem == top).read_text(encoding="utf-8")
+    names = {path.stem for path in SOURCES} & set(re.findall(r"^ *(\w+) #\(", text, re.MULTILINE))
+    return frozenset({top}).union(*(modules_below(name) for name in names - {top}))
