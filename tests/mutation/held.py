@@ -14,18 +14,20 @@ from campaign.replay import Replayed, replay, within_tiles
 from oracle.cases import Case as Drawn
 from test_against_oracle import in_memory_trace
 
-from hwsim.counts import CAUSES
+from hwsim.counts import CAUSES, C
 from hwsim.simulate import simulate
 from hwsim.tiling import MappingError
 from hwsim.timing import Engine
 
-CASES, WIDE_CASES = 600, 200
+CASES, WIDE_CASES = 500, 500
 
-WIDE = (63, 64, 65, 100, 127, 128, 130)
-"""Pixels of a tile around the 64 bits of the kernel's words: the campaign of `make verify` has few
-tiles of more than one word."""
+WIDE = (31, 32, 33, 63, 64, 65, 95, 96, 97, 100, 127, 128, 130)
+"""Pixels of a tile, around the 64 bits of the kernel's words and the 32 of the index memory's."""
 
-Counted = list[tuple[np.ndarray, ...]]
+BY_MASKS = [C[name] for name in ("macs_conditional", "psum_conditional_reads", "decoder_cycles")]
+
+Counts = tuple[np.ndarray, ...]
+Counted = list[Counts]
 """Per batch and layer: what models tell by tile, and what they tell by layer (campaign.replay).
 
 For mutants of the kernel also the totals of a run, which it makes of many batches at once.
@@ -74,12 +76,18 @@ def _held(
 
 
 def draw_wide(seed: int) -> tuple[dict[str, Value], Drawn]:
-    """As ``draw_case``, with tiles of about a word or two in a buffer that does not cut them."""
+    """As ``draw_case``, with tiles of about a word or two in a buffer that does not cut them.
+
+    Many are of what the kernel has code of its own for: an index a cycle, words of 32 or 64 bits.
+    """
     rng = Random(f"wide {seed}")
     while True:
         values = {name: draw_value(name, rng) for name in PARAMETERS}
-        values |= {"scheme": rng.choice(MASKED), "P": rng.choice(WIDE)}
-        values |= {"activation KiB": 512, "images": 3, "batch": 3, "R": rng.choice([1, 2, 3])}
+        values |= {"scheme": rng.choice(MASKED), "P": rng.choice(WIDE), "activation KiB": 512}
+        values |= {"images": 3, "batch": 3, "R": rng.choice([1, 2, 3])}
+        if rng.random() < 0.6:
+            values |= {"format": "bitmap", "E": 1, "W": rng.choice([32, 32, 64])}
+            values["density"] = rng.choice([0.0, 0.02, 0.05, 0.2, 1.0])
         if case := build(values, rng):
             return values, case
 
@@ -87,15 +95,24 @@ def draw_wide(seed: int) -> tuple[dict[str, Value], Drawn]:
 def counted(case: Replayed, model: Engine, with_totals: bool) -> Counted:
     """What a model counts, in the form in which models compare."""
     between = [CAUSES.index(name) for name in BETWEEN_TILES]
-    found: Counted = [
-        (within_tiles(run), run[0][:, between].sum(axis=0)) for run in replay(case, model)
-    ]
-    if with_totals:
-        run = simulate(
-            case.arch, case.trace, case.scheme, batch=case.batch, engine=model, threads=1
-        )
-        found += [(run.causes, run.counters), (run.batch_cycles,)]
-    return found
+    runs = replay(case, model)
+    found: Counted = [(within_tiles(run), run[0][:, between].sum(axis=0)) for run in runs]
+    return [*found, _totals(case, model, runs)] if with_totals else found
+
+
+def _totals(case: Replayed, model: Engine, runs: list[tuple[np.ndarray, np.ndarray]]) -> Counts:
+    """Causes and counters by layer, and cycles by batch: the kernel's of a whole run, others' added.
+
+    Counters are those that masks decide: dense and zero-gated runs have none.
+    """
+    if model == "kernel":
+        run = simulate(case.arch, case.trace, case.scheme, batch=case.batch, threads=1)
+        return run.causes, run.counters[:, BY_MASKS], run.batch_cycles
+    layers = len(case.trace.network.layers)
+    cycles = np.array([cycles.sum(axis=0) for cycles, _ in runs]).reshape(-1, layers, len(CAUSES))
+    counts = np.array([counts.sum(axis=0) for _, counts in runs])[:, BY_MASKS]
+    by_layer = counts.reshape(-1, layers, len(BY_MASKS)).sum(axis=0)
+    return cycles.sum(axis=0), by_layer, cycles.sum(axis=(1, 2))
 
 
 def equal(found: Counted, expected: Counted) -> bool:

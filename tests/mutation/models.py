@@ -40,6 +40,9 @@ SUITE: dict[Engine, tuple[str, ...]] = {
 }
 """The tests that a survivor of the first cases meets: models tell some things by layer only."""
 
+COMPILED: dict[Engine, tuple[str, ...]] = {"kernel": ("test_words.py",), "reference": ()}
+"""Tests for what runs in no other way than compiled."""
+
 FIRST = 100
 """Cases before the tests, which take as long as many a case."""
 
@@ -67,9 +70,12 @@ def _try(model: Engine, cases: Sequence[Held], mutant: Mutant) -> Verdict:
         return Verdict(EXCEPTION, f"import: {_short(error)}")
     verdict = _run(model, cases[:FIRST])
     if verdict.how == SURVIVED:
-        verdict = _suite(model)
+        verdict = _suite(SUITE[model])
     if verdict.how == SURVIVED:
         verdict = _run(model, cases[FIRST:])
+    if verdict.how == SURVIVED and COMPILED[model]:
+        install(model, mutant, compiled=True)
+        verdict = _suite(COMPILED[model])
     return verdict
 
 
@@ -86,9 +92,10 @@ def _run(model: Engine, cases: Sequence[Held]) -> Verdict:
     return Verdict(SURVIVED)
 
 
-def install(model: Engine, mutant: Mutant) -> None:
-    """Run the model's sources anew, one of them changed, none of them compiled by Numba."""
-    jit.numba.config.DISABLE_JIT = jit.DISABLED = True
+def install(model: Engine, mutant: Mutant, compiled: bool = False) -> None:
+    """Run the model's sources anew, one of them changed; not compiled by Numba, or not kept."""
+    jit.numba.config.DISABLE_JIT = jit.DISABLED = not compiled
+    jit.compiled = jit.numba.njit(nogil=True)
     for name in modules_of(model):
         path = PACKAGE / f"{name}.py"
         is_changed = path == TESTS.parent / mutant.key.file
@@ -112,8 +119,8 @@ def _short(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:100]
 
 
-def _suite(model: Engine) -> Verdict:
-    """The model's own tests; they and what they share are imported anew, to meet the mutant."""
+def _suite(tests: Sequence[str]) -> Verdict:
+    """Tests of the suite; they and what they share are imported anew, to meet the mutant."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if file and Path(file).is_relative_to(TESTS):
@@ -125,7 +132,7 @@ def _suite(model: Engine) -> Verdict:
     failures = _Failures()
     end_after(TEST_SECONDS)
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:warnings"]
-    pytest.main([*options, *(f"tests/{name}" for name in SUITE[model])], [failures])
+    pytest.main([*options, *(f"tests/{name}" for name in tests)], [failures])
     return Verdict(DIFFERENCE if failures.first else SURVIVED, failures.first)
 
 
