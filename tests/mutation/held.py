@@ -101,7 +101,7 @@ def counted(case: Replayed, model: Engine, with_totals: bool) -> Counted:
 
 
 def _totals(case: Replayed, model: Engine, runs: list[tuple[np.ndarray, np.ndarray]]) -> Counts:
-    """Causes and counters by layer, and cycles by batch: the kernel's of a whole run, others' added.
+    """Causes and counters by layer, cycles by batch: the kernel's of a whole run, others' summed.
 
     Counters are those that masks decide: dense and zero-gated runs have none.
     """

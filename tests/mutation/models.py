@@ -35,7 +35,6 @@ SUITE: dict[Engine, tuple[str, ...]] = {
         "test_index_memory.py",
         "test_decoder.py",
         "test_reference.py",
-        "test_reference_options.py",
     ),
 }
 """The tests that a survivor of the first cases meets: models tell some things by layer only."""

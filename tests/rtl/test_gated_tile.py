@@ -111,4 +111,4 @@ def test_cycles(name: str) -> None:
             assert behind[0] == behind_array
             assert behind[1] in (behind_array, 0)
             tiles += 1
-    assert tiles >= (8 if name == "short" else 30)
+    assert tiles >= 2 * MACHINES[name][1]
