@@ -153,16 +153,16 @@ class Sequencer:
         beats, columns = self._conditional_beats, self._scheme.lane_group
         a_pass = Pass("conditional", beats, tile.lit_lanes, columns, tile.add)
         decoders = self._decoders(tile)
-        rounds = 0
+        has_run = False
         while True:
             yield self._env.all_of([decoder.ready for decoder in decoders])
             self._ledger.spent_on("decode_stall")
             found = [pixels for decoder in decoders for pixels in decoder.hand_over()]
             if not any(found):
                 break
-            rounds += 1
+            has_run = True
             yield from self._round(tile, a_pass, found)
-        if rounds:
+        if has_run:
             yield from self._last_drain(a_pass)
 
     def _decoders(self, tile: Tile) -> list[Decoder]:
