@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from random import Random
 
@@ -78,18 +78,37 @@ def _held(
 def draw_wide(seed: int) -> tuple[dict[str, Value], Drawn]:
     """As ``draw_case``, with tiles of about a word or two in a buffer that does not cut them.
 
-    Many are of what the kernel has code of its own for: an index a cycle, words of 32 or 64 bits.
+    Many are of what the kernel has code of its own for, an index a cycle and words of 32 or 64
+    bits; some lists have as many rounds as there can be, or a one at the very end alone.
     """
     rng = Random(f"wide {seed}")
+    kind = rng.choices(("any", "one a cycle", "full", "last"), (3, 5, 1, 1))[0]
     while True:
         values = {name: draw_value(name, rng) for name in PARAMETERS}
         values |= {"scheme": rng.choice(MASKED), "P": rng.choice(WIDE), "activation KiB": 512}
         values |= {"images": 3, "batch": 3, "R": rng.choice([1, 2, 3])}
-        if rng.random() < 0.6:
+        if kind == "one a cycle":
             values |= {"format": "bitmap", "E": 1, "W": rng.choice([32, 32, 64])}
             values["density"] = rng.choice([0.0, 0.02, 0.05, 0.2, 1.0])
+        elif kind == "full":
+            values |= {"R": rng.choice([1, 3]), "P": rng.choice([64, 128]), "density": 1.0}
+            values |= {"format": "bitmap", "E": 1, "W": 32} if rng.random() < 0.5 else {}
+        elif kind == "last":
+            values |= {"P": rng.choice([16, 32, 64]), "gate normalisation": "batch"}
+            values["format"] = rng.choice(["coordinate", "coordinate", values["format"]])
         if case := build(values, rng):
-            return values, case
+            return values, _last_ones(case, int(values["P"])) if kind == "last" else case
+
+
+def _last_ones(case: Drawn, pixels: int) -> Drawn:
+    """The case with ones at the last pixels of tiles alone."""
+    masks = {}
+    for name, bits in case.masks.items():
+        images, lists, height, width = bits.shape
+        flat = np.zeros((lists, images * height * width), bool)
+        flat[:, pixels - 1 :: pixels] = True
+        masks[name] = flat.reshape(lists, images, height, width).swapaxes(0, 1)
+    return replace(case, masks=masks)
 
 
 def counted(case: Replayed, model: Engine, with_totals: bool) -> Counted:
