@@ -9,6 +9,7 @@ of 16, so that the command reproduces the shipped traces on the same machine.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -127,18 +128,37 @@ def record(
     recorder = Recorder(encoder, network, min(salience_images, len(images)), sampled)
     try:
         with evaluating(encoder):
-            for pixels in batches(images, BATCH):
+            for pixels in _watched(batches(images, BATCH), -(-len(images) // BATCH)):
                 encoder(pixels, branch)
     finally:
         recorder.close()
     steps = {name: quantise(np.concatenate(m)) for name, m in recorder.margins.items() if m}
     return {
-        "masks": {name: np.concatenate(parts) for name, parts in recorder.masks.items()},
-        "zero_operand_macs": {name: np.concatenate(z) for name, z in recorder.zeros.items()},
+        "masks": _joined(recorder.masks),
+        "zero_operand_macs": _joined(recorder.zeros),
         "salience": {name: q for name, (q, _) in steps.items()},
         "salience_scale": {name: scale for name, (_, scale) in steps.items()},
         "sample": recorder.sample,
     }
+
+
+def _watched(found: Iterable[Tensor], number: int) -> Iterable[Tensor]:
+    """The same, with a progress bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(
+        found,
+        "recording",
+        total=number,
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def _joined(parts: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+    """Each layer's parts as one array; they leave ``parts``, so that none is held twice."""
+    return {name: np.concatenate(parts.pop(name)) for name in list(parts)}
 
 
 def write(
