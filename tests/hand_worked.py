@@ -51,7 +51,8 @@ class Hand:
 
     @property
     def arch(self) -> ArchConfig:
-        return machine(**self.machine)
+        shares = self.scheme.startswith(("structured", "lockstep"))
+        return machine(**{"lane_group": 2 if shares else 1, **self.machine})
 
     @property
     def run(self) -> LayerRun:

@@ -14,7 +14,6 @@ from layer_run import LayerRun
 from oracle.cycles import tile as oracle_tile
 from oracle.layout import conv_layout
 from oracle.machines import conv, network
-from oracle.schemes import hardware
 
 from hwsim.arch import ArchConfig
 from hwsim.residency import map_network
@@ -86,9 +85,9 @@ def play(runs: Sequence[LayerRun], folder: Path) -> list[list[Observation]]:
 
 
 def build_of(run: LayerRun) -> dict[str, int]:
-    """The machine with the scheme's lane groups; passes without lists have one, whatever V."""
-    shares = hardware(run.scheme).masks != "none" and hardware(run.scheme).lanes
-    return {**parameters(run.arch), "V": shares or 1}
+    """The machine, with the lane groups of the scheme where it follows lists."""
+    machine = parameters(run.arch)
+    return {**machine, "V": 1} if run.scheme == "unstructured" else machine
 
 
 def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
