@@ -114,7 +114,7 @@ def _selecting(
         pooled=_pooled(mapping),
         rows=tile_rows(mapping),
         fresh=fresh_rows(mapping),
-        loads=passes.consecutive_loads(machine, banks, *mapping.pixel_cuts),
+        loads=passes.consecutive_loads(machine, banks, *image_cuts(mapping)),
         word_of=_words(layer, arch.activation.word_channels),
     )
 

@@ -143,7 +143,7 @@ def _pass(machine, layer, visits, k, steps_in_words, cycles, counts):
         steps += layer.taps * words[kept] * kept
     rounds, taken = -(-pixels // machine.rows), 0
     for i in range(rounds):
-        load, busy = layer.loads[image * layer.pixels.size + pixel, i], 0
+        load, busy = layer.loads[pixel, i], 0
         for kept in range(1, words.size):
             busy += layer.taps * words[kept] * max(kept, load)
         cycles[_BANK_STALL] += busy - steps

@@ -11,6 +11,7 @@ from oracle.cases import draw_block, draw_chain, draw_machine, other_shapes
 from oracle.channel_coverage import situations, wanted
 from oracle.channel_tiles import DGC, FBS, Gates
 from oracle.channels import run
+from oracle.machines import conv
 from oracle.residency import DoesNotFit
 
 from hwsim.arch import ArchConfig
@@ -43,7 +44,7 @@ def draw_case(granularity: str, seed: int) -> Case:
     """A small machine and network, chains of gated layers as often as not."""
     rng = Random(f"{granularity} {seed}")
     arch = draw_machine(rng)
-    draw = rng.choice([draw_chain, draw_chain, draw_chain, draw_block])
+    draw = rng.choice([draw_chain, draw_chain, draw_chain, draw_block, draw_sums])
     network = draw(rng, 1)
     while not network.gated_layers:
         network = draw(rng, 1)
@@ -58,6 +59,20 @@ def draw_case(granularity: str, seed: int) -> Case:
         bias = rng.choice([0.0, 0.3]) * noise.standard_normal(shape)
         masks[layer.name] = noise.random((images, *shape)) + bias < density
     return Case(arch, network, granularity, rng.choice([1, 2, 4, 16]), rng.randint(1, 3), masks)
+
+
+def draw_sums(rng: Random, mask_group: int) -> Network:
+    """Sums of gated layers that layers without a gate read and add, a 1x1 / 2 among them."""
+    groups, size = rng.choice([2, 4]), (rng.choice([3, 4, 6]), rng.choice([2, 4, 5]))
+    width = groups * rng.randint(1, 3)
+    layers = [
+        conv("first", (4, width), size, rng.choice([1, 3]), 1, groups),
+        conv("sum", (width, width), size, 3, 1, groups, input="first", residual="first"),
+        conv("reads", (width, rng.randint(1, 9)), size, 1, rng.choice([1, 2]), input="sum"),
+        conv("adds", (4, width), size, rng.choice([1, 3]), residual="sum"),
+        conv("last", (width, 5), size, 1, input="adds"),
+    ]
+    return Network(name="sums", layers=[layer.model_dump() for layer in layers])
 
 
 def difference(case: Case, found: np.ndarray, expected: np.ndarray, names: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hwsim.arch import ArchConfig
 from hwsim.workload import Network
 
-from .channel_tiles import FBS, Gates, SelectingPlan, activity
+from .channel_tiles import FBS, Active, Gates, SelectingPlan, activity
 from .channels import can_prefetch, plan_one
 from .placement import place
 
@@ -25,6 +25,7 @@ EVERYWHERE = {
 OF_FBS = {
     "input of inactive channels", "channels that only pass", "nothing to compute or pass",
     "pass before another image's tile", "selects without a gate", "adds without a gate",
+    "reads a sum without a gate", "only what it adds is inactive",
     "images of different tiles", "some columns there, two", "some columns there, one",
 }  # fmt: skip
 
@@ -40,12 +41,32 @@ def situations(arch: ArchConfig, network: Network, gates: Gates, images: int) ->
     for this, following in zip(plans, [*plans[1:], None], strict=True):
         if isinstance(this, SelectingPlan):
             seen |= of_plan(this)
+            seen |= of_edges(this, network, active)
             present = [len(tensors[this.layer.input]) for tensors in active]
             if min(present) < this.layer.in_channels:
                 seen.add("input of inactive channels")
         if following is not None:
             seen.add("prefetched" if can_prefetch(this, following, arch) else "not prefetched")
     return seen
+
+
+def of_edges(this: SelectingPlan, network: Network, active: list[Active]) -> set[str]:
+    """Inactive channels that come to layers without a gate, through sums and additions."""
+    layer, made = this.layer, network.by_name
+    if layer.gated:
+        return set()
+    short = {
+        tensor
+        for tensor in (layer.input, layer.residual)
+        if tensor in made
+        and min(len(tensors[tensor]) for tensors in active) < made[tensor].out_channels
+    }
+    met = set()
+    if layer.input in short and made[layer.input].residual is not None:
+        met.add("reads a sum without a gate")
+    if short == {layer.residual}:
+        met.add("only what it adds is inactive")
+    return met
 
 
 def of_plan(this: SelectingPlan) -> set[str]:
