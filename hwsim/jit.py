@@ -23,6 +23,8 @@ _SOURCES = (
     "transfers.py",
     "words.py",
     "kernel.py",
+    "selection.py",
+    "channels.py",
 )
 
 
