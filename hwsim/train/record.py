@@ -190,7 +190,7 @@ def write(
 def main(argv: list[str] | None = None) -> int:
     parser = OneLineParser(prog="python -m hwsim.train.record", description=__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the data, or tiny")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path, help="decoded images (default: beside OUT)")
