@@ -15,10 +15,13 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from hwsim.errors import OneLineParser, UserError, one_line
 from hwsim.train import data, int8, models, probe
@@ -58,11 +61,23 @@ class Evaluation:
     branch: Branch = "diagonal"
     recipe: probe.FineTuning = field(default_factory=probe.FineTuning)
 
+    @cached_property
+    def features(self) -> tuple[Tensor, Tensor]:
+        """Of the training and the test images, (N, D), in fp32."""
+        known, asked = (
+            features(self.encoder, split.images, self.branch) for split in (self.train, self.test)
+        )
+        return known, asked
+
     def knn(self) -> dict[str, Any]:
-        return {"knn_percent": knn(self.encoder, self.train, self.test, self.branch)}
+        known, asked = (F.normalize(part, dim=1) for part in self.features)
+        labels = self.train.labels, self.test.labels
+        return {"knn_percent": knn_accuracy(known, labels[0], asked, labels[1])}
 
     def linear(self) -> dict[str, Any]:
-        return {"linear_percent": probe.linear(self.encoder, self.train, self.test, self.branch)}
+        known, asked = self.features
+        accuracy = probe.linear_accuracy(known, self.train.labels, asked, self.test.labels)
+        return {"linear_percent": accuracy}
 
     def finetune(self) -> dict[str, Any]:
         accuracy, tuned = probe.fine_tune(

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from hwsim.train.data import Shuffler, Split, plain
-from hwsim.train.features import batches, evaluating, features
+from hwsim.train.features import batches, evaluating
 from hwsim.train.gating import Branch, gated_layers
 from hwsim.train.models import ResNet18
 
@@ -25,16 +25,10 @@ SHIFT = 4
 """Pixels of reflection around a 32x32 image, out of which fine-tuning cuts; in proportion else."""
 
 
-def linear(encoder: ResNet18, train: Split, test: Split, branch: Branch = "diagonal") -> float:
-    """Accuracy in per cent of a linear classifier on the frozen features of plain images."""
-    return linear_accuracy(
-        features(encoder, train.images, branch), train.labels,
-        features(encoder, test.images, branch), test.labels,
-    )  # fmt: skip
-
-
 def linear_accuracy(known: Tensor, labels: Tensor, asked: Tensor, truth: Tensor) -> float:
-    """Multinomial logistic regression by L-BFGS over all (N, D) features, standardised.
+    """Per cent right of a linear classifier on frozen features, (N, D) and (M, D).
+
+    Multinomial logistic regression by L-BFGS over all of them, standardised.
 
     Penalty LINEAR_DECAY / 2 * |W|^2 beside the mean cross-entropy. No random number.
     """

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hwsim.errors import UserError
 from hwsim.formats import pack_bits
 from hwsim.sample import LayerSample
 from hwsim.train.gating import Branch, GatedConv2d, base_blocks, spread
@@ -102,12 +103,12 @@ class Integers:
 def sample_of(name: str, layer: GatedConv2d, x: Tensor, branch: Branch) -> LayerSample:
     """The layer's int8 operands for the first image of ``x``, (N, C_in, H, W).
 
-    The activations' step is that image's own. Raises ValueError where the gate normalises by
+    The activations' step is that image's own. Raises UserError where the gate normalises by
     instance: it has no thresholds to store.
     """
     integers = Integers.of(layer, x[:1].abs().max(), branch)
     if integers.thresholds is None:
-        raise ValueError(f"{name}: a gate normalised by instance has no thresholds")
+        raise UserError(f"layer {name}: a gate normalised by instance has no threshold to sample")
     activations = integers.activations(x[:1])
     bits = integers.decide(integers.base_sums(activations))
     return LayerSample(

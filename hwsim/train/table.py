@@ -2,8 +2,8 @@
 
     python -m hwsim.train.table RUN... [--out DIR]
 
-RUN is a weights file or a folder with some. Figures come from what training noted in the file and
-from what `python -m hwsim.train.evaluate --save` kept beside it, which wins.
+RUN is a weights file or a folder with some, at any depth. Figures come from what training noted in
+the file and from what `python -m hwsim.train.evaluate --save` kept beside it, which wins.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def weights_files(runs: Iterable[Path]) -> list[Path]:
     """The files named and those in the folders named, each once. Raises UserError."""
     found: list[Path] = []
     for run in runs:
-        inside = sorted(run.glob("*.npz")) if run.is_dir() else [run]
+        inside = sorted(run.rglob("*.npz")) if run.is_dir() else [run]
         if not inside:
             raise UserError(f"{run}: no weights file (*.npz) in it")
         found += [path for path in inside if path not in found]

@@ -124,3 +124,17 @@ def test_a_dense_encoder_is_quantised_too() -> None:
         found, wanted = quantised(plain(images(2))), dense(plain(images(2)))
     assert float(torch.nn.functional.cosine_similarity(found, wanted).min()) > 0.97
     assert int8.mask_flips(dense, quantised, images(2)) == {}
+
+
+def test_a_gate_normalised_by_instance_decides_on_the_image_s_own_sums() -> None:
+    torch.manual_seed(0)
+    layer = GatedConv2d(8, 32, mask_group=8).eval()
+    layer.gate_norm["diagonal"] = torch.nn.InstanceNorm2d(4)
+    x = torch.randn(3, 8, 12, 12).relu()
+    gated = int8.Int8Gated(Integers.of(layer, x.abs().max(), "diagonal"))
+    gated(x, "diagonal")
+    wanted = layer.margin(layer.base_sum(x, "diagonal"), "diagonal") > 0
+    assert float((gated.mask != wanted).float().mean()) < 0.02
+    assert 0.2 < float(wanted.float().mean()) < 0.8
+    with pytest.raises(ValueError, match="layer a: a gate normalised by instance"):
+        sample_of("a", layer, x, "diagonal")
