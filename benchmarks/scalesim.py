@@ -21,6 +21,7 @@ import numpy as np
 from hwsim.arch import load_arch
 from hwsim.counts import CAUSES
 from hwsim.header import TraceHeader
+from hwsim.plan import plan_network
 from hwsim.residency import map_network
 from hwsim.simulate import simulate
 from hwsim.tiling import tile_layer
@@ -171,6 +172,7 @@ def _dense(layer: ConvLayer, repeats: int) -> tuple[int, float]:
     results = []
 
     def work() -> None:
+        plan_network.cache_clear()
         map_network.cache_clear()
         tile_layer.cache_clear()
         results.append(simulate(arch, trace, "dense", batch=1, threads=1))
