@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import tempfile
@@ -183,13 +184,13 @@ class SimResult:
 
         Promised: 1/G + (1 - 1/G) d_MAC of them, or those of kept channels.
         """
-        return self.network.gated_macs / self._promised_gated_macs()
+        return _ratio(self.network.gated_macs, self._promised_gated_macs())
 
     @property
     def ideal_speedup_network(self) -> float:
         """The same over the whole network with its dense layers."""
         if self.scheme.kind == "channels":
-            return self.network.macs / self._kept(self.network.layers)
+            return _ratio(self.network.macs, self._kept(self.network.layers))
         dense_layers = self.network.macs - self.network.gated_macs
         return self.network.macs / (dense_layers + self._promised_gated_macs())
 
@@ -369,6 +370,11 @@ def write_atomically(path: Path, contents: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _ratio(dense: float, promised: float) -> float:
+    """Infinite where a mask keeps no channel at all."""
+    return dense / promised if promised else math.inf
 
 
 def _named(names: tuple[str, ...], values: np.ndarray) -> dict[str, int]:

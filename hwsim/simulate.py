@@ -79,6 +79,7 @@ def replay_by_tile(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Cycles by cause and counters of every visit to a tile: per batch and layer, in order.
 
+    Under ``channels`` predictors are layers of their own, in front of the one they choose for.
     int64 (visits, CAUSES) and (visits, COUNTERS). The kernel books the stalls between visits at a
     layer's last one, the reference where they fall. Counters that shapes alone decide (DRAM bytes,
     residual reads, activation writes) are 0.

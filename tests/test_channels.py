@@ -139,6 +139,8 @@ def test_an_image_with_nothing_to_compute() -> None:
     assert (causes["base"], causes["output_stall"]) == (8, 1)
     assert counts["dram_input_bytes"] == 12
     assert (counts["dram_output_bytes"], counts["dram_weight_bytes"]) == (0, 16)
+    row = summary(*(simulate(small(), trace, name) for name in ("channels", "dense")))
+    assert row["ideal_speedup"] == row["ideal_speedup_network"] == np.inf
 
 
 ALONE = Network(
