@@ -115,7 +115,10 @@ def run_figures(weights: Path) -> dict[str, Any]:
     if "seconds" in found:
         found["minutes"] = found["seconds"] / 60
     if "density_macs" in found:
-        found["density_percent"] = 100 * found["density_macs"]
+        density = found["density_macs"]
+        found["density_percent"] = 100 * density
+        always = 1 / models.GATE_GROUPS
+        found.setdefault("flops_reduction_gated", 1 / (always + (1 - always) * density))
     return found
 
 
