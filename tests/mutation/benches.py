@@ -70,6 +70,9 @@ def _sums(name: str) -> Bench:
     return Bench("gated_tile", run)
 
 
+gated.MACHINES["B = 1"] = (tile.build(4, 3, 1, 1, 8, 4, 1, 32), 3)
+"""A width of its own: log2 of 1 would be 0."""
+
 BENCHES = (
     Bench("bitmap_decoder", decoder.test_hand_worked_lists),
     _lists(3, 8, 2, 60),
