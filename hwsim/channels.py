@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim import passes
 from hwsim.counts import CAUSES, C
-from hwsim.jit import compiled, inlined
+from hwsim.jit import compiled
+from hwsim.rounds import round_cycles
 from hwsim.selection import (
     IN_DRAM,
     ONE,
@@ -34,8 +34,6 @@ _OUTPUT, _RESIDUAL = C["output_ops"], C["residual_word_reads"]
 _WRITES, _DRAM_INPUT = C["activation_word_writes"], C["dram_input_bytes"]
 _DRAM_WEIGHT, _DRAM_RESIDUAL = C["dram_weight_bytes"], C["dram_residual_bytes"]
 _DRAM_OUTPUT = C["dram_output_bytes"]
-
-round_cycles = inlined(passes.round_cycles)
 
 
 class Dma(NamedTuple):

@@ -20,6 +20,7 @@ _SOURCES = (
     "bits.py",
     "lists.py",
     "passes.py",
+    "rounds.py",
     "transfers.py",
     "words.py",
     "kernel.py",
