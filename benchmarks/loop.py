@@ -17,7 +17,7 @@ from hwsim.bits import popcount
 from hwsim.counts import CAUSES, COUNTERS, C
 from hwsim.engines import segments
 from hwsim.jit import compiled
-from hwsim.plan import LayerPlan
+from hwsim.plan import LayerPlan, load_before
 from hwsim.schemes import parse_scheme
 from hwsim.tiling import pixel_addresses
 from hwsim.trace import MaskTrace
@@ -81,15 +81,16 @@ def gated_layers(arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int) ->
     for position, plan in enumerate(segment.plans):
         if plan.name not in masks:
             continue
-        first_load, next_load = segment.loads(position)
+        ahead = segment.loads_ahead(position)
+        before = [load_before(plan, there) for there in segment.prefetched(position)]
         transfers = Transfers(
             computed=plan.fixed_cycles.sum(axis=1),
             emptied=plan.tiles.emptied_pixels,
             loads=plan.load_cycles,
             stores=plan.store_cycles,
             exposed=plan.exposed_cycles,
-            first_load=first_load,
-            next_load=next_load,
+            first_load=np.array(before, np.int64),
+            next_load=ahead,
         )
         yield Layer(plan, plan.words.gather(masks[plan.name]), transfers)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hwsim.comparison import Comparison, compare, density_sweep, two_by_two
     from hwsim.results import SimResult, layers_frame, summary
     from hwsim.simulate import simulate
-    from hwsim.synthetic import synthetic_trace
+    from hwsim.synthetic import synthetic_channels, synthetic_trace
     from hwsim.trace import MaskTrace, TraceHeader, write_trace
     from hwsim.workload import ConvLayer, Network, resnet18
 
@@ -35,6 +35,7 @@ _HOMES = {
     "resnet18": "workload",
     "simulate": "simulate",
     "summary": "results",
+    "synthetic_channels": "synthetic",
     "synthetic_trace": "synthetic",
     "two_by_two": "comparison",
     "write_trace": "trace",
@@ -55,6 +56,7 @@ __all__ = [
     "resnet18",
     "simulate",
     "summary",
+    "synthetic_channels",
     "synthetic_trace",
     "two_by_two",
     "write_trace",

@@ -12,7 +12,13 @@ from hwsim.arch import ArchConfig
 from hwsim.errors import UserError
 from hwsim.results import SimResult, flat, summary
 from hwsim.schemes import parse_scheme
-from hwsim.simulate import runs_needed, simulate, usable_schemes
+from hwsim.simulate import (
+    masks_of,
+    require_model,
+    runs_needed,
+    simulate,
+    usable_schemes,
+)
 from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
 
@@ -81,11 +87,20 @@ def choose_schemes(
         parse_scheme(name, arch)
         if not any(name in names for names in fitting):
             groups = ", ".join(
-                f"{trace.path or trace.name} (mask group {trace.mask_group}): {', '.join(names)}"
+                f"{trace.path or trace.name} ({masks_of(trace)}): {', '.join(names)}"
                 for trace, names in zip(traces, fitting, strict=True)
             )
             raise UserError(f"scheme {name!r} cannot use these masks; valid for {groups}")
     return [[name for name in names if name in wanted] for names in fitting]
+
+
+def require_models(
+    arch: ArchConfig, traces: Sequence[MaskTrace], wanted: Sequence[str] | None, engine: Engine
+) -> None:
+    """Raise UserError, before anything runs, where the engine lacks a scheme of a trace."""
+    for trace, names in zip(traces, choose_schemes(arch, traces, wanted), strict=True):
+        for name in names:
+            require_model(parse_scheme(name, arch), trace, engine)
 
 
 def compare(
@@ -99,6 +114,7 @@ def compare(
     """Replay every trace under every scheme that fits, at every batch (the machine's, and 1)."""
     batches = _batches(arch, traces, batches)
     chosen = choose_schemes(arch, traces, schemes)
+    require_models(arch, traces, schemes, engine)
     runs: list[tuple[SimResult, SimResult]] = []
     replays = zip(traces, _replays(chosen, batches), strict=True)
     total = runs_needed(arch) * sum(trace.images * number for trace, number in replays)
@@ -162,10 +178,11 @@ def two_by_two(
     network, or on a machine of lane group 1.
     """
     lane_group = arch.index.lane_group
+    of_pixels = [trace for trace in traces if not trace.header.of_channels]
     pairs = [
         (fine, coarse)
-        for fine in traces
-        for coarse in traces
+        for fine in of_pixels
+        for coarse in of_pixels
         if fine.mask_group == 1 and coarse.mask_group > 1 and fine.network == coarse.network
     ]
     if lane_group == 1 or not pairs:

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim import kernel
+from hwsim import channels, kernel
+from hwsim.activity import Channels, channels_of
 from hwsim.arch import ArchConfig, Shape
+from hwsim.channel_mapping import Gates
+from hwsim.channel_plan import ChannelPlan, plan_channels
 from hwsim.counts import CAUSES, COUNTERS
 from hwsim.formats import count_ones, unpack_bits
-from hwsim.plan import LayerPlan, load_ahead, load_before, plan_network
+from hwsim.header import TraceHeader
+from hwsim.plan import LayerPlan, comes_prefetched, load_ahead, load_before, plan_network
 from hwsim.schemes import Scheme
 from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
@@ -48,24 +52,63 @@ class Segment:
     start: int
     batches: int
     images: int
-    plans: tuple[LayerPlan, ...]
+    header: TraceHeader
+    plans: tuple[LayerPlan | ChannelPlan, ...]
     follows: bool
     followed: bool
+
+    @property
+    def selects(self) -> bool:
+        """Whether masks are of channels, and used: each layer's hang on those before it."""
+        return any(isinstance(plan, ChannelPlan) for plan in self.plans)
 
     def read(self, trace: MaskTrace) -> dict[str, np.ndarray]:
         """The masks that the segment's layers use."""
         names = [plan.name for plan in self.plans if plan.mapping.gating]
+        if self.selects:
+            names = [layer.name for layer in trace.network.gated_layers]
         return {name: trace.packed(name, self.start, self.start + self.images) for name in names}
 
-    def loads(self, position: int) -> tuple[np.ndarray, np.ndarray]:
-        """DMA cycles before a layer's first visit and for its successor: int64 (batches,) each."""
-        before, ahead = (
-            np.array([cycles(self.plans, position, True)] * self.batches, np.int64)
-            for cycles in (load_before, load_ahead)
-        )
-        before[0] = load_before(self.plans, position, self.follows)
+    def channels(self, packed: Packed) -> dict[str, Channels]:
+        """The channels of each layer that selects."""
+        if not self.selects:
+            return {}
+        network = self.header.network
+        shapes = {layer.name: self.header.mask_shape(layer) for layer in network.gated_layers}
+        masks = {name: unpack_bits(packed[name], shape) for name, shape in shapes.items()}
+        return channels_of(network, self.header.granularity, masks, self.images)
+
+    def prefetched(self, position: int) -> np.ndarray:
+        """Whether a layer's first weights are there before its first visit: bool (batches,)."""
+        there = np.full(self.batches, comes_prefetched(self.plans, position, True))
+        there[0] = comes_prefetched(self.plans, position, self.follows)
+        return there
+
+    def loads_ahead(self, position: int) -> np.ndarray:
+        """DMA cycles for a layer's successor during its last visit: int64 (batches,)."""
+        ahead = np.full(self.batches, load_ahead(self.plans, position, True), np.int64)
         ahead[-1] = load_ahead(self.plans, position, self.followed)
-        return before, ahead
+        return ahead
+
+    def run_layer(
+        self,
+        position: int,
+        engine: Engine,
+        masks: Packed,
+        found: Mapping[str, Channels],
+        *,
+        by_tile: bool,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, by visit."""
+        plan, ahead = self.plans[position], self.loads_ahead(position)
+        there = self.prefetched(position)
+        if isinstance(plan, ChannelPlan):
+            return _select(plan, found[plan.name], there, ahead, by_tile=by_tile)
+        first = np.array([load_before(plan, prefetched) for prefetched in there], np.int64)
+        packed = masks.get(plan.name) if plan.mapping.gating else None
+        if engine == "kernel" and not by_tile:
+            return _kernel(plan, packed, first, ahead, by_tile=False)
+        return ENGINES[engine](plan, packed, first, ahead)
 
 
 def segments(
@@ -80,18 +123,25 @@ def segments(
     most = max(1, at_once // batch) * batch
     whole = trace.images - trace.images % batch
     edges = sorted({*range(0, whole, most), whole, trace.images} - {0})
-    plans: dict[int, tuple[LayerPlan, ...]] = {}
+    plans: dict[int, tuple[LayerPlan | ChannelPlan, ...]] = {}
     start = 0
     for end in edges:
         size = min(batch, end - start)
         if size not in plans:
-            instance = trace.header.gate_norm == "instance"
-            plans[size] = plan_network(
-                arch, trace.network, scheme, trace.mask_group, instance, size, shapes
-            )
+            plans[size] = _plans(arch, trace.header, scheme, size, shapes)
         images = end - start
-        yield Segment(start, images // size, images, plans[size], start > 0, end < trace.images)
+        around = start > 0, end < trace.images
+        yield Segment(start, images // size, images, trace.header, plans[size], *around)
         start = end
+
+
+def _plans(
+    arch: ArchConfig, header: TraceHeader, scheme: Scheme, images: int, shapes: tuple[Shape, ...]
+) -> tuple[LayerPlan | ChannelPlan, ...]:
+    if scheme.kind == "channels":
+        return plan_channels(arch, header.network, scheme, Gates.of(header), images, shapes)
+    instance = header.gate_norm == "instance"
+    return plan_network(arch, header.network, scheme, header.mask_group, instance, images, shapes)
 
 
 def replay(
@@ -109,7 +159,7 @@ def replay(
     threads = threads or os.cpu_count() or 1
     at_once = batch
     if engine == "kernel":
-        per_image = max(1, trace.network.mask_bits(trace.mask_group) // 8)
+        per_image = max(1, trace.header.bits // 8)
         least, most = (limit // per_image for limit in SEGMENT_BYTES)
         at_once = max(least, min(most, -(-trace.images // threads)))
     causes = np.zeros((len(trace.network.layers), len(CAUSES)), np.int64)
@@ -152,22 +202,41 @@ def _run_when_read(
 
 def _run(engine: Engine, segment: Segment, masks: Packed) -> Totals:
     """A segment, layer by layer."""
-    layers = len(segment.plans)
+    layers = len(segment.header.network.layers)
     causes = np.zeros((layers, len(CAUSES)), np.int64)
     counters = np.zeros((layers, len(COUNTERS)), np.int64)
     batch_cycles = np.zeros(segment.batches, np.int64)
+    found = segment.channels(masks)
     for position, plan in enumerate(segment.plans):
-        packed, loads = masks.get(plan.name), segment.loads(position)
-        if engine == "kernel":
-            cycles, counts = _kernel(plan, packed, *loads, by_tile=False)
-            batch_cycles += cycles.sum(axis=1)
-        else:
-            cycles, counts = ENGINES[engine](plan, packed, *loads)
-            batch_cycles += cycles.sum()
-        causes[position] = cycles.sum(axis=0)
-        counters[position] = counts.sum(axis=0) + segment.batches * plan.static_counts
+        cycles, counts = segment.run_layer(position, engine, masks, found, by_tile=False)
+        batch_cycles += cycles.sum(axis=1) if len(cycles) == segment.batches else cycles.sum()
+        causes[plan.row] += cycles.sum(axis=0)
+        counters[plan.row] += counts.sum(axis=0)
+        if isinstance(plan, LayerPlan):
+            counters[plan.row] += segment.batches * plan.static_counts
     ones = {name: count_ones(packed) for name, packed in masks.items()}
     return Totals(causes, counters, batch_cycles, ones or None)
+
+
+def _select(
+    plan: ChannelPlan,
+    found: Channels,
+    prefetched: np.ndarray,
+    next_load: np.ndarray,
+    *,
+    by_tile: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles and counters of a layer that selects, rows as those of :func:`_kernel`."""
+    rows = len(prefetched)
+    if by_tile:
+        rows = int(channels.visit_count(plan.layer, found))
+    cycles = np.zeros((rows, len(CAUSES)), np.int64)
+    counts = np.zeros((rows, len(COUNTERS)), np.int64)
+    channels.channel_batches(
+        plan.machine, plan.layer, found, plan.dma, prefetched.astype(np.int64), next_load,
+        int(by_tile), cycles, counts,
+    )  # fmt: skip
+    return cycles, counts
 
 
 def _kernel(

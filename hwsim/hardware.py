@@ -1,7 +1,8 @@
 """Hardware: the memories and the logic that a scheme needs on a machine, before any price.
 
 Lane groups decide: hardware of lane group V has J = ceil(C/V) pixel lists, R x J pointers and J
-banks of partial sums; the dense and the gated machine follow one list (J = 1).
+banks of partial sums; the dense and the gated machine follow one list (J = 1), and so does that of
+``channels``, which holds lists of channels beside it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from hwsim.schemes import Scheme, parse_scheme
 
 WIDEST_MACRO_BITS = 512
 """Wider words are split over macros side by side; the widest that the tables measured."""
+
+CHANNEL_LISTS, LISTED_CHANNELS = 2, 2048
+"""Index memory of ``channels``: an output list and an input list, of a bit per channel."""
 
 SUM_BITS = 32
 """Bits of an accumulator and of a partial sum."""
@@ -38,8 +42,9 @@ class Hardware:
     """What a scheme builds, in units of memories, bits and logic.
 
     ``lanes`` are the columns of one lane group, ``lists`` the mask lists that the index memory
-    holds, ``list_bits`` the most that the format needs for one, ``decision_adders`` the adders in
-    front of the comparators of a structured gate.
+    holds (of ``channels``, lists of channels), ``list_bits`` the most that one needs,
+    ``decision_adders`` the adders in front of the comparators of a structured gate, or those that
+    make channels' means.
     """
 
     scheme: Scheme
@@ -96,11 +101,11 @@ def hardware_of(
         lanes=lanes,
         lane_groups=lane_groups,
         pointers=arch.array.rows * lane_groups,
-        lists=lane_groups if sparse and not scheme.lockstep else decisions,
-        list_bits=_list_bits(arch) if sparse else arch.tile_pixels,
+        lists=_lists(scheme, lane_groups, decisions),
+        list_bits=_list_bits(scheme, arch),
         decoders=_decoders(arch, lane_groups) if sparse else 0,
         comparators=decisions,
-        decision_adders=columns - decisions if decisions else 0,
+        decision_adders=_decision_adders(scheme, columns, decisions),
         tile_pixels=arch.tile_pixels,
         activation=_memory(
             "activation_buffer",
@@ -118,11 +123,26 @@ def hardware_of(
     )
 
 
-def _list_bits(arch: ArchConfig) -> int:
+def _lists(scheme: Scheme, lane_groups: int, decisions: int) -> int:
+    if scheme.kind == "channels":
+        return CHANNEL_LISTS
+    return lane_groups if scheme.kind == "sparse" and not scheme.lockstep else decisions
+
+
+def _list_bits(scheme: Scheme, arch: ArchConfig) -> int:
     """The worst case of a tile: a bit or a symbol for every pixel, in whole words of symbols."""
-    if arch.index.format == "bitmap":
+    if scheme.kind == "channels":
+        return LISTED_CHANNELS
+    if scheme.kind != "sparse" or arch.index.format == "bitmap":
         return arch.tile_pixels
     return -(-arch.tile_pixels // arch.symbols_per_word) * arch.index.word_bits
+
+
+def _decision_adders(scheme: Scheme, columns: int, decisions: int) -> int:
+    """In front of the comparators of structured gates; of ``channels``, one a column, for means."""
+    if scheme.kind == "channels":
+        return columns
+    return columns - decisions if decisions else 0
 
 
 def _decoders(arch: ArchConfig, lane_groups: int) -> int:

@@ -1,8 +1,13 @@
-"""The header of a trace: which network, which gates, which images, and how the masks came about."""
+"""The header of a trace: which network, which gates, which images, and how the masks came about.
+
+Format version 1 has masks of output activations; version 2 says in ``granularity`` what a mask bit
+stands for. Element traces are still written as version 1, which every release reads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,7 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from hwsim.errors import UserError
 from hwsim.workload import ConvLayer, Network
 
-FORMAT_VERSION = 1
+Granularity = Literal["element", "output-channel", "input-channel-by-head"]
+
+ELEMENT_VERSION, CHANNEL_VERSION = 1, 2
+"""Format versions of traces of element masks, and of masks of channels."""
 
 
 class TraceError(UserError):
@@ -18,14 +26,21 @@ class TraceError(UserError):
 
 
 class TraceHeader(BaseModel):
-    """What a trace says of itself; ``training`` holds JSON values: how the masks came about."""
+    """What a trace says of itself; ``training`` holds JSON values: how the masks came about.
+
+    ``granularity``: what a mask bit stands for; ``mask_group`` is 1 where it stands for channels.
+    ``squeeze``: how far the predictors of ``input-channel-by-head`` masks narrow their input.
+    ``format_version`` follows from the granularity where it is not given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: int = FORMAT_VERSION
+    format_version: int = ELEMENT_VERSION
     network: Network
     method: str
+    granularity: Granularity = "element"
     mask_group: int = Field(gt=0)
+    squeeze: int = Field(default=16, gt=0)
     branch: str = "diagonal"
     gate_norm: Literal["batch", "instance"] = "batch"
     dataset: str
@@ -33,14 +48,25 @@ class TraceHeader(BaseModel):
     training: dict[str, Any] = Field(default_factory=dict)
     synthetic: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _version_follows(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "format_version" not in data:
+            element = data.get("granularity", "element") == "element"
+            return {**data, "format_version": ELEMENT_VERSION if element else CHANNEL_VERSION}
+        return data
+
     @model_validator(mode="after")
     def _masks_fit(self) -> Self:
-        if self.format_version != FORMAT_VERSION:
+        if self.format_version not in (ELEMENT_VERSION, CHANNEL_VERSION):
             raise ValueError(
-                f"format version {self.format_version}, this hwsim reads {FORMAT_VERSION}"
+                f"format version {self.format_version}, this hwsim reads "
+                f"{ELEMENT_VERSION} and {CHANNEL_VERSION}"
             )
         if not self.network.gated_layers:
             raise ValueError("the network has no gated layer")
+        if self.of_channels:
+            self._channels_fit()
         for layer in self.network.gated_layers:
             width = layer.out_channels // layer.groups
             if width % self.mask_group:
@@ -49,6 +75,44 @@ class TraceHeader(BaseModel):
                     f"{width} channels of a gating group"
                 )
         return self
+
+    def _channels_fit(self) -> None:
+        if self.format_version < CHANNEL_VERSION:
+            raise ValueError(
+                f"granularity {self.granularity} needs format version {CHANNEL_VERSION}, "
+                f"found {self.format_version}"
+            )
+        if self.mask_group != 1:
+            raise ValueError(f"granularity {self.granularity} has mask group 1, found another one")
+        if self.gate_norm != "batch":
+            raise ValueError(f"granularity {self.granularity} has no gate norm {self.gate_norm!r}")
+
+    def as_json(self) -> str:
+        """The text that is stored and hashed; version 1 has no keys that came later."""
+        later = {"granularity", "squeeze"} if self.format_version == ELEMENT_VERSION else None
+        return self.model_dump_json(exclude=later)
+
+    @property
+    def of_channels(self) -> bool:
+        """Whether a mask bit stands for a channel of an image, not for an output activation."""
+        return self.granularity != "element"
+
+    def mask_shape(self, layer: ConvLayer) -> tuple[int, ...]:
+        """Shape of one image's mask of a gated layer."""
+        if self.granularity == "output-channel":
+            return (layer.out_channels,)
+        if self.granularity == "input-channel-by-head":
+            return (layer.groups, layer.in_channels)
+        return (self.lists(layer), layer.out_height, layer.out_width)
+
+    def layer_bits(self, layer: ConvLayer) -> int:
+        """Mask bits of a layer per image; 0 where it is not gated."""
+        return prod(self.mask_shape(layer)) if layer.gated else 0
+
+    @property
+    def bits(self) -> int:
+        """Mask bits per image, all gated layers."""
+        return sum(map(self.layer_bits, self.network.layers))
 
     @property
     def images(self) -> int:
@@ -74,12 +138,15 @@ class TraceHeader(BaseModel):
 
     def density_elements(self, ones: Mapping[str, int]) -> float:
         """Share of mask bits that are 1, from the set bits of each gated layer over all images."""
-        return sum(ones.values()) / (self.images * self.network.mask_bits(self.mask_group))
+        return sum(ones.values()) / (self.images * self.bits)
 
     def density_macs(self, ones: Mapping[str, int]) -> float:
-        """The same with each layer weighted by its MACs: the share of conditional MACs executed."""
+        """The same with each layer weighted by its MACs.
+
+        Of element masks this is the share of conditional MACs executed.
+        """
         weighted = sum(
-            layer.macs * ones[layer.name] / (self.images * layer.mask_bits(self.mask_group))
+            layer.macs * ones[layer.name] / (self.images * self.layer_bits(layer))
             for layer in self.network.gated_layers
         )
         return weighted / self.network.gated_macs

@@ -20,9 +20,12 @@ _SOURCES = (
     "bits.py",
     "lists.py",
     "passes.py",
+    "rounds.py",
     "transfers.py",
     "words.py",
     "kernel.py",
+    "selection.py",
+    "channels.py",
 )
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim import passes
 from hwsim.bits import popcount
 from hwsim.counts import CAUSES, C
 from hwsim.jit import compiled, inlined
 from hwsim.lists import BITMAP, decode_bitmap, decode_symbols, store
+from hwsim.rounds import bank_load, busy_cycles, round_cycles, steps_of
 from hwsim.transfers import finish, start, visit
 
 _CONDITIONAL, _BANK_STALL = CAUSES.index("conditional"), CAUSES.index("bank_stall")
@@ -25,9 +25,6 @@ _WEIGHT_READS, _DECODER = C["weight_word_reads"], C["decoder_cycles"]
 _PSUM_READS, _PSUM_WRITES = C["psum_conditional_reads"], C["psum_conditional_writes"]
 
 _U0 = np.uint64(0)
-
-steps_of, busy_cycles = inlined(passes.steps_of), inlined(passes.busy_cycles)
-round_cycles, bank_load = inlined(passes.round_cycles), inlined(passes.bank_load)
 
 
 @compiled

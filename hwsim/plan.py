@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -22,11 +23,13 @@ from hwsim.workload import Network
 class LayerPlan:
     """One layer of a batch under a scheme; cycles and counts int64, by visit unless said.
 
-    ``load_cycles`` and ``store_cycles``: DMA before and after each visit; the first load also as
-    it is where the weights have been prefetched; ``exposed_cycles``: weight loads before a visit
-    that nothing hides; ``static_counts``: counters that shapes alone decide, of the whole layer.
+    ``row``: the layer of the network for which it counts. ``load_cycles`` and ``store_cycles``: DMA
+    before and after each visit; the first load also as it is where the weights have been
+    prefetched; ``exposed_cycles``: weight loads before a visit that nothing hides;
+    ``static_counts``: counters that shapes alone decide, of the whole layer.
     """
 
+    row: int
     scheme: Scheme
     mapping: Mapping
     mask_group: int
@@ -77,20 +80,34 @@ def plan_network(
     gating = scheme.kind != "dense"
     mappings = map_network(network, arch, images, gating, instance, shapes)
     return tuple(
-        _plan(parse_scheme(scheme.name, mapping.arch), mapping, mask_group) for mapping in mappings
+        plan_layer(row, parse_scheme(scheme.name, mapping.arch), mapping, mask_group)
+        for row, mapping in enumerate(mappings)
     )
 
 
-def load_before(plans: Sequence[LayerPlan], position: int, follows: bool) -> int:
-    """DMA cycles before a layer's first visit; ``follows``: its batch follows another one."""
-    plan = plans[position]
-    before = plans[position - 1] if position else plans[-1] if follows else None
-    if before is not None and before.mapping.prefetches:
-        return plan.prefetched_load_cycles
-    return int(plan.load_cycles[0])
+class Loads(Protocol):
+    """What of a planned layer its neighbours' loads depend on."""
+
+    @property
+    def mapping(self) -> Mapping: ...
+
+    @property
+    def first_weights_cycles(self) -> int: ...
 
 
-def load_ahead(plans: Sequence[LayerPlan], position: int, followed: bool) -> int:
+def comes_prefetched(plans: Sequence[Loads], position: int, follows: bool) -> bool:
+    """Whether a layer's first weights are there; ``follows``: its batch follows another one."""
+    if position == 0 and not follows:
+        return False
+    return plans[position - 1].mapping.prefetches
+
+
+def load_before(plan: LayerPlan, prefetched: bool) -> int:
+    """DMA cycles before a layer's first visit."""
+    return plan.prefetched_load_cycles if prefetched else int(plan.load_cycles[0])
+
+
+def load_ahead(plans: Sequence[Loads], position: int, followed: bool) -> int:
     """DMA cycles of what a layer's last visit loads for the next layer, or for the next batch."""
     last = position + 1 == len(plans)
     if not plans[position].mapping.prefetches or (last and not followed):
@@ -98,7 +115,8 @@ def load_ahead(plans: Sequence[LayerPlan], position: int, followed: bool) -> int
     return plans[0 if last else position + 1].first_weights_cycles
 
 
-def _plan(scheme: Scheme, mapping: Mapping, mask_group: int) -> LayerPlan:
+def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> LayerPlan:
+    """One layer; ``row``: which of the network's it counts for."""
     arch, tiles = mapping.arch, tile_layer(mapping)
     machine, visits = machine_of(arch, scheme), _visits(mapping, tiles)
     conditional = _beats(mapping, arch, mapping.layer.groups - 1)
@@ -110,6 +128,7 @@ def _plan(scheme: Scheme, mapping: Mapping, mask_group: int) -> LayerPlan:
     rows = tiles.input_bytes + tiles.residual_bytes + tiles.psum_load_bytes
     cycles, counts = _fixed(scheme, mapping, mask_group, machine, visits, conditional)
     return LayerPlan(
+        row=row,
         scheme=scheme,
         mapping=mapping,
         mask_group=mask_group,

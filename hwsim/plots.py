@@ -21,6 +21,7 @@ _COLOURS = {
     "unstructured": "#0072B2",
     "structured": "#009E73",
     "lockstep": "#D55E00",
+    "channels": "#CC79A7",
 }
 _MARKERS = {
     "dense": "",
@@ -29,6 +30,7 @@ _MARKERS = {
     "unstructured": "o",
     "structured": "D",
     "lockstep": "^",
+    "channels": "v",
 }
 _COMPONENTS = {
     "mac": ("MAC", "#0072B2"),

@@ -57,12 +57,12 @@ def map_network(
                 gating=gated,
                 instance=instance and gated,
                 width=min(columns, layer.out_channels // (layer.groups if gated else 1)),
-                pixels=_pixels(layer, arch, columns, source, 1 if instance and gated else images),
+                pixels=pixels_of(layer, arch, columns, source, 1 if instance and gated else images),
                 layout=pointer_layout(layer, layouts[layer.input], arch),
                 input=source,
                 residual=residual,
                 stored=not kept or layer.name in from_dram,
-                weights=_weight_residency(layer, arch, columns, gated),
+                weights=weight_residency(layer, arch, columns, gated),
                 order="weights",
                 prefetches=False,
             )
@@ -81,8 +81,8 @@ def shapes_held(
     for layer, (source, _, _) in zip(network.layers, places, strict=True):
         gated = gating and layer.gated
         try:
-            _pixels(layer, arch, shape[1], source, 1 if instance and gated else images)
-            _weight_residency(layer, arch, shape[1], gated)
+            pixels_of(layer, arch, shape[1], source, 1 if instance and gated else images)
+            weight_residency(layer, arch, shape[1], gated)
         except MappingError:
             held.append(False)
         else:
@@ -137,7 +137,7 @@ def _touches_all_rows(layer: ConvLayer) -> bool:
     return len(rows_of(layer, np.arange(layer.out_height))) == layer.in_height
 
 
-def _pixels(layer: ConvLayer, arch: ArchConfig, columns: int, source: str, images: int) -> int:
+def pixels_of(layer: ConvLayer, arch: ArchConfig, columns: int, source: str, images: int) -> int:
     """P: what the partial sums of ``columns`` hold, or two footprints of a tiled input allow.
 
     Tiles of a tiled input are cut from ``images`` together.
@@ -170,7 +170,7 @@ def _pixels(layer: ConvLayer, arch: ArchConfig, columns: int, source: str, image
     )
 
 
-def _weight_residency(
+def weight_residency(
     layer: ConvLayer, arch: ArchConfig, columns: int, gated: bool
 ) -> Literal["all", "two", "one"]:
     tile = layer.steps * columns
@@ -194,13 +194,18 @@ def _with_next(mappings: list[Mapping]) -> Iterator[tuple[Mapping, Mapping]]:
 
 def _ordered(mapping: Mapping, following: Mapping) -> Mapping:
     """Choose the loop order and whether the next layer's first channel tile fits beside."""
-    tile, next_tile = (at.layer.steps * at.arch.array.columns for at in (mapping, following))
-    tiles = len(channel_tiles(mapping.layer, mapping.gating, mapping.arch.array.columns))
-    held = tile * (tiles if mapping.weights == "all" else 1)
-    fits = held + next_tile <= mapping.arch.weight_buffer_bytes
+    fits = fits_beside(mapping, following)
     pixels_outer = replace(mapping, order="pixels", prefetches=fits)
     weights_outer = replace(mapping, order="weights", prefetches=fits)
     return pixels_outer if _moved(pixels_outer) < _moved(weights_outer) else weights_outer
+
+
+def fits_beside(mapping: Mapping, following: Mapping) -> bool:
+    """Whether the next layer's first channel tile of weights fits beside those of the last tile."""
+    tile, next_tile = (at.layer.steps * at.arch.array.columns for at in (mapping, following))
+    tiles = len(channel_tiles(mapping.layer, mapping.gating, mapping.arch.array.columns))
+    held = tile * (tiles if mapping.weights == "all" else 1)
+    return held + next_tile <= mapping.arch.weight_buffer_bytes
 
 
 def _moved(mapping: Mapping) -> int:

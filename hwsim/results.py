@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import tempfile
@@ -41,7 +42,8 @@ class SimResult:
 
     Totals over all images. ``mask_ones`` are the set mask bits per gated layer;
     ``batch_cycles`` (batches,) the cycles of each batch; ``shapes`` the
-    array's in each layer (empty: its own).
+    array's in each layer (empty: its own). ``kept_macs``: by layer, of computed outputs and kept
+    inputs, where masks are of channels.
     """
 
     arch: ArchConfig
@@ -56,6 +58,7 @@ class SimResult:
     batch_cycles: np.ndarray
     engine: Engine = "kernel"
     shapes: tuple[Shape, ...] = ()
+    kept_macs: Mapping[str, int] | None = None
 
     @property
     def network(self) -> Network:
@@ -165,16 +168,29 @@ class SimResult:
         return replace(self, arch=arch)
 
     def density(self, layer: ConvLayer) -> float:
-        return self.mask_ones[layer.name] / (self.images * layer.mask_bits(self.header.mask_group))
+        """Share of the layer's mask bits that are 1."""
+        return self.mask_ones[layer.name] / (self.images * self.header.layer_bits(layer))
+
+    @property
+    def density_macs(self) -> float:
+        """Density weighted by MACs; of masks of channels the share of MACs that are kept."""
+        if self.kept_macs is None:
+            return self.header.density_macs(self.mask_ones)
+        return self._kept(self.network.gated_layers) / self.network.gated_macs
 
     @property
     def ideal_speedup(self) -> float:
-        """1 / (1/G + (1 - 1/G) d_MAC) over the gated layers; 1 without gating."""
-        return self.network.gated_macs / self._promised_gated_macs()
+        """Dense MACs over promised ones in the gated layers; 1 without gating.
+
+        Promised: 1/G + (1 - 1/G) d_MAC of them, or those of kept channels.
+        """
+        return _ratio(self.network.gated_macs, self._promised_gated_macs())
 
     @property
     def ideal_speedup_network(self) -> float:
         """The same over the whole network with its dense layers."""
+        if self.scheme.kind == "channels":
+            return _ratio(self.network.macs, self._kept(self.network.layers))
         dense_layers = self.network.macs - self.network.gated_macs
         return self.network.macs / (dense_layers + self._promised_gated_macs())
 
@@ -230,11 +246,18 @@ class SimResult:
     def _promised_gated_macs(self) -> float:
         if self.scheme.kind == "dense":
             return self.network.gated_macs
+        if self.scheme.kind == "channels":
+            return self._kept(self.network.gated_layers)
         promised = 0.0
         for layer in self.network.gated_layers:
             share = 1 / layer.groups
             promised += layer.macs * (share + (1 - share) * self.density(layer))
         return promised
+
+    def _kept(self, layers: Iterable[ConvLayer]) -> float:
+        """Kept MACs per image of these layers."""
+        kept = self.kept_macs or {}
+        return sum(kept[layer.name] for layer in layers) / self.images
 
     def _sram_bytes(self, position: int, counters: Mapping[str, int]) -> int:
         """Bytes of one layer; partial sums that go to DRAM are words of their own memory."""
@@ -291,7 +314,7 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
         "share_realised": (1 - 1 / speedup) / (1 - 1 / ideal) if ideal > 1 else None,
         "utilisation": utilisation(result.arch.pes, result.cycles, totals),
         "density_elements": result.header.density_elements(result.mask_ones),
-        "density_macs": result.header.density_macs(result.mask_ones),
+        "density_macs": result.density_macs,
         "energy_uj_per_image": total_uj,
         "energy_uj": energy_uj,
         "area_mm2": result.area_mm2,
@@ -347,6 +370,11 @@ def write_atomically(path: Path, contents: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _ratio(dense: float, promised: float) -> float:
+    """Infinite where a mask keeps no channel at all."""
+    return dense / promised if promised else math.inf
 
 
 def _named(names: tuple[str, ...], values: np.ndarray) -> dict[str, int]:

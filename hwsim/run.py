@@ -80,11 +80,11 @@ def run(options: argparse.Namespace) -> None:
     _say_which_machine(options.arch)
     traces = [_open(path, options.images) for path in find_traces(options.trace)]
     # Numba and the simulator are loaded once the input is known to be good.
-    from hwsim.comparison import choose_schemes, compare, other_prices, two_by_two
+    from hwsim.comparison import compare, other_prices, require_models, two_by_two
     from hwsim.energy import EnergyTable
 
     EnergyTable.load(arch.pricing.table)
-    choose_schemes(arch, traces, options.scheme)
+    require_models(arch, traces, options.scheme, options.engine)
     _check_json(options.json)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -244,6 +244,11 @@ def _notes(arch: ArchConfig, comparison: Comparison) -> list[str]:
         notes.append(
             "dense-zero-gated: MACs with a zero operand in the gated layers are clock-gated, "
             "as counted in the trace's own network"
+        )
+    if any(result.scheme.kind == "channels" for result in comparison.results()):
+        notes.append(
+            "channels: predictors are in cycles and energy, not in the ideal speed-up "
+            "(docs/timing.md, Channel-granular methods)"
         )
     return notes
 

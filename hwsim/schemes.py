@@ -2,6 +2,7 @@
 
 A scheme is a name on the command line and a :class:`Scheme` everywhere else. ``structured-Vx`` and
 ``lockstep-V`` exist for the V of the machine, ``index.lane_group``; ``unstructured`` is V = 1.
+``channels`` is for masks of whole channels, all others but the dense ones for masks per pixel.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from hwsim.arch import ArchConfig
 from hwsim.errors import UserError, nearest
 from hwsim.workload import ConvLayer
 
-Kind = Literal["dense", "gated", "sparse"]
+Kind = Literal["dense", "gated", "sparse", "channels"]
 
 _ALWAYS = ("dense", "dense-zero-gated", "gated", "unstructured")
+
+OF_CHANNELS = ("dense", "dense-zero-gated", "channels")
+"""The schemes that fit masks of whole channels."""
 
 
 class SchemeError(UserError):
@@ -28,7 +32,7 @@ class Scheme:
     """How masks meet hardware.
 
     ``lane_group`` is the number of array columns that share one pixel list: V on sparse hardware,
-    all columns of the array on the dense and the gated machine, which follow one list.
+    all columns of the array on the other machines, which follow one list.
     """
 
     name: str
@@ -46,8 +50,8 @@ def scheme_names(arch: ArchConfig) -> list[str]:
     """Every scheme of this machine, in the order in which tables show them."""
     lane_group = arch.index.lane_group
     if lane_group == 1:
-        return list(_ALWAYS)
-    return [*_ALWAYS, f"structured-{lane_group}x", f"lockstep-{lane_group}"]
+        return [*_ALWAYS, "channels"]
+    return [*_ALWAYS, f"structured-{lane_group}x", f"lockstep-{lane_group}", "channels"]
 
 
 def parse_scheme(name: str, arch: ArchConfig) -> Scheme:
@@ -57,6 +61,7 @@ def parse_scheme(name: str, arch: ArchConfig) -> Scheme:
         "dense": Scheme("dense", "dense", columns),
         "dense-zero-gated": Scheme("dense-zero-gated", "dense", columns, zero_gated=True),
         "gated": Scheme("gated", "gated", columns),
+        "channels": Scheme("channels", "channels", columns),
         "unstructured": Scheme("unstructured", "sparse", 1),
         f"structured-{lane_group}x": Scheme(f"structured-{lane_group}x", "sparse", lane_group),
         f"lockstep-{lane_group}": Scheme(
@@ -73,7 +78,7 @@ def parse_scheme(name: str, arch: ArchConfig) -> Scheme:
 
 
 def schemes_for(arch: ArchConfig, mask_group: int, layers: Iterable[ConvLayer] = ()) -> list[str]:
-    """The schemes that fit masks of one bit per ``mask_group`` channels.
+    """The schemes that fit masks per pixel, of one bit per ``mask_group`` channels.
 
     On hardware of lane group V > 1 a mask is structured if V divides ``mask_group`` and no lane
     group of any gated layer in ``layers`` spans two mask groups; else it runs in lockstep.

@@ -10,12 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.activity import kept_macs
 from hwsim.arch import ArchConfig, Shape
+from hwsim.channel_mapping import Gates, channel_shapes_held
 from hwsim.counts import C
-from hwsim.engines import ENGINES, Totals, replay, segments
+from hwsim.engines import Totals, replay, segments
 from hwsim.residency import shapes_held
 from hwsim.results import SimResult
-from hwsim.schemes import Scheme, SchemeError, lanes_align, parse_scheme, schemes_for
+from hwsim.schemes import (
+    OF_CHANNELS,
+    Scheme,
+    SchemeError,
+    lanes_align,
+    parse_scheme,
+    schemes_for,
+)
 from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
 
@@ -42,6 +51,7 @@ def simulate(
     hold a layer.
     """
     chosen, batch = _checked(arch, trace, scheme, batch)
+    require_model(chosen, trace, engine)
     run = partial(
         replay, arch, trace, chosen, batch, engine=engine, threads=threads, on_images=on_images
     )
@@ -55,6 +65,7 @@ def simulate(
         arch=arch, header=trace.header, trace_name=trace.name, trace_sha256=trace.sha256,
         scheme=chosen, batch=batch, causes=totals.causes, counters=totals.counters,
         mask_ones=trace.ones(), batch_cycles=totals.batch_cycles, engine=engine, shapes=shapes,
+        kept_macs=kept_macs(trace) if trace.header.of_channels else None,
     )  # fmt: skip
 
 
@@ -68,18 +79,21 @@ def replay_by_tile(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Cycles by cause and counters of every visit to a tile: per batch and layer, in order.
 
+    Under ``channels`` predictors are layers of their own, in front of the one they choose for.
     int64 (visits, CAUSES) and (visits, COUNTERS). The kernel books the stalls between visits at a
     layer's last one, the reference where they fall. Counters that shapes alone decide (DRAM bytes,
     residual reads, activation writes) are 0.
     """
     chosen, batch = _checked(arch, trace, scheme, batch)
     shapes = chosen_shapes(arch, trace, scheme, batch=batch, engine=engine)
+    require_model(chosen, trace, engine)
     found = []
     for segment in segments(arch, trace, chosen, batch, shapes, at_once=batch):
         masks = segment.read(trace)
+        channels = segment.channels(masks)
         found += [
-            ENGINES[engine](plan, masks.get(plan.name), *segment.loads(position))
-            for position, plan in enumerate(segment.plans)
+            segment.run_layer(position, engine, masks, channels, by_tile=True)
+            for position in range(len(segment.plans))
         ]
     return found
 
@@ -112,13 +126,31 @@ def require_usable(scheme: Scheme, arch: ArchConfig, trace: MaskTrace) -> None:
     if scheme.name not in usable:
         raise SchemeError(
             f"{trace.path or trace.name}: scheme {scheme.name!r} cannot use these masks "
-            f"({trace.mask_group} channels per bit) on {arch.name}; valid: {', '.join(usable)}"
+            f"({masks_of(trace)}) on {arch.name}; valid: {', '.join(usable)}"
         )
+
+
+def require_model(scheme: Scheme, trace: MaskTrace, engine: Engine) -> None:
+    """Raise SchemeError unless the engine models the scheme."""
+    if scheme.kind == "channels" and engine == "reference":
+        raise SchemeError(
+            f"{trace.path or trace.name}: --engine reference does not model scheme 'channels' "
+            f"({masks_of(trace)}); take --engine kernel, or --scheme dense"
+        )
+
+
+def masks_of(trace: MaskTrace) -> str:
+    """What a bit of the trace's masks stands for, in a few words."""
+    if trace.header.of_channels:
+        return f"granularity {trace.header.granularity}"
+    return f"{trace.mask_group} channels per bit"
 
 
 def usable_schemes(arch: ArchConfig, trace: MaskTrace) -> list[str]:
     """The schemes that fit the trace's masks, and that it has the counts for."""
-    names = schemes_for(arch, trace.mask_group, trace.network.layers)
+    names = list(OF_CHANNELS)
+    if not trace.header.of_channels:
+        names = schemes_for(arch, trace.mask_group, trace.network.layers)
     if not trace.counts_zero_operands:
         names.remove("dense-zero-gated")
     return names
@@ -164,7 +196,10 @@ def _shape_held(
     )
     if shape != arch.array.shapes[0]:
         for images in {batch, trace.images % batch or batch}:
-            held &= shapes_held(network, arch, images, gating, instance, shape)
+            if scheme.kind == "channels":
+                held &= channel_shapes_held(network, arch, Gates.of(trace.header), images, shape)
+            else:
+                held &= shapes_held(network, arch, images, gating, instance, shape)
     return held
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from hwsim.header import Granularity
 from hwsim.trace import MaskTrace, TraceError, TraceHeader
 from hwsim.workload import Network
 
@@ -52,4 +55,44 @@ def synthetic_trace(
         training={"seed": seed},
         synthetic=True,
     )
+    return MaskTrace.from_masks(header, masks)
+
+
+def synthetic_channels(
+    network: Network,
+    density: float,
+    *,
+    granularity: Granularity = "output-channel",
+    images: int = 16,
+    channel_bias: float = 0.0,
+    seed: int = 0,
+) -> MaskTrace:
+    """Masks of channels drawn at random: the ceil(density * channels) largest saliences win.
+
+    Of each image's output channels, or of each head's input channels. ``channel_bias`` is the
+    standard deviation of an offset per channel that all images share.
+    """
+    if not 0 <= density <= 1:
+        raise TraceError(f"density {density}: expected a share between 0 and 1")
+    if granularity == "element":
+        raise TraceError("granularity 'element': synthetic_trace draws masks of pixels")
+    generator = np.random.default_rng(seed)
+    header = TraceHeader(
+        network=network,
+        method="synthetic FBS" if granularity == "output-channel" else "synthetic DGC",
+        granularity=granularity,
+        mask_group=1,
+        dataset=f"synthetic, {granularity}, density {density}, bias {channel_bias}",
+        image_ids=tuple(range(images)),
+        training={"seed": seed},
+        synthetic=True,
+    )
+    masks = {}
+    for layer in network.gated_layers:
+        shape = header.mask_shape(layer)
+        salience = generator.standard_normal((images, *shape))
+        salience += channel_bias * generator.standard_normal(shape)
+        winners = np.argsort(-salience, axis=-1)[..., : math.ceil(density * shape[-1])]
+        masks[layer.name] = np.zeros((images, *shape), bool)
+        np.put_along_axis(masks[layer.name], winners, True, axis=-1)
     return MaskTrace.from_masks(header, masks)

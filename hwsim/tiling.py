@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import gcd
 from typing import Literal
 
 import numpy as np
@@ -156,10 +157,16 @@ def pixel_addresses(mapping: Mapping) -> np.ndarray:
 
 def dma_cycles(transferred: np.ndarray, arch: ArchConfig) -> np.ndarray:
     """ceil(bytes / (bandwidth * efficiency / clock)), in integers (bytes/s, per cent, Hz)."""
-    numerator = 100 * arch.clock_hz
-    denominator = arch.dram.bytes_per_s * arch.dram.efficiency_percent
-    divisor = np.gcd(numerator, denominator)
-    return -(-transferred * (numerator // divisor) // (denominator // divisor))
+    cycles, moved = dma_ratio(arch)
+    return -(-transferred * cycles // moved)
+
+
+def dma_ratio(arch: ArchConfig) -> tuple[int, int]:
+    """In how many cycles the DMA moves how many bytes, in lowest terms."""
+    cycles = 100 * arch.clock_hz
+    moved = arch.dram.bytes_per_s * arch.dram.efficiency_percent
+    divisor = gcd(cycles, moved)
+    return cycles // divisor, moved // divisor
 
 
 def rows_of(layer: ConvLayer, flat_rows: np.ndarray) -> np.ndarray:

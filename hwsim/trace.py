@@ -74,7 +74,7 @@ class MaskTrace:
         masks: Mapping[str, np.ndarray],
         zero_operand_macs: Mapping[str, np.ndarray] | None = None,
     ) -> MaskTrace:
-        """In memory, from bool arrays (N, lists, out_height, out_width) per gated layer."""
+        """In memory, from bool arrays (N, *header.mask_shape(layer)) per gated layer."""
         packed = {name: pack_bits(bits) for name, bits in masks.items()}
         return cls(header, packed, zero_operand_macs)
 
@@ -130,17 +130,16 @@ class MaskTrace:
         return self.path.stem if self.path else self.header.method
 
     def packed(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """uint8 (images, ceil(bits/8)), bits in (mask list, y, x) order; not to be written to."""
-        if self.images * self.network.mask_bits(self.mask_group) > KEPT_BITS:
+        """uint8 (images, ceil(bits/8)), bits in the mask's order; not to be written to."""
+        if self.images * self.header.bits > KEPT_BITS:
             return self._read(self._masks, layer, start, stop)
         if layer not in self._kept:
             self._kept[layer] = self._read(self._masks, layer, 0, None)
         return self._kept[layer][start:stop]
 
     def masks(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """bool (images, lists, out_height, out_width)."""
-        conv = self.network.by_name[layer]
-        shape = (self.header.lists(conv), conv.out_height, conv.out_width)
+        """bool (images, *mask shape), as the header's granularity has it."""
+        shape = self.header.mask_shape(self.network.by_name[layer])
         return unpack_bits(self.packed(layer, start, stop), shape)
 
     @property
@@ -171,7 +170,7 @@ class MaskTrace:
     def densities(self) -> dict[str, float]:
         """Share of mask bits that are 1, per gated layer."""
         bits = {
-            layer.name: self.images * layer.mask_bits(self.mask_group)
+            layer.name: self.images * self.header.layer_bits(layer)
             for layer in self.network.gated_layers
         }
         return {name: ones / bits[name] for name, ones in self.ones().items()}
@@ -241,10 +240,15 @@ class MaskTrace:
             ) from None
 
     def _check_shapes(self) -> None:
+        layers = {layer.name: layer for layer in self.network.gated_layers}
+        bits = {name: self.header.layer_bits(layer) for name, layer in layers.items()}
+        if self.header.of_channels and (self._salience or self.sample):
+            raise TraceError(
+                f"{self.path or 'trace'}: salience and samples go with element masks, "
+                f"not with {self.header.granularity}"
+            )
         if self.sample:
             self.sample.check(self.header, str(self.path or "trace"))
-        layers = {layer.name: layer for layer in self.network.gated_layers}
-        bits = {name: layer.mask_bits(self.mask_group) for name, layer in layers.items()}
         for kind, data, shape in (
             ("masks", self._masks, lambda name: (self.images, -(-bits[name] // 8))),
             ("zero_operand_macs", self._zero_operand_macs, lambda name: (self.images,)),
@@ -275,12 +279,12 @@ def write_trace(
 ) -> None:
     """Write a trace: to a temporary name, flushed, fsynced, then renamed.
 
-    ``masks``: uint8 (N, ceil(bits/8)) per gated layer, bits in (mask list, y, x) order,
-    little-endian within the byte. ``zero_operand_macs``: int64 (N,); without it a dense machine
-    that gates zeros cannot be priced. ``salience``: int8 (images,
-    bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip. ``sample``: one
-    layer's int8 data. Raises :class:`TraceError` where the arrays do not fit the header's layer
-    list.
+    ``masks``: uint8 (N, ceil(bits/8)) per gated layer, bits in the order of ``header.mask_shape``
+    ((mask list, y, x) of element masks), little-endian within the byte. ``zero_operand_macs``:
+    int64 (N,); without it a dense machine that gates zeros cannot be priced. ``salience``: int8
+    (images, bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip.
+    ``sample``: one layer's int8 data. Raises :class:`TraceError` where the arrays do not fit the
+    header's layer list.
     """
     path = Path(path)
     trace = MaskTrace(header, masks, zero_operand_macs, salience, salience_scale, sample=sample)
@@ -324,7 +328,7 @@ def _write_contents(file: h5py.File, trace: MaskTrace) -> None:
             stored.attrs["scale"] = float(trace._salience_scale[name])
     if trace.sample:
         trace.sample.write(file.create_group("sample"))
-    text = trace.header.model_dump_json()
+    text = trace.header.as_json()
     file.attrs["header"] = text
     file.attrs["header_sha256"] = hashlib.sha256(text.encode()).hexdigest()
     file.attrs["sha256"] = contents_sha256(trace)
@@ -332,7 +336,7 @@ def _write_contents(file: h5py.File, trace: MaskTrace) -> None:
 
 def contents_sha256(trace: MaskTrace) -> str:
     """SHA-256 over header and all data, in layer order; the same for any chunking."""
-    digest = hashlib.sha256(trace.header.model_dump_json().encode())
+    digest = hashlib.sha256(trace.header.as_json().encode())
     for layer in trace.network.gated_layers:
         for start in range(0, trace.images, CHUNK_IMAGES):
             digest.update(trace.packed(layer.name, start, start + CHUNK_IMAGES).tobytes())
@@ -396,10 +400,12 @@ def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
         f"{len(trace.network.gated_layers)} gated",
     )
     yield "method", header.label
-    yield (
-        "mask group",
-        f"{header.mask_group} ({trace.network.mask_bits(header.mask_group):,} bits per image)",
+    of_bit = (
+        ("granularity", header.granularity)
+        if header.of_channels
+        else ("mask group", str(header.mask_group))
     )
+    yield of_bit[0], f"{of_bit[1]} ({header.bits:,} bits per image)"
     yield "branch, gate norm", f"{header.branch}, {header.gate_norm}"
     yield "dataset", header.dataset
     yield "images", f"{trace.images} (salience for {trace.salience_images})"
@@ -408,7 +414,7 @@ def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
     if trace.sample:
         sample = trace.sample
         recorded = trace.packed(sample.layer, sample.image, sample.image + 1)[0]
-        bits = trace.network.by_name[sample.layer].mask_bits(header.mask_group)
+        bits = header.layer_bits(trace.network.by_name[sample.layer])
         differ = f"{sample.differing_bits(recorded):,} of {bits:,} bits decided otherwise"
         yield "int8 sample", f"{sample.layer}, image {sample.image}, {differ}"
     for name, share in trace.densities().items():

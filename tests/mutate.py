@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped; the next campaign goes on from here")
         return 130
     if not results.mutants:
-        print(f"--only {options.only}: no source of the campaign ends so")
+        print(f"--only {options.only}: no source of the campaign begins or ends so")
         return 2
     print("\n".join(summary(results)))
     survivors = {mutant.key for mutant in results.survivors}
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", metavar="FILE", help="mutants of this source alone")
+    parser.add_argument("--only", metavar="FILE", help="this source alone, or this folder's")
     parser.add_argument("--limit", type=int, help="so many mutants of each model, drawn at random")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--write", action="store_true", help="the report as docs/mutations.md")

@@ -15,7 +15,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 def test_the_example_of_a_trace_of_ones_own_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "traces.md").read_text(), re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", (DOCS / "traces.md").read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "docs/traces.md", "exec"), {})
     assert verify(tmp_path / "mine.h5").images == 10

@@ -56,7 +56,7 @@ def test_models_are_found_by_what_they_import() -> None:
 def test_a_bad_kernel_is_seen_and_a_good_one_survives() -> None:
     source = (PACKAGE / "passes.py").read_text(encoding="utf-8")
     mutants = python_mutants("hwsim/passes.py", source)
-    bad = next(mutant for mutant in mutants if mutant.key.change == "max -> min")
+    bad = next(mutant for mutant in mutants if mutant.key.change.endswith(" -> np.minimum"))
     good = Mutant(bad.key, bad.row, bad.column, source)
     trial = trial_of("kernel", held_cases("kernel", 12, wide=0))
     verdicts = {m: verdict for m, verdict in run_trials([bad, good], trial, jobs=1)}

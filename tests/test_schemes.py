@@ -52,7 +52,7 @@ def test_unknown_names_the_nearest(arch, name, nearest):
 
 def test_without_lane_groups_only_unstructured():
     machine = load_arch("pe16x16", {"index.lane_group": 1})
-    assert scheme_names(machine) == ALWAYS
+    assert scheme_names(machine) == [*ALWAYS, "channels"]
     assert schemes_for(machine, mask_group=8) == ALWAYS
 
 

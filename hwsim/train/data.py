@@ -1,15 +1,17 @@
-"""CIFAR-10 as uint8 arrays, and contrastive views drawn from them in batches.
+"""Data sets as uint8 arrays, and contrastive views drawn from them in batches.
 
-Decoding happens once: the arrays are cached as .npy beside the run. Augmentation is plain torch on
-whole batches, on the device the images are on, from one generator so that a run can be resumed.
+Decoding happens once (sources.py): the arrays are cached as .npy beside the run. Augmentation
+is plain torch on whole batches, on the device the images are on, from one generator so that a run
+can be resumed.
 """
 
 from __future__ import annotations
 
-import io
+import hashlib
 import math
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,18 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from hwsim.errors import UserError, one_line
+from hwsim.train.sources import DataError, Source, find_source
+
+__all__ = [
+    "DataError",
+    "Shuffler",
+    "Split",
+    "augment",
+    "describe",
+    "load_split",
+    "name_of",
+    "plain",
+]
 
 CHANNEL_MEAN = (0.4914, 0.4822, 0.4465)
 CHANNEL_STD = (0.2470, 0.2435, 0.2616)
@@ -27,10 +40,6 @@ LUMA = (0.299, 0.587, 0.114)
 JITTER_PROBABILITY, GREY_PROBABILITY = 0.8, 0.2
 BRIGHTNESS, CONTRAST, SATURATION, HUE_TURNS = 0.4, 0.4, 0.4, 0.1
 ASPECT = (3 / 4, 4 / 3)
-
-
-class DataError(UserError):
-    """The folder given by the user is not what was expected."""
 
 
 @dataclass(frozen=True)
@@ -52,81 +61,85 @@ class Split:
 
 
 def load_split(folder: Path, split: str, cache: Path) -> Split:
-    """The "train" or "test" split of a folder of parquet files, decoded once into `cache`.
+    """The "train" or "test" split of any source (sources.py), decoded once into `cache`.
 
-    Expects files named <split>*.parquet with an image column (struct of bytes and path) and an
-    int64 label column: the layout of the Hugging Face copies. Raises DataError.
+    The arrays are mapped, not read: what is larger than memory can be used. Raises DataError.
     """
-    if not folder.is_dir():
-        raise DataError(f"--data {folder}: no such folder, expected one with {split}*.parquet")
-    files = sorted(folder.glob(f"{split}*.parquet"))
-    if not files:
-        raise DataError(f"--data {folder}: no {split}*.parquet in it (expected CIFAR-10 parquet)")
-    # The stamp keeps a cache from being taken for that of another folder or a changed file.
-    stamp = "-".join(f"{f.stat().st_size:x}{f.stat().st_mtime_ns:x}" for f in files)[:80]
-    paths = [cache / f"{split}-{what}-{stamp}.npy" for what in ("images", "labels")]
-    if not all(p.exists() for p in paths):
+    source = find_source(folder)
+    paths = [cache / f"{split}-{what}-{_stamp(source, split)}.npy" for what in ("images", "labels")]
+    if not all(path.exists() for path in paths):
         cache.mkdir(parents=True, exist_ok=True)
-        for path, array in zip(paths, _decode(files), strict=True):
-            part = path.with_name(f"{path.name}.{os.getpid()}.part")
-            with part.open("wb") as handle:
-                np.save(handle, array, allow_pickle=False)
-            part.replace(path)
-    images, labels = (torch.from_numpy(np.load(p, allow_pickle=False)) for p in paths)
+        _decode(source, split, *paths)
+    # Mapped copy-on-write: torch wants memory that it may write to.
+    images, labels = (torch.from_numpy(np.load(p, "c", allow_pickle=False)) for p in paths)
     return Split(images, labels)
 
 
-def _decode(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """All images of the files as (N, 3, H, W) uint8 and (N,) int64; grey ones made RGB."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from PIL import Image, UnidentifiedImageError
+def _stamp(source: Source, split: str) -> str:
+    """Keeps a cache from being taken for that of another folder or a changed file."""
+    text = source.name
+    for path in source.files(split):
+        stat = path.stat()
+        text += f"\n{path.parent.name}/{path.name} {stat.st_size} {stat.st_mtime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _decode(source: Source, split: str, images: Path, labels: Path) -> None:
+    """All images of a split as (N, 3, H, W) uint8, all labels as (N,) int64, each in its file.
+
+    Images go to disk one by one; both files appear under their names when they are whole.
+    """
+    count = source.count(split)
+    parts = [path.with_name(f"{path.name}.{os.getpid()}.part") for path in (images, labels)]
+    stored, found = None, []
+    try:
+        for row, (pixels, label) in enumerate(_watched(source.pictures(split), count, split)):
+            if stored is None:
+                stored = np.lib.format.open_memmap(parts[0], "w+", np.uint8, (count, *pixels.shape))
+            if pixels.shape != stored.shape[1:]:
+                raise DataError(
+                    f"{source.files(split)[0].parent}: images of one size were expected; number "
+                    f"{row} of {split} is {pixels.shape[2]}x{pixels.shape[1]}, the first "
+                    f"{stored.shape[3]}x{stored.shape[2]}"
+                )
+            stored[row] = pixels
+            found.append(label)
+        if stored is None:
+            raise DataError(f"{source.files(split)[0]}: no images in it")
+        stored.flush()
+        with parts[1].open("wb") as handle:
+            np.save(handle, np.array(found, np.int64), allow_pickle=False)
+        for part, path in zip(parts, (images, labels), strict=True):
+            part.replace(path)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def _watched(
+    pictures: Iterable[tuple[np.ndarray, int]], count: int, split: str
+) -> Iterable[tuple[np.ndarray, int]]:
+    """The same, with a progress bar on a terminal."""
     from rich.console import Console
     from rich.progress import track
 
-    images, labels = [], []
-    for file in files:
-        try:
-            table = pq.read_table(file)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise DataError(f"{file}: not a readable parquet file ({one_line(error)})") from None
-        column = next((c for c in ("img", "image") if c in table.column_names), None)
-        if column is None or "label" not in table.column_names:
-            raise DataError(
-                f"{file}: columns {', '.join(table.column_names)}; expected img and label"
-            )
-        cells = track(
-            table.column(column).to_pylist(),
-            f"decoding {file.name}",
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-        )
-        for row, cell in enumerate(cells):
-            try:
-                with Image.open(io.BytesIO(cell["bytes"])) as picture:
-                    images.append(np.asarray(picture.convert("RGB")).transpose(2, 0, 1))
-            except (UnidentifiedImageError, OSError, TypeError, KeyError):
-                raise DataError(f"{file}: row {row} holds no readable image") from None
-        labels.append(table.column("label").to_numpy())
-    if len({image.shape for image in images}) != 1:
-        raise DataError(f"{files[0].parent}: images of one size were expected")
-    return np.stack(images), np.concatenate(labels).astype(np.int64)
+    return track(
+        pictures,
+        f"decoding {split} images",
+        total=count,
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
 
 
 def describe(folder: Path) -> str:
-    """How the images of the folder are encoded, with the warning that a lossy format deserves."""
-    import pyarrow.parquet as pq
-    from PIL import Image
+    """The data set's name and encoding, with the warning that a lossy format deserves."""
+    return find_source(folder).describe()
 
-    file = min(folder.glob("train*.parquet"))
-    with pq.ParquetFile(file) as opened:
-        first = next(opened.iter_batches(batch_size=1)).to_pylist()[0]
-    cell = first.get("img") or first["image"]
-    with Image.open(io.BytesIO(cell["bytes"])) as picture:
-        encoding = picture.format
-    if encoding == "JPEG":
-        return "CIFAR-10 re-encoded as JPEG (lossy): accuracies are below those on the originals"
-    return f"CIFAR-10 stored as {encoding}"
+
+def name_of(folder: Path) -> str:
+    """The data set's name: CIFAR-10, CIFAR-100, or the folder's."""
+    return find_source(folder).name
 
 
 def normalise(images: Tensor) -> Tensor:

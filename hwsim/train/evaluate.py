@@ -1,122 +1,254 @@
-"""What a trained encoder is worth and how much of it runs: kNN accuracy and densities."""
+"""What a trained encoder is worth and how much of it runs.
+
+    python -m hwsim.train.evaluate --weights FILE --data DIR [--what knn linear finetune int8 ...]
+
+knn and linear leave the encoder as it is, finetune trains a copy; density counts what runs; int8
+quantises a copy as the machine would and says how many gates then decide otherwise. --save keeps
+the figures beside FILE, where `python -m hwsim.train.table` finds them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from hwsim.errors import OneLineParser, UserError, one_line
+from hwsim.train import data, int8, models, probe
+from hwsim.train.costs import costs, executed_macs, layer_densities, network_of, weighted_densities
 from hwsim.train.data import Split, plain
-from hwsim.train.gating import Branch, gated_layers
-from hwsim.train.models import ResNet18
-from hwsim.workload import Network
+from hwsim.train.features import (
+    batches,
+    embed,
+    evaluating,
+    features,
+    knn,
+    knn_accuracy,
+    recalibrate,
+)  # fmt: skip
+from hwsim.train.gating import BRANCHES, Branch, gated_layers
 
-NEIGHBOURS, KNN_TEMPERATURE = 200, 0.1
+__all__ = [
+    "Evaluation", "batches", "costs", "embed", "evaluating", "executed_macs", "features", "knn",
+    "knn_accuracy", "layer_densities", "plain", "recalibrate", "weighted_densities",
+]  # fmt: skip
+
+DEFAULT = ("knn", "density", "int8")
+DENSITY_IMAGES, FLIP_IMAGES, CALIBRATION_IMAGES = 1000, 1000, 256
+RECALIBRATION_IMAGES = 1024
 
 
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; the mode before is put back."""
-    before = model.training
-    model.eval()
+@dataclass(frozen=True)
+class Evaluation:
+    """An encoder and the images that it is measured on; each method gives named figures.
+
+    ``train`` and ``test`` are what kNN, linear evaluation and fine-tuning see.
+    """
+
+    encoder: models.ResNet18
+    train: Split
+    test: Split
+    branch: Branch = "diagonal"
+    recipe: probe.FineTuning = field(default_factory=probe.FineTuning)
+
+    @cached_property
+    def features(self) -> tuple[Tensor, Tensor]:
+        """Of the training and the test images, (N, D), in fp32."""
+        known, asked = (
+            features(self.encoder, split.images, self.branch) for split in (self.train, self.test)
+        )
+        return known, asked
+
+    def knn(self) -> dict[str, Any]:
+        known, asked = (F.normalize(part, dim=1) for part in self.features)
+        labels = self.train.labels, self.test.labels
+        return {"knn_percent": knn_accuracy(known, labels[0], asked, labels[1])}
+
+    def linear(self) -> dict[str, Any]:
+        known, asked = self.features
+        accuracy = probe.linear_accuracy(known, self.train.labels, asked, self.test.labels)
+        return {"linear_percent": accuracy}
+
+    def finetune(self) -> dict[str, Any]:
+        accuracy, tuned = probe.fine_tune(
+            self.encoder, self.train, self.test, self.recipe, self.branch
+        )
+        found = {"finetune_percent": accuracy, "finetune_epochs": self.recipe.epochs}
+        tuned_costs = replace(self, encoder=tuned).density()
+        return found | {
+            f"finetune_{name}": tuned_costs[name]
+            for name in ("density_macs", "flops_reduction_gated")
+            if name in tuned_costs
+        }
+
+    def density(self) -> dict[str, Any]:
+        """Nothing where no layer is gated."""
+        layers = gated_layers(self.encoder)
+        if not layers:
+            return {}
+        images = self.test.images[:DENSITY_IMAGES]
+        per_layer = layer_densities(self.encoder, images, self.branch)
+        network = network_of(self.encoder, images.shape[-1], int(self.train.labels.max()) + 1)
+        mask_group = next(iter(layers.values())).mask_group
+        found = costs(per_layer, network, mask_group)
+        return found | {"density_images": len(images), "density_layers": per_layer}
+
+    def int8(self) -> dict[str, Any]:
+        """kNN accuracy in int8, and, where layers are gated, the share of mask bits that flip."""
+        calibration = self.train.images[:CALIBRATION_IMAGES]
+        quantised = int8.quantise(self.encoder, calibration, self.branch)
+        found: dict[str, Any] = {
+            "int8_knn_percent": knn(quantised, self.train, self.test, self.branch),
+            "int8_calibration_images": len(calibration),
+        }
+        images = self.test.images[:FLIP_IMAGES]
+        flips = int8.mask_flips(self.encoder, quantised, images, self.branch)
+        if not flips:
+            return found
+        flipped, ones, bits = (sum(parts) for parts in zip(*flips.values(), strict=True))
+        return found | {
+            "int8_flip_percent": 100 * flipped / bits,
+            "int8_density_elements": ones / bits,
+            "int8_flip_images": len(images),
+            "int8_flip_layers": {name: 100 * f / b for name, (f, _, b) in flips.items()},
+        }
+
+    def figures(self, what: list[str]) -> dict[str, Any]:
+        """All that is asked for, with the numbers of images behind it."""
+        found: dict[str, Any] = {
+            "branch": self.branch,
+            "train_images": len(self.train),
+            "test_images": len(self.test),
+        }
+        for name in what:
+            if sys.stderr.isatty():
+                print(f"measuring {name}", file=sys.stderr)
+            found |= getattr(self, name)()
+        return found
+
+
+WHAT: dict[str, Callable[[Evaluation], dict[str, Any]]] = {
+    name: getattr(Evaluation, name) for name in ("knn", "linear", "finetune", "int8", "density")
+}
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = OneLineParser(
+        prog="python -m hwsim.train.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--weights", type=Path, required=True)
+    add("--data", type=Path, required=True, help="folder with the data, or tiny")
+    add("--what", nargs="+", choices=list(WHAT), default=list(DEFAULT), metavar="WHAT",
+        help=f"{', '.join(WHAT)} (default: {' '.join(DEFAULT)})")  # fmt: skip
+    add("--branch", choices=BRANCHES, default="diagonal")
+    add("--train-images", type=int, help="the first N: kNN bank, linear, finetune (default: all)")
+    add("--test-images", type=int, help="the first N (default: all)")
+    add("--epochs", type=int, default=10, help="of fine-tuning")
+    add("--batch", type=int, default=128, help="of fine-tuning")
+    add("--lr", type=float, default=0.02, help="of fine-tuning, at its start")
+    add("--seed", type=int, default=0, help="of fine-tuning")
+    add("--cache", type=Path, help="decoded images (default: beside FILE)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--json", action="store_true", help="print the figures as JSON")
+    add("--save", action="store_true", help="add the figures to FILE's .evaluation.json")
+    args = parser.parse_args(argv)
+    for name in ("train_images", "test_images", "epochs", "batch"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} {value}: at least 1 was expected")
+    return args
+
+
+def saved_path(weights: Path) -> Path:
+    """Where --save keeps the figures of a weights file."""
+    return weights.with_name(f"{weights.stem}.evaluation.json")
+
+
+def read_saved(weights: Path) -> dict[str, Any]:
+    """The figures kept beside a weights file; none where there are none. Raises UserError."""
+    path = saved_path(weights)
+    if not path.exists():
+        return {}
     try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(before)
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path}: not JSON ({one_line(error)})") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: a JSON object was expected")
+    return found
 
 
-def batches(images: Tensor, size: int) -> Iterator[Tensor]:
-    """uint8 images -> normalised float batches in channels_last."""
-    for chunk in images.split(size):
-        yield plain(chunk).contiguous(memory_format=torch.channels_last)
+def save(weights: Path, figures: dict[str, Any]) -> None:
+    """Add figures to those kept; the file is whole at every moment."""
+    path = saved_path(weights)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(read_saved(weights) | figures, indent=2) + "\n")
+    part.replace(path)
 
 
-def recalibrate(
-    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 128
-) -> None:
-    """Set the running statistics of BatchNorm and of the branch's gates to those of plain images.
+def print_figures(figures: dict[str, Any]) -> None:
+    """One figure a line, layers in a table below."""
+    from rich.console import Console
+    from rich.table import Table
 
-    In training they mix both branches, augmented views and other resolutions. Each batch counts
-    alike (cumulative average). images: uint8 (N, 3, H, W) of the training split.
-    """
-    gates = gated_layers(encoder).values()
-    other = {id(norm) for g in gates for name, norm in g.gate_norm.items() if name != branch}
-    norms = [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d) and id(m) not in other]
-    momenta = [norm.momentum for norm in norms]
-    before = encoder.training
-    encoder.train()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    with torch.no_grad():
-        for pixels in batches(images, batch):
-            encoder(pixels, branch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    encoder.train(before)
+    console = Console()
+    layers = {name: value for name, value in figures.items() if isinstance(value, dict)}
+    for name, value in figures.items():
+        if name not in layers:
+            print(f"{name:26} {value:.4g}" if isinstance(value, float) else f"{name:26} {value}")
+    if layers:
+        table = Table("layer", *layers, box=None)
+        for layer in next(iter(layers.values())):
+            table.add_row(layer, *(f"{values[layer]:.4f}" for values in layers.values()))
+        console.print(table)
 
 
-def embed(
-    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 64
-) -> Tensor:
-    """(N, features) unit vectors in fp32."""
-    with evaluating(encoder):
-        parts = [encoder(pixels, branch).float() for pixels in batches(images, batch)]
-    return F.normalize(torch.cat(parts), dim=1)
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    try:
+        encoder, training = models.load_weights(args.weights)
+        cache = args.cache or args.weights.parent
+        device = torch.device(args.device)
+        train, test = (
+            data.load_split(args.data, name, cache).head(count).to(device)
+            for name, count in (("train", args.train_images), ("test", args.test_images))
+        )
+        encoder = encoder.to(device)
+        if args.branch != "diagonal":
+            # What is shipped is calibrated for the diagonal.
+            recalibrate(encoder, train.images[:RECALIBRATION_IMAGES], args.branch)
+        recipe = probe.FineTuning(args.epochs, args.batch, args.lr, seed=args.seed)
+        evaluation = Evaluation(encoder, train, test, args.branch, recipe)
+        origin = {
+            "weights": args.weights.name, "method": encoder.method, "width": encoder.width,
+            "dataset": data.name_of(args.data), "data": data.describe(args.data),
+            "image_size": test.images.shape[-1], "seed": training.get("seed"),
+        }  # fmt: skip
+        figures = origin | evaluation.figures(args.what)
+        if args.save:
+            save(args.weights, figures)
+    except (UserError, OSError) as error:
+        print(f"python -m hwsim.train.evaluate: {one_line(error)}", file=sys.stderr)
+        return 2
+    if args.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        print_figures(figures)
+    return 0
 
 
-def knn_accuracy(
-    bank: Tensor, bank_labels: Tensor, queries: Tensor, labels: Tensor, neighbours: int = NEIGHBOURS
-) -> float:
-    """Weighted kNN (Wu et al. 2018) in per cent: votes exp(cosine / 0.1) of the nearest 200.
-
-    bank and queries: unit vectors, (N, D) and (M, D).
-    """
-    classes = int(bank_labels.max()) + 1
-    correct = 0
-    bank, queries = bank.float(), queries.float()
-    for part, truth in zip(queries.split(1000), labels.split(1000), strict=True):
-        with torch.autocast(part.device.type, enabled=False):
-            similarity, nearest = (part @ bank.T).topk(min(neighbours, len(bank)), dim=1)
-        votes = torch.zeros(len(part), classes, device=part.device)
-        votes.scatter_add_(1, bank_labels[nearest], (similarity / KNN_TEMPERATURE).exp())
-        correct += int((votes.argmax(1) == truth).sum())
-    return 100 * correct / len(labels)
-
-
-def knn(encoder: ResNet18, train: Split, test: Split, branch: Branch = "diagonal") -> float:
-    """kNN accuracy of `test` against the bank `train` in per cent, at the images' own size."""
-    return knn_accuracy(
-        embed(encoder, train.images, branch), train.labels,
-        embed(encoder, test.images, branch), test.labels,
-    )  # fmt: skip
-
-
-def layer_densities(
-    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 64
-) -> dict[str, float]:
-    """Share of mask bits that are 1, per gated layer, over uint8 images in evaluation mode."""
-    layers = gated_layers(encoder)
-    sums = dict.fromkeys(layers, 0.0)
-    with evaluating(encoder):
-        for pixels in batches(images, batch):
-            encoder(pixels, branch)
-            for name, layer in layers.items():
-                sums[name] += float(layer.density) * len(pixels)
-    return {name: total / len(images) for name, total in sums.items()}
-
-
-def weighted_densities(per_layer: dict[str, float], network: Network) -> tuple[float, float]:
-    """(element-weighted, MAC-weighted) density of the whole network from its layers'."""
-    layers = network.gated_layers
-    elements = [layer.mask_bits() for layer in layers]
-    macs = [layer.macs for layer in layers]
-    densities = [per_layer[layer.name] for layer in layers]
-    return tuple(
-        sum(w * d for w, d in zip(weights, densities, strict=True)) / sum(weights)
-        for weights in (elements, macs)
-    )  # type: ignore[return-value]
+if __name__ == "__main__":
+    sys.exit(main())

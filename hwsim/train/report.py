@@ -64,7 +64,12 @@ def finish(trainer: Run, train: data.Split, test: data.Split) -> None:
         # The trace is made from the file, as anyone else would make it.
         shipped, _ = models.load_weights(args.out / f"{name}.npz")
         record.write(
-            args.out / f"{name}.h5", shipped, test.to(torch.device("cpu")), args.images, training
+            args.out / f"{name}.h5",
+            shipped,
+            test.to(torch.device("cpu")),
+            args.images,
+            training,
+            dataset=data.name_of(args.data),
         )
 
 

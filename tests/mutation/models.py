@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -73,8 +74,10 @@ def _try(model: Engine, cases: Sequence[Held], mutant: Mutant) -> Verdict:
     if verdict.how == SURVIVED:
         verdict = _run(model, cases[FIRST:])
     if verdict.how == SURVIVED and COMPILED[model]:
-        install(model, mutant, compiled=True)
-        verdict = _suite(COMPILED[model])
+        with TemporaryDirectory() as folder:  # Numba would take a mutant's code for its caller's.
+            jit.numba.config.CACHE_DIR = folder
+            install(model, mutant, compiled=True)
+            verdict = _suite(COMPILED[model])
     return verdict
 
 
@@ -92,9 +95,8 @@ def _run(model: Engine, cases: Sequence[Held]) -> Verdict:
 
 
 def install(model: Engine, mutant: Mutant, compiled: bool = False) -> None:
-    """Run the model's sources anew, one of them changed; not compiled by Numba, or not kept."""
+    """Run the model's sources anew, one of them changed; without Numba's compiler, or with it."""
     jit.numba.config.DISABLE_JIT = jit.DISABLED = not compiled
-    jit.compiled = jit.numba.njit(nogil=True)
     for name in modules_of(model):
         path = PACKAGE / f"{name}.py"
         is_changed = path == TESTS.parent / mutant.key.file
@@ -103,6 +105,7 @@ def install(model: Engine, mutant: Mutant, compiled: bool = False) -> None:
         before = dict(vars(module))
         exec(compile(source, path, "exec"), vars(module))
         _pass_on(before, vars(module))
+    _forget_plans()
 
 
 def _pass_on(before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -112,6 +115,15 @@ def _pass_on(before: dict[str, Any], after: dict[str, Any]) -> None:
             for own, value in list(vars(module).items()):
                 if own in before and value is before[own]:
                     setattr(module, own, after[own])
+
+
+def _forget_plans() -> None:
+    """Empty the caches of the simulator: what they hold was made by the model unchanged."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("hwsim."):
+            for value in vars(module).values():
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
 
 
 def _short(error: BaseException) -> str:

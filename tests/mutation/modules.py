@@ -11,7 +11,7 @@ from hwsim.timing import Engine
 
 PACKAGE = Path(__file__).parents[2] / "hwsim"
 
-INPUTS = ("counts", "residency", "schemes")
+INPUTS = ("counts", "jit", "residency", "schemes")
 """With what they import: what models are given, and share."""
 
 
@@ -19,13 +19,12 @@ INPUTS = ("counts", "residency", "schemes")
 def modules_of(model: Engine) -> tuple[str, ...]:
     """The model's modules, each behind those that it imports.
 
-    The kernel's are those that Numba compiles, the reference's what it imports beside its inputs.
+    What it imports beside its inputs; the kernel's are also all others that Numba compiles.
     """
     imported = _imports()
+    own = reached(model) - reached(*INPUTS)
     if model == "kernel":
-        own = {name for name in imported if "jit" in imported[name]}
-    else:
-        own = reached("reference") - reached(*INPUTS)
+        own |= {name for name in imported if "jit" in imported[name]}
     return tuple(name for name in TopologicalSorter(imported).static_order() if name in own)
 
 

@@ -40,12 +40,12 @@ class Part:
     killers: tuple[Path, ...]
 
     def mutants(self, only: str | None) -> list[Mutant]:
-        """Those of all files, or of the one whose path in the repository ends in ``only``."""
+        """Those of all files, or of those whose path in the repository begins or ends with this."""
         named = ((str(path.relative_to(ROOT)), path) for path in self.files)
         return [
             mutant
             for name, path in named
-            if only is None or name.endswith(only)
+            if only is None or name.endswith(only) or name.startswith(only)
             for mutant in self.mutants_of(name, path.read_text(encoding="utf-8"))
         ]
 

@@ -43,7 +43,15 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
 MOVED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 """Their mutants are no negations; of the other comparisons they are."""
 
-OTHER_FUNCTION = {"min": "max", "max": "min", "any": "all", "all": "any"}
+OTHER_FUNCTION = {
+    "min": "max",
+    "max": "min",
+    "any": "all",
+    "all": "any",
+    "minimum": "maximum",
+    "maximum": "minimum",
+}
+"""Also methods, as NumPy's."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,8 @@ def _changes(place: Place) -> Iterator[ast.AST]:
             yield ast.Constant(value - 1)
         case ast.Name(id=name) if name in OTHER_FUNCTION:
             yield _with(node, id=OTHER_FUNCTION[name])
+        case ast.Attribute(attr=name) if name in OTHER_FUNCTION:
+            yield _with(node, attr=OTHER_FUNCTION[name])
     is_negated_above = isinstance(node, ast.Compare) and not isinstance(node.ops[0], MOVED)
     if place.is_condition and not is_negated_above and not isinstance(node, ast.UnaryOp):
         yield ast.UnaryOp(ast.Not(), node)

@@ -12,17 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-SIZE, CLASSES = 32, 10
+from hwsim.train.drawn import CLASSES, picture
 
 
 def drawn_image(label: int, generator: np.random.Generator) -> bytes:
-    """A square of a class's colour and size on noise."""
-    pixels = generator.integers(0, 80, (SIZE, SIZE, 3))
-    side = 6 + 2 * label
-    top, left = generator.integers(0, SIZE - side + 1, 2)
-    pixels[top : top + side, left : left + side] += [17 * label, 160 - 15 * label, 90]
+    """One of hwsim.train.drawn's pictures as PNG."""
     stream = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(stream, "PNG")
+    Image.fromarray(picture(label, generator).transpose(1, 2, 0)).save(stream, "PNG")
     return stream.getvalue()
 
 

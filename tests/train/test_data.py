@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from hwsim.train import data
+from hwsim.train.drawn import CLASSES
 
-from .conftest import CLASSES, drawn_image
+from .conftest import drawn_image
 
 
 def test_split_is_decoded_once_and_read_from_the_cache(drawn: Path, tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def wrong_folders(tmp_path: Path) -> dict[str, Path]:
     ("name", "words"),
     [
         ("absent", "no such folder"),
-        ("empty", r"no train\*.parquet"),
+        ("empty", r"no images found; expected train\*.parquet"),
         ("columns", "expected img"),
         ("broken", "not a readable parquet"),
         ("image", "row 0 holds no readable image"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from hwsim.train import evaluate, models
+from hwsim.train import data, evaluate, models
 from hwsim.train.gating import gated_layers
 from hwsim.workload import resnet18
 
@@ -58,3 +60,55 @@ def test_densities_follow_the_thresholds() -> None:
     # and of the MACs 4 full layers against 4 + 3 * 3.5 (the strided ones cost half).
     assert elements == pytest.approx(8 / 15)
     assert macs == pytest.approx(4 / 14.5)
+
+
+def test_command_measures_and_keeps_all_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    encoder = models.ResNet18("scdg", 32)
+    tiny = data.load_split(Path("tiny"), "train", tmp_path)
+    evaluate.recalibrate(encoder, tiny.images[:8])
+    weights = tmp_path / "w.npz"
+    models.save_weights(weights, encoder, {"seed": 3})
+    arguments = ["--weights", str(weights), "--data", "tiny", "--train-images", "24",
+                 "--test-images", "8", "--epochs", "1", "--batch", "8"]  # fmt: skip
+    everything = ["--what", "knn", "linear", "finetune", "int8", "density"]
+    assert evaluate.main([*arguments, *everything, "--json", "--save"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert evaluate.read_saved(weights) == figures
+    assert (figures["method"], figures["seed"], figures["dataset"]) == ("scdg", 3, "drawn squares")
+    assert (figures["train_images"], figures["test_images"]) == (24, 8)
+    for name in ("knn", "linear", "finetune", "int8_knn", "int8_flip"):
+        assert 0 <= figures[f"{name}_percent"] <= 100
+    assert list(figures["int8_flip_layers"]) == list(figures["density_layers"])
+    assert figures["index_reduction"] == 8
+    ideal = 1 / (0.25 + 0.75 * figures["density_macs"])
+    assert figures["flops_reduction_gated"] == pytest.approx(ideal)
+    assert 1 < figures["flops_reduction_network"] < ideal
+    assert evaluate.main([*arguments, "--what", "density", "--branch", "inverse"]) == 0
+    assert "inverse" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--what", "speed"], "invalid choice: 'speed'"),
+        (["--data", "nowhere"], "no such folder"),
+        (["--weights", "nothing.npz"], "no such weights file"),
+        (["--test-images", "0"], "at least 1"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(
+    change: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "w.npz"
+    models.save_weights(weights, models.ResNet18("dense", 4), {})
+    try:
+        status = evaluate.main(["--weights", str(weights), "--data", "tiny", *change])
+    except SystemExit as caught:
+        status = caught.code
+    assert status == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1

@@ -85,6 +85,12 @@ def test_dense_leaves_weights_and_no_trace(drawn: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.h5"))
 
 
+def test_the_drawn_set_needs_no_folder(tmp_path: Path) -> None:
+    subset = ["--knn-bank", "40", "--knn-queries", "20", "--width", "8"]
+    assert cli.main([*command("dense", Path("tiny"), tmp_path, 2), *subset]) == 0
+    assert json.loads((tmp_path / "evaluation.json").read_text())["data"] == "drawn squares"
+
+
 def test_thresholds_move_towards_their_target(drawn: Path, tmp_path: Path) -> None:
     assert cli.main([*command("scdg", drawn, tmp_path, 6), "--tau-lr", "1", "--target", "2"]) == 0
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]

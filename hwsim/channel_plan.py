@@ -1,0 +1,136 @@
+"""What no mask changes under ``channels``: dense layers, predictors, the shapes of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from hwsim import passes, selection
+from hwsim.arch import ArchConfig, Shape
+from hwsim.channel_mapping import (
+    Gates,
+    Placed,
+    fresh_rows,
+    image_cuts,
+    map_channels,
+    tile_rows,
+)
+from hwsim.channels import Dma
+from hwsim.plan import LayerPlan, machine_of, plan_layer
+from hwsim.schemes import Scheme, parse_scheme
+from hwsim.tiling import Mapping, channel_tiles, dma_ratio, pixel_addresses
+from hwsim.workload import ConvLayer, Network
+
+SOURCES = {"chip": 0, "whole": selection.WHOLE, "tiled": selection.TILED}
+RESIDUALS = {None: 0, "chip": selection.ON_CHIP, "dram": selection.IN_DRAM}
+REACH = {"all": 0, "two": 2, "one": selection.ONE}
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """A layer of a batch that selects; ``row``: the layer of the network for which it counts."""
+
+    row: int
+    mapping: Mapping
+    machine: passes.Machine
+    layer: selection.Selecting
+    dma: Dma
+    first_weights_cycles: int
+
+    @property
+    def name(self) -> str:
+        return self.mapping.layer.name
+
+
+@lru_cache(maxsize=64)
+def plan_channels(
+    arch: ArchConfig,
+    network: Network,
+    scheme: Scheme,
+    gates: Gates,
+    images: int,
+    shapes: tuple[Shape, ...],
+) -> tuple[LayerPlan | ChannelPlan, ...]:
+    """Every layer for a batch of so many images, predictors before the layers they choose for.
+
+    Raises MappingError where the machine cannot hold a layer.
+    """
+    placed = map_channels(network, arch, gates, images, shapes)
+    return tuple(
+        _plan(network.layers[this.row], this, parse_scheme(scheme.name, this.mapping.arch), gates)
+        for this in placed
+    )
+
+
+def _plan(
+    layer: ConvLayer, placed: Placed, scheme: Scheme, gates: Gates
+) -> LayerPlan | ChannelPlan:
+    mapping = placed.mapping
+    if not placed.selects:
+        return plan_layer(placed.row, scheme, mapping, mask_group=1)
+    machine, dma = machine_of(mapping.arch, scheme), Dma(*dma_ratio(mapping.arch))
+    columns = mapping.arch.array.columns
+    first_width = channel_tiles(layer, mapping.gating, columns)[0][1]
+    first_bytes = layer.steps * first_width
+    return ChannelPlan(
+        row=placed.row,
+        mapping=mapping,
+        machine=machine,
+        layer=_selecting(mapping, machine, placed.compacted, gates),
+        dma=dma,
+        first_weights_cycles=-(-first_bytes * dma.cycles // dma.transferred),
+    )
+
+
+def _selecting(
+    mapping: Mapping, machine: passes.Machine, compacted: bool, gates: Gates
+) -> selection.Selecting:
+    layer, arch = mapping.layer, mapping.arch
+    tiles = np.array(channel_tiles(layer, mapping.gating, arch.array.columns), np.int64)
+    banks = pixel_addresses(mapping) % machine.banks
+    heads = layer.groups if layer.gated and gates.by_head else 1
+    bits = layer.gated * (heads * layer.in_channels if gates.by_head else layer.out_channels)
+    return selection.Selecting(
+        images=mapping.images,
+        taps=layer.kernel_size**2,
+        steps=layer.steps,
+        columns=arch.array.columns,
+        word_channels=arch.activation.word_channels,
+        in_width=layer.in_width,
+        compacted=int(compacted),
+        pixels_outer=int(mapping.order == "pixels"),
+        source=SOURCES[mapping.input],
+        residual=RESIDUALS[mapping.residual],
+        stored=int(mapping.stored),
+        reach=REACH[mapping.weights],
+        mask_bits=bits,
+        means=layer.gated * layer.in_height * layer.in_width,
+        tile_start=tiles[:, 0].copy(),
+        tile_width=tiles[:, 1].copy(),
+        tile_head=tiles[:, 0] // (layer.out_channels // heads),
+        pixels=image_cuts(mapping)[1],
+        pooled=_pooled(mapping),
+        rows=tile_rows(mapping),
+        fresh=fresh_rows(mapping),
+        loads=passes.consecutive_loads(machine, banks, *image_cuts(mapping)),
+        word_of=_words(layer, arch.activation.word_channels),
+    )
+
+
+def _pooled(mapping: Mapping) -> np.ndarray:
+    """Pooled pixels that each tile of an image finishes."""
+    layer = mapping.layer
+    row, column = np.indices((layer.out_height, layer.out_width))
+    last = (row % layer.pool == layer.pool - 1) & (column % layer.pool == layer.pool - 1)
+    finished = np.concatenate([[0], np.cumsum(last)])
+    starts, counts = image_cuts(mapping)
+    return (finished[starts + counts] - finished[starts]).astype(np.int64)
+
+
+def _words(layer: ConvLayer, word_channels: int) -> np.ndarray:
+    """Activation word of each input channel; groups start on a word."""
+    extent = layer.in_channels // layer.groups
+    group, within = np.divmod(np.arange(layer.in_channels, dtype=np.int64), extent)
+    return group * -(-extent // word_channels) + within // word_channels

@@ -1,0 +1,72 @@
+"""What a gated network computes of its dense one: densities, FLOPs, index bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from hwsim.train.features import batches, evaluating
+from hwsim.train.gating import Branch, gated_layers
+from hwsim.train.models import GATE_GROUPS, ResNet18
+from hwsim.workload import Network, resnet18
+
+
+def network_of(encoder: ResNet18, size: int, classes: int) -> Network:
+    """The encoder's layers with a classifier, for images of size x size."""
+    return resnet18(size, classes, encoder.width, GATE_GROUPS)
+
+
+def layer_densities(
+    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 64
+) -> dict[str, float]:
+    """Share of mask bits that are 1, per gated layer, over uint8 images in evaluation mode."""
+    layers = gated_layers(encoder)
+    sums = dict.fromkeys(layers, 0.0)
+    with evaluating(encoder):
+        for pixels in batches(images, batch):
+            encoder(pixels, branch)
+            for name, layer in layers.items():
+                sums[name] += float(layer.density) * len(pixels)
+    return {name: total / len(images) for name, total in sums.items()}
+
+
+def weighted_densities(per_layer: dict[str, float], network: Network) -> tuple[float, float]:
+    """(element-weighted, MAC-weighted) density of the whole network from its layers'."""
+    layers = network.gated_layers
+    elements = [layer.mask_bits() for layer in layers]
+    macs = [layer.macs for layer in layers]
+    densities = [per_layer[layer.name] for layer in layers]
+    return tuple(
+        sum(w * d for w, d in zip(weights, densities, strict=True)) / sum(weights)
+        for weights in (elements, macs)
+    )  # type: ignore[return-value]
+
+
+def executed_macs(per_layer: dict[str, float], network: Network) -> dict[str, float]:
+    """MACs per image that run: of each gated layer its base path and the share of the rest."""
+    return {
+        layer.name: layer.out_channels
+        * layer.out_pixels
+        * (layer.base_steps + per_layer[layer.name] * layer.conditional_steps)
+        for layer in network.gated_layers
+    }
+
+
+def costs(per_layer: dict[str, float], network: Network, mask_group: int) -> dict[str, Any]:
+    """Densities of the whole network, FLOPs reductions (factors) and mask bits per image.
+
+    ``per_layer``: densities. ``flops_reduction_gated`` is over the gated layers,
+    ``flops_reduction_network`` counts the dense ones, too.
+    """
+    elements, macs = weighted_densities(per_layer, network)
+    executed = sum(executed_macs(per_layer, network).values())
+    dense = network.macs - network.gated_macs
+    return {
+        "density_elements": elements,
+        "density_macs": macs,
+        "flops_reduction_gated": network.gated_macs / executed,
+        "flops_reduction_network": network.macs / (dense + executed),
+        "index_bits": network.mask_bits(mask_group),
+        "index_reduction": network.mask_bits(1) / network.mask_bits(mask_group),
+    }

@@ -1,0 +1,220 @@
+"""Methods side by side: mean and deviation over seeds, the poster's figures beside them.
+
+    python -m hwsim.train.table RUN... [--out DIR]
+
+RUN is a weights file or a folder with some, at any depth. Figures come from what training noted in
+the file and from what `python -m hwsim.train.evaluate --save` kept beside it, which wins.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hwsim.errors import OneLineParser, UserError, one_line
+from hwsim.train import models
+from hwsim.train.evaluate import read_saved
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure of every run: its key, its heading, its decimals."""
+
+    key: str
+    heading: str
+    decimals: int = 2
+
+
+COLUMNS = (
+    Column("untrained_knn_percent", "untrained kNN %", 1),
+    Column("knn_percent", "kNN %", 1),
+    Column("int8_knn_percent", "int8 kNN %", 1),
+    Column("linear_percent", "linear %"),
+    Column("finetune_percent", "fine-tuned %"),
+    Column("density_percent", "MAC density %"),
+    Column("flops_reduction_gated", "FLOPs, gated layers"),
+    Column("flops_reduction_network", "FLOPs, network"),
+    Column("index_reduction", "index bits", 0),
+    Column("int8_flip_percent", "int8 flips %"),
+    Column("epochs", "epochs", 1),
+    Column("minutes", "minutes", 1),
+)
+
+Key = tuple[str, str]
+"""Data set and method: a row."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure over the runs of a row; ``poster``: the poster's, where it has one."""
+
+    values: tuple[float, ...]
+    poster: float | None = None
+
+    @property
+    def mean(self) -> float | None:
+        return statistics.fmean(self.values) if self.values else None
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample deviation; None below two runs."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+    def text(self, decimals: int) -> str:
+        """ "38.4 ± 0.5 (88.8)": mean, deviation, and in brackets the poster's."""
+        if self.mean is None and self.poster is None:
+            return ""
+        shown = "-" if self.mean is None else f"{self.mean:.{decimals}f}"
+        if self.deviation is not None:
+            shown += f" ± {self.deviation:.{decimals}f}"
+        return shown if self.poster is None else f"{shown} ({self.poster:g})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method on a data set; ``figures`` by column key."""
+
+    dataset: str
+    method: str
+    seeds: tuple[str, ...]
+    figures: Mapping[str, Figure]
+
+
+def poster_figures() -> dict[tuple[str, str, str], float]:
+    """The poster's figures by method, data set and column key."""
+    lines = files("hwsim.train").joinpath("poster.csv").read_text(encoding="utf-8").splitlines()
+    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
+    return {(r["method"], r["dataset"], r["figure"]): float(r["value"]) for r in rows}
+
+
+def weights_files(runs: Iterable[Path]) -> list[Path]:
+    """The files named and those in the folders named, each once. Raises UserError."""
+    found: list[Path] = []
+    for run in runs:
+        inside = sorted(run.rglob("*.npz")) if run.is_dir() else [run]
+        if not inside:
+            raise UserError(f"{run}: no weights file (*.npz) in it")
+        found += [path for path in inside if path not in found]
+    return found
+
+
+def run_figures(weights: Path) -> dict[str, Any]:
+    """Everything known of one run, with method, dataset, minutes and density in per cent."""
+    encoder, training = models.load_weights(weights)
+    found = {**training, **read_saved(weights), "method": encoder.method}
+    if "dataset" not in found:
+        # "CIFAR-10 re-encoded as ...", "CIFAR-10 stored as ..."
+        described = str(found.get("data", "unknown data"))
+        found["dataset"] = described.split(" re-encoded")[0].split(" stored")[0]
+    if "seconds" in found:
+        found["minutes"] = found["seconds"] / 60
+    if "density_macs" in found:
+        density = found["density_macs"]
+        found["density_percent"] = 100 * density
+        always = 1 / models.GATE_GROUPS
+        found.setdefault("flops_reduction_gated", 1 / (always + (1 - always) * density))
+    return found
+
+
+def rows_of(runs: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """One row per data set and method, in the order in which they first appear."""
+    grouped: dict[Key, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        grouped.setdefault((run["dataset"], run["method"]), []).append(run)
+    poster = poster_figures()
+    return [
+        Row(
+            dataset,
+            method,
+            tuple(str(run.get("seed", "?")) for run in members),
+            {
+                column.key: Figure(
+                    tuple(float(run[column.key]) for run in members if column.key in run),
+                    poster.get((method, dataset, column.key)),
+                )
+                for column in COLUMNS
+            },
+        )
+        for (dataset, method), members in grouped.items()
+    ]
+
+
+def shown_columns(rows: list[Row]) -> list[Column]:
+    """The columns in which a run has a figure."""
+    return [column for column in COLUMNS if any(row.figures[column.key].values for row in rows)]
+
+
+def cells(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """Headings and text of the table."""
+    columns = shown_columns(rows)
+    headings = ["data", "method", "seeds", *(column.heading for column in columns)]
+    return headings, [
+        [row.dataset, row.method, ", ".join(row.seeds)]
+        + [row.figures[column.key].text(column.decimals) for column in columns]
+        for row in rows
+    ]
+
+
+NOTE = "Mean ± sample deviation over the runs; in brackets the poster's."
+
+
+def print_table(rows: list[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    headings, lines = cells(rows)
+    table = Table(box=None, header_style="bold", caption=NOTE, caption_justify="left")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if number < 3 else "right")
+    for line in lines:
+        table.add_row(*line)
+    Console().print(table)
+
+
+def write_markdown(path: Path, rows: list[Row]) -> None:
+    headings, lines = cells(rows)
+    rule = ["---"] * 3 + ["---:"] * (len(headings) - 3)
+    text = "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *lines))
+    path.write_text(f"{text}\n\n{NOTE}\n", encoding="utf-8")
+
+
+def write_csv(path: Path, rows: list[Row]) -> None:
+    """One line per row and figure, unrounded."""
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["dataset", "method", "figure", "mean", "deviation", "runs", "poster"])
+        for row in rows:
+            for key, figure in row.figures.items():
+                if figure.values or figure.poster is not None:
+                    writer.writerow(
+                        [row.dataset, row.method, key, figure.mean, figure.deviation,
+                         len(figure.values), figure.poster]
+                    )  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = OneLineParser(prog="python -m hwsim.train.table", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--out", type=Path, help="folder for table.csv and table.md")
+    args = parser.parse_args(argv)
+    try:
+        rows = rows_of(run_figures(path) for path in weights_files(args.runs))
+        if args.out:
+            args.out.mkdir(parents=True, exist_ok=True)
+            write_markdown(args.out / "table.md", rows)
+            write_csv(args.out / "table.csv", rows)
+    except (UserError, OSError) as error:
+        print(f"python -m hwsim.train.table: {one_line(error)}", file=sys.stderr)
+        return 2
+    print_table(rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

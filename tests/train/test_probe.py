@@ -1,0 +1,62 @@
+"""Linear evaluation on problems with known answers; fine-tuning learns and keeps its gates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from hwsim.train import data, models, probe
+from hwsim.train.evaluate import recalibrate
+from hwsim.train.gating import gated_layers
+
+
+def test_linear_evaluation_separates_what_is_separable_and_no_more() -> None:
+    torch.manual_seed(0)
+    labels = torch.arange(300) % 3
+    centres = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
+    known = centres[labels] + 0.3 * torch.randn(300, 2)
+    asked = centres[labels] + 0.3 * torch.randn(300, 2)
+    assert probe.linear_accuracy(known, labels, asked, labels) > 99
+    # Scale and offset of the features do not matter.
+    assert probe.linear_accuracy(1e3 * known + 7, labels, 1e3 * asked + 7, labels) > 99
+    noise = torch.randn(300, 2)
+    assert probe.linear_accuracy(noise, labels, torch.randn(300, 2), labels) < 50
+
+
+def test_views_of_fine_tuning_are_shifts_and_mirrors() -> None:
+    images = torch.randint(0, 256, (64, 3, 8, 8), dtype=torch.uint8)
+    views = probe.shifted(images, torch.Generator().manual_seed(0))
+    again = probe.shifted(images, torch.Generator().manual_seed(0))
+    assert torch.equal(views, again)
+    padded = torch.nn.functional.pad(data.plain(images), (1,) * 4, mode="reflect")
+    ways = set()
+    for view, image in zip(views, padded, strict=True):
+        cuts = {
+            (y, x, mirrored): image[:, y : y + 8, x : x + 8].flip(2 if mirrored else ())
+            for y in range(3) for x in range(3) for mirrored in (False, True)
+        }  # fmt: skip
+        matching = [way for way, cut in cuts.items() if torch.equal(view, cut)]
+        assert matching
+        ways |= set(matching)
+    assert len(ways) > 10
+
+
+def test_fine_tuning_learns_and_keeps_thresholds_and_the_original(tmp_path: Path) -> None:
+    split = data.load_split(Path("tiny"), "train", tmp_path).head(40)
+    seen = data.Split(split.images[:, :, ::4, ::4], split.labels)
+    torch.manual_seed(0)
+    encoder = models.ResNet18("scdg", 32).to(memory_format=torch.channels_last)
+    recalibrate(encoder, seen.images)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    recipe = probe.FineTuning(epochs=16, batch=10, lr=0.01)
+    accuracy, tuned = probe.fine_tune(encoder, seen, seen, recipe)
+    assert accuracy > 40  # ten classes
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, before[name])
+    for name, layer in gated_layers(tuned).items():
+        assert torch.equal(layer.tau, before[f"{name}.tau"])
+        assert not torch.equal(layer.weight, before[f"{name}.weight"])
+    once = probe.FineTuning(epochs=1, batch=20)
+    first, second = (probe.fine_tune(encoder, seen, seen, once)[1] for _ in range(2))
+    assert torch.equal(first.conv1.weight, second.conv1.weight)

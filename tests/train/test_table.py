@@ -1,0 +1,92 @@
+"""The table over methods and seeds by hand; the poster's figures stand beside their own."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from hwsim.train import evaluate, models, table
+
+
+def write_run(folder: Path, method: str, seed: int, knn: float) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"resnet18-cifar10-{method}.npz"
+    training = {
+        "seed": seed, "knn_percent": knn, "seconds": 90 + 60 * seed, "density_macs": 0.25,
+        "data": "CIFAR-10 re-encoded as JPEG (lossy): accuracies are below those on the originals",
+    }  # fmt: skip
+    models.save_weights(path, models.ResNet18(method, 32), training)
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    for seed, knn in ((0, 30.0), (1, 33.0)):
+        write_run(folder / f"cdg{seed}", "cdg", seed, knn)
+    path = write_run(folder / "scdg", "scdg", 5, 31.0)
+    evaluate.save(path, {"knn_percent": 32.5})
+    evaluate.save(path, {"linear_percent": 60.25})
+    return folder
+
+
+def test_means_deviations_and_the_poster(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = ("cdg0", "cdg1", "scdg", "scdg/resnet18-cifar10-scdg.npz")
+    names = [str(runs / name) for name in folders]
+    assert table.main([*names, "--out", str(tmp_path)]) == 0
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    heads, cdg, scdg = ([c.strip() for c in lines[i].split("|")[1:-1]] for i in (0, 2, 3))
+    assert cdg[:3] == ["CIFAR-10", "cdg", "0, 1"]
+    assert scdg[:3] == ["CIFAR-10", "scdg", "5"]
+    cdg, scdg = dict(zip(heads, cdg, strict=True)), dict(zip(heads, scdg, strict=True))
+    assert cdg["kNN %"] == "31.5 ± 2.1"
+    assert cdg["minutes"] == "2.0 ± 0.7"
+    assert cdg["linear %"] == "- (88.84)"
+    assert scdg["kNN %"] == "32.5"  # what was measured later
+    assert scdg["linear %"] == "60.25"
+    assert scdg["MAC density %"] == "25.00 (28.36)"
+    assert scdg["FLOPs, gated layers"] == "2.29 (2.16)"  # 1 / (1/4 + 3/4 * 0.25)
+    assert "fine-tuned %" not in heads
+    with (tmp_path / "table.csv").open(newline="") as handle:
+        found = {(r["method"], r["figure"]): r for r in csv.DictReader(handle)}
+    knn = found["cdg", "knn_percent"]
+    assert (float(knn["mean"]), knn["runs"], knn["poster"]) == (31.5, "2", "")
+    assert float(knn["deviation"]) == pytest.approx(4.5**0.5)
+    assert found["cdg", "finetune_percent"]["poster"] == "90.74"
+    assert "cdg" in capsys.readouterr().out
+
+
+def test_the_poster_s_figures_agree_with_each_other() -> None:
+    poster = table.poster_figures()
+    keys = {column.key for column in table.COLUMNS}
+    assert {figure for _, _, figure in poster} <= keys
+    for (method, dataset, figure), density in poster.items():
+        if figure == "density_percent":
+            reduction = poster[method, dataset, "flops_reduction_gated"]
+            assert 1 / (0.25 + 0.75 * density / 100) == pytest.approx(reduction, abs=0.015)
+
+
+def test_what_cannot_be_read_is_one_line(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert table.main([str(tmp_path)]) == 2
+    assert "no weights file" in capsys.readouterr().err
+    path = write_run(tmp_path, "cdg", 0, 1.0)
+    for text in ("{", "[]"):
+        evaluate.saved_path(path).write_text(text)
+        assert table.main([str(tmp_path)]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert "evaluation.json" in error
+
+
+def test_saved_figures_add_up(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    evaluate.save(path, {"a": 1, "b": 2})
+    evaluate.save(path, {"b": 3})
+    assert json.loads((tmp_path / "w.evaluation.json").read_text()) == {"a": 1, "b": 3}
