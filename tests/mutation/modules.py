@@ -19,12 +19,14 @@ INPUTS = ("counts", "jit", "residency", "schemes")
 def modules_of(model: Engine) -> tuple[str, ...]:
     """The model's modules, each behind those that it imports.
 
-    What it imports beside its inputs; the kernel's are also all others that Numba compiles.
+    What it imports beside its inputs; the kernel's are also all others that Numba compiles, but for
+    the model of masks of channels, which no reference mirrors.
     """
     imported = _imports()
     own = reached(model) - reached(*INPUTS)
     if model == "kernel":
-        own |= {name for name in imported if "jit" in imported[name]}
+        compiled = {name for name in imported if "jit" in imported[name]}
+        own |= compiled - (reached("channels") - reached(model))
     return tuple(name for name in TopologicalSorter(imported).static_order() if name in own)
 
 
