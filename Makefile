@@ -6,7 +6,7 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint 
 MODELS := $(addprefix tests/test_,by_hand.py closed_forms.py laws_of_models.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow test-modes verify iverilog rtl-test rtl-synth lint clean
+.PHONY: setup demo test test-slow test-modes verify iverilog rtl-test rtl-synth lint clean negative-result
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -64,6 +64,12 @@ rtl-synth:
 verify: setup
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) tests/verify.py $(WRITE)
+
+# Eight small networks, about ten minutes each on a core; a killed run goes on where it was.
+RUNS ?= runs/negative-result
+negative-result: setup
+	@test -n "$(DATA)" || { echo "usage: make negative-result DATA=DIR (train*.parquet, test*.parquet)"; exit 2; }
+	$(PY) -m hwsim.train.negative_result --data "$(DATA)" --out "$(RUNS)"
 
 lint: setup
 	$(VENV)/bin/ruff check .

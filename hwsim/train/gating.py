@@ -1,4 +1,4 @@
-"""The gated convolution of contrastive dual gating (CDG) and its structured form (SCDG).
+"""The gated convolution that CGNet, its broadcast form, CDG and SCDG have in common.
 
 The channels are cut into G equal groups, the weight into a G x G grid of blocks. A branch owns one
 block per output group: the input group g (diagonal) or G-1-g (inverse diagonal). Those blocks give
@@ -6,11 +6,14 @@ the base partial sum Yb; the others give Yc, kept only where the mask is 1:
 
     Z = normalise(Yb),   M = [Z - tau > 0],   Y = Yb + M * Yc
 
+The methods differ in the branch that each view takes and in whose mask it uses (methods.py).
 docs/methods.md says which part comes from where.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import torch
@@ -19,6 +22,8 @@ from torch import Tensor, nn
 
 Branch = Literal["diagonal", "inverse"]
 BRANCHES: tuple[Branch, ...] = get_args(Branch)
+GateNorm = Literal["batch", "instance"]
+GATE_NORMS: tuple[GateNorm, ...] = get_args(GateNorm)
 
 STEP_SLOPE = 2.0
 """Slope of the sigmoid whose gradient stands in for the step's (CGNet's published code)."""
@@ -90,7 +95,8 @@ class GatedConv2d(nn.Conv2d):
 
     in_channels and out_channels must be multiples of `gate_groups` (G); `mask_group` consecutive
     output channels share one decision and must divide out_channels / G. No bias: BatchNorm follows.
-    `tau` has one value per decision channel, in units of the normalised base sum.
+    `tau` has one value per decision channel, in units of the normalised base sum. `norm` says over
+    what Z is normalised: a channel of the batch, with running statistics, or one of the image.
     """
 
     def __init__(
@@ -102,6 +108,7 @@ class GatedConv2d(nn.Conv2d):
         *,
         gate_groups: int = 4,
         mask_group: int = 1,
+        norm: GateNorm = "batch",
     ) -> None:
         if in_channels % gate_groups or out_channels % gate_groups:
             raise ValueError(
@@ -117,12 +124,16 @@ class GatedConv2d(nn.Conv2d):
         )
         self.gate_groups = gate_groups
         self.mask_group = mask_group
+        self.norm = norm
         self.tau = nn.Parameter(torch.zeros(out_channels // mask_group))
         # Running statistics per branch: the two base sums come from different weights.
+        kind = nn.BatchNorm2d if norm == "batch" else nn.InstanceNorm2d
         self.gate_norm = nn.ModuleDict(
-            {name: nn.BatchNorm2d(out_channels // mask_group, affine=False) for name in BRANCHES}
+            {name: kind(out_channels // mask_group, affine=False) for name in BRANCHES}
         )
         self.register_buffer("density", torch.zeros(()), persistent=False)
+        self.shared: list[Tensor] | None = None
+        """Inside `broadcasting`: the mask on its way from the first view to the second."""
 
     def base_input(self, x: Tensor, branch: Branch) -> Tensor:
         """The input with its groups in the order in which the output groups read them."""
@@ -156,8 +167,16 @@ class GatedConv2d(nn.Conv2d):
         base = self.base_sum(x, branch)
         full = F.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
         margin = self.margin(base, branch)
-        self.density = (margin.detach() > 0).float().mean()
-        return _Gate.apply(base, full, margin)
+        own = margin.detach() > 0
+        self.density = own.float().mean()
+        if self.shared is None:
+            return _Gate.apply(base, full, margin)
+        if self.shared:
+            mask = self.shared.pop()
+        else:
+            mask = own
+            self.shared.append(own)
+        return torch.where(spread(mask, full.shape[1]), full, base)
 
 
 class DenseConv2d(nn.Conv2d):
@@ -170,6 +189,19 @@ class DenseConv2d(nn.Conv2d):
 def gated_layers(model: nn.Module) -> dict[str, GatedConv2d]:
     """The gated convolutions by module path, in execution order."""
     return {name: m for name, m in model.named_modules() if isinstance(m, GatedConv2d)}
+
+
+@contextmanager
+def broadcasting(model: nn.Module) -> Iterator[None]:
+    """Two forward passes inside use the masks of the first, without a gradient to the gates."""
+    layers = gated_layers(model).values()
+    for layer in layers:
+        layer.shared = []
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.shared = None
 
 
 def penalty(model: nn.Module, target: float) -> Tensor:

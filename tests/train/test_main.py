@@ -12,9 +12,12 @@ import torch
 
 from hwsim.trace import MaskTrace
 from hwsim.train import __main__ as cli
+from hwsim.train.optimisers import rate
+from hwsim.train.trainer import Trainer
 
 OPTIONS = [
-    "--width", "32", "--batch", "8", "--seed", "7", "--log-every", "1", "--knn-every", "3",
+    "--stages", "1,1", "--width", "32", "--batch", "8", "--seed", "7",
+    "--log-every", "1", "--knn-every", "3",
     "--resolution", "8:0.6,16", "--images", "4", "--device", "cpu",
 ]  # fmt: skip
 
@@ -39,9 +42,9 @@ def test_resumed_run_equals_the_uninterrupted_one(
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert cli.main(command(method, drawn, whole, 5)) == 0
-    step = cli.Trainer.train_step
+    step = Trainer.train_step
 
-    def killed_in_the_fifth(trainer: cli.Trainer):
+    def killed_in_the_fifth(trainer: Trainer):
         if trainer.step == 4:
             raise Killed
         return step(trainer)
@@ -49,7 +52,7 @@ def test_resumed_run_equals_the_uninterrupted_one(
     # A checkpoint after step 3 only: step 4 is run, logged, lost and run again.
     clock = iter([0.0, 0.0, 0.0, 1e9, *[1e9] * 50])
     monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(cli.Trainer, "train_step", killed_in_the_fifth)
+    monkeypatch.setattr(Trainer, "train_step", killed_in_the_fifth)
     with pytest.raises(Killed):
         cli.main(command(method, drawn, parts, 5))
     monkeypatch.undo()
@@ -124,7 +127,7 @@ def test_bad_resolution_schedule(text: str, drawn: Path, tmp_path: Path) -> None
 
 
 def test_rate_rises_and_falls() -> None:
-    rates = [cli.rate(p) for p in (0.0, cli.WARM_UP, 0.5, 1.0)]
+    rates = [rate(p, 0.04) for p in (0.0, 0.04, 0.5, 1.0)]
     assert rates[0] < 0.05
     assert rates[1] == 1
     assert 0.4 < rates[2] < 0.6
