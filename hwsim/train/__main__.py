@@ -21,8 +21,8 @@ from torch import nn
 
 from hwsim.errors import UserError, one_line
 from hwsim.train import data, evaluate, options, report
-from hwsim.train.gating import gated_layers
 from hwsim.train.log import Log
+from hwsim.train.methods import dynamic_layers
 from hwsim.train.trainer import Trainer
 
 
@@ -55,12 +55,12 @@ def run_loop(trainer: Trainer, train: data.Split, test: data.Split) -> None:
     """Trains to the end of the budget, logging and saving on the way."""
     args = trainer.args
     checkpoint = args.out / "checkpoint.pt"
-    log = Log(args.out / "log.csv", list(gated_layers(trainer.model.encoder)), trainer.step)
+    log = Log(args.out / "log.csv", list(dynamic_layers(trainer.model.encoder)), trainer.step)
     saved, mark = time.monotonic(), (trainer.step, trainer.seconds)
     for _ in progress_bar(trainer):
-        loss, threshold_penalty = trainer.train_step()
+        loss, added = trainer.train_step()
         if trainer.step % args.log_every == 0:
-            row = log_row(trainer, float(loss), float(threshold_penalty), mark)
+            row = log_row(trainer, float(loss), float(added), mark)
             mark = (trainer.step, trainer.seconds)
             if trainer.step % args.knn_every == 0:
                 row["knn_percent"] = f"{small_knn(trainer, train, test):.2f}"
@@ -70,12 +70,11 @@ def run_loop(trainer: Trainer, train: data.Split, test: data.Split) -> None:
         if trainer.shuffler.at_end or time.monotonic() - saved > args.checkpoint_seconds:
             trainer.save(checkpoint)
             saved = time.monotonic()
+    trainer.advance()
     trainer.save(checkpoint)
 
 
-def log_row(
-    trainer: Trainer, loss: float, threshold_penalty: float, mark: tuple[int, float]
-) -> dict[str, Any]:
+def log_row(trainer: Trainer, loss: float, added: float, mark: tuple[int, float]) -> dict[str, Any]:
     """A row of log.csv; `mark` is step and seconds at the row before."""
     steps, seconds = trainer.step - mark[0], trainer.seconds - mark[1]
     row: dict[str, Any] = {
@@ -85,11 +84,11 @@ def log_row(
         "progress": f"{trainer.progress:.4f}",
         "resolution": trainer.resolution,
         "loss": f"{loss:.6f}",
-        "penalty": f"{threshold_penalty:.6f}",
+        "penalty": f"{added:.6f}",
         "views_per_s": f"{2 * trainer.args.batch * steps / max(seconds, 1e-9):.1f}",
         "density_target": trainer.args.density,
     }
-    for name, layer in gated_layers(trainer.model.encoder).items():
+    for name, layer in dynamic_layers(trainer.model.encoder).items():
         row[f"density.{name}"] = f"{float(layer.density):.4f}"
     return row
 

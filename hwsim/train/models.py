@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hwsim.errors import UserError, one_line
 from hwsim.train.gating import Branch, GateNorm
-from hwsim.train.methods import GATE_GROUPS, MASK_GROUP, METHODS, Method, conv3x3
+from hwsim.train.methods import GATE_GROUPS, MASK_GROUP, METHODS, Method, conv3x3, norm_after
 from hwsim.workload import RESNET18
 
 __all__ = ["GATE_GROUPS", "MASK_GROUP", "METHODS", "Method", "ResNet18", "SimCLR", "WeightsError"]
@@ -32,6 +32,7 @@ class BasicBlock(nn.Module):
 
     def __init__(
         self,
+        method: Method,
         convolution: Callable[[int, int, int], nn.Module],
         in_channels: int,
         out_channels: int,
@@ -39,13 +40,13 @@ class BasicBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv1 = convolution(in_channels, out_channels, stride)
-        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.bn1 = norm_after(method, out_channels)
         self.shortcut: nn.Module | None = None
         if stride != 1 or in_channels != out_channels:
             self.shortcut = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
             self.shortcut_bn = nn.BatchNorm2d(out_channels)
         self.conv2 = convolution(out_channels, out_channels, 1)
-        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.bn2 = norm_after(method, out_channels)
 
     def forward(self, x: Tensor, branch: Branch) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x, branch)))
@@ -81,7 +82,7 @@ class ResNet18(nn.Module):
             blocks = []
             for block in range(count):
                 stride = 2 if stage and not block else 1
-                blocks.append(BasicBlock(convolution, channels, width << stage, stride))
+                blocks.append(BasicBlock(method, convolution, channels, width << stage, stride))
                 channels = width << stage
             setattr(self, f"layer{stage + 1}", nn.ModuleList(blocks))
         self.features = channels

@@ -10,7 +10,7 @@ import torch
 
 from hwsim.errors import OneLineParser
 from hwsim.train.gating import GATE_NORMS
-from hwsim.train.methods import GATE_GROUPS, GATED, MASK_GROUP, METHODS
+from hwsim.train.methods import CHANNELS_KEPT, GATE_GROUPS, GATED, MASK_GROUP, METHODS
 
 PEAK_RATE = {"adamw": 1.5e-3, "sgd": 0.25, "lars": 1.0}
 WEIGHT_DECAY = {"adamw": 0.02, "sgd": 1e-4, "lars": 1e-6}
@@ -70,7 +70,8 @@ def parser() -> argparse.ArgumentParser:
     add("--stages", default="2,2,2,2", help="residual blocks per stage; this one is ResNet-18")
     add("--gate-norm", choices=GATE_NORMS, default="batch", help="what normalises the base sums")
     add("--mask-group", type=int, help="output channels per decision (default: the method's)")
-    add("--density", type=float, help="a controller steers each gated layer to this density")
+    add("--density", type=float, help="a controller steers each gated layer to this density; "
+        f"fbs, dgc: share of channels kept (default: {CHANNELS_KEPT})")  # fmt: skip
     add("--resolution", default="16:0.75,32", help="SIZE[:UNTIL],...: sizes and where each ends")
     add("--min-crop-area", type=float, default=0.2)
     add("--optimiser", choices=PEAK_RATE, default="adamw", help="sgd is Nesterov's")
@@ -134,8 +135,11 @@ def check_gates(options: argparse.ArgumentParser, args: argparse.Namespace) -> N
     """Ends the program where the gates cannot be built as asked."""
     if args.mask_group is not None and args.method not in GATED:
         options.error(f"--mask-group: {args.method} has no gates; {', '.join(GATED)} have")
+    if args.method in CHANNELS_KEPT and args.density is None:
+        args.density = CHANNELS_KEPT[args.method]
     if args.mask_group is None:
         args.mask_group = MASK_GROUP.get(args.method, 1)
+    # Four groups of gates or four heads.
     multiple = GATE_GROUPS * args.mask_group
     if args.mask_group < 1 or args.width < 1 or args.width % multiple:
         options.error(f"--width {args.width}: {args.method} takes multiples of {multiple}")

@@ -79,7 +79,9 @@ def final_knn(
 
 
 def thresholds(args: argparse.Namespace) -> dict[str, Any]:
-    """How the thresholds were led: by the penalty, or by the controller."""
+    """How the thresholds were led: by the penalty, or by the controller; or the channels kept."""
+    if args.method in methods.CHANNELS_KEPT:
+        return {"density_channels": args.density}
     if args.method not in methods.GATED:
         return {}
     found: dict[str, Any] = {"tau_optimiser": f"SGD, peak lr {args.tau_lr}, momentum 0.9"}

@@ -15,7 +15,7 @@ from torch import Tensor
 from hwsim.train import controller, data, models, options
 from hwsim.train.gating import penalty
 from hwsim.train.losses import nt_xent
-from hwsim.train.methods import pairing, view_branches
+from hwsim.train.methods import advance, lasso, pairing, view_branches
 from hwsim.train.optimisers import optimisers, rate
 
 
@@ -61,26 +61,33 @@ class Trainer:
         found = (data.augment(images, self.resolution, self.generator, area) for _ in range(2))
         return [view.contiguous(memory_format=torch.channels_last) for view in found]
 
-    def embeddings(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Each view through the branch that the method gives it, (N, 128) in fp32."""
-        found = []
-        with self.autocast(), pairing(self.args.method, self.model):
-            for view, branch in zip(views, view_branches(self.args.method), strict=True):
+    def embeddings(self, views: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Each view through the branch that the method gives it, (N, 128) in fp32; the lasso."""
+        args, found, sizes = self.args, [], []
+        with self.autocast(), pairing(args.method, self.model):
+            for view, branch in zip(views, view_branches(args.method), strict=True):
                 found.append(self.network(view, branch).float())
-                if self.args.density is not None:
-                    controller.steer(self.model, self.args.density)
-        return found[0], found[1]
+                sizes.append(lasso(self.model))
+                if args.density is not None:
+                    controller.steer(self.model, args.density)
+        return found[0], found[1], sizes[0] + sizes[1]
+
+    def advance(self) -> None:
+        """Bring what follows the progress of the run, learning rates aside, up to date."""
+        if self.args.density is not None:
+            advance(self.model, self.progress, self.args.density)
 
     def train_step(self) -> tuple[Tensor, Tensor]:
-        """One optimiser step; the contrastive loss and the threshold penalty, detached scalars."""
+        """One optimiser step; the contrastive loss and what is added to it, detached scalars."""
         started = time.perf_counter()
-        first, second = self.embeddings(self.views())
+        self.advance()
+        first, second, added = self.embeddings(self.views())
         loss = nt_xent(first, second, self.args.temperature)
         weight = self.args.penalty if self.args.density is None else 0.0
-        threshold_penalty = weight * penalty(self.model, self.args.target)
+        added = (added + weight * penalty(self.model, self.args.target)).to(loss.device)
         for optimiser in self.optimisers:
             optimiser.zero_grad()
-        (loss + threshold_penalty.to(loss.device)).backward()
+        (loss + added).backward()
         share = rate(self.progress, self.args.warm_up)
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
@@ -88,7 +95,7 @@ class Trainer:
             optimiser.step()
         self.step += 1
         self.seconds += time.perf_counter() - started
-        return loss.detach(), threshold_penalty.detach()
+        return loss.detach(), added.detach()
 
     def save(self, path: Path) -> None:
         """Under a temporary name first: a kill while writing leaves the old checkpoint whole."""
