@@ -30,29 +30,49 @@ STEP_SLOPE = 2.0
 
 
 class _Gate(torch.autograd.Function):
-    """Y = where(margin > 0, full, base), with the gradient of sigmoid(2 z) for the step.
+    """Y = where(mask, full, base), mask = [margin > 0], with the gradient of sigmoid(2 z) for it.
 
-    base and full are (N, C, H, W), margin is (N, C / mask_group, H, W). Written by hand because
-    the three operands are all that has to be kept for the way back.
+    base and full are (N, C, H, W), margin and mask (N, C / mask_group, H, W). Written by hand
+    because these are all that has to be kept for the way back.
     """
 
     @staticmethod
-    def forward(ctx: Any, base: Tensor, full: Tensor, margin: Tensor) -> Tensor:
-        ctx.save_for_backward(base, full, margin)
-        return torch.where(spread(margin > 0, full.shape[1]), full, base)
+    def forward(ctx: Any, base: Tensor, full: Tensor, margin: Tensor, mask: Tensor) -> Tensor:
+        ctx.save_for_backward(base, full, margin, mask)
+        return select(mask, full, base)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         (grad,) = grad_outputs
-        base, full, margin = ctx.saved_tensors
-        mask = spread(margin > 0, full.shape[1])
-        grad_full = grad * mask
-        sigmoid = torch.sigmoid(STEP_SLOPE * margin)
+        base, full, margin, mask = ctx.saved_tensors
+        groups = (margin.shape[1], -1)
+        grad_full = (grad.unflatten(1, groups) * mask.to(grad.dtype).unsqueeze(2)).flatten(1, 2)
         effect = (full - base).to(margin.dtype) * grad
         if margin.shape[1] != full.shape[1]:
-            effect = effect.unflatten(1, (margin.shape[1], -1)).sum(2)
+            effect = group_sum(effect, margin.shape[1])
+        sigmoid = torch.sigmoid(STEP_SLOPE * margin)
         grad_margin = torch.ops.aten.sigmoid_backward(effect, sigmoid).mul_(STEP_SLOPE)
-        return grad - grad_full, grad_full, grad_margin
+        return grad - grad_full, grad_full, grad_margin, None
+
+
+def select(mask: Tensor, full: Tensor, base: Tensor) -> Tensor:
+    """where(mask, full, base), each decision of mask (N, C / mask_group, H, W) at all its channels.
+
+    Interpolation by 0 and 1 gives these values exactly and, unlike torch.where, is vectorised on
+    CPUs: 0.8 ms instead of 2.2 for half a million values.
+    """
+    groups = (mask.shape[1], -1)
+    weight = mask.to(full.dtype).unsqueeze(2)
+    return torch.lerp(base.unflatten(1, groups), full.unflatten(1, groups), weight).flatten(1, 2)
+
+
+def group_sum(x: Tensor, groups: int) -> Tensor:
+    """(N, C, H, W) -> (N, groups, H, W): sums over consecutive channels, in channels_last.
+
+    As a product with ones, which takes a third of the time of torch.sum on channels_last maps.
+    """
+    pixels = x.permute(0, 2, 3, 1).unflatten(3, (groups, -1))
+    return (pixels @ pixels.new_ones(pixels.shape[-1])).permute(0, 3, 1, 2)
 
 
 class _BaseBlocks(torch.autograd.Function):
@@ -160,7 +180,7 @@ class GatedConv2d(nn.Conv2d):
         with torch.autocast(base.device.type, enabled=False):
             wide = base if base.dtype == torch.float64 else base.float()
             if self.mask_group > 1:
-                wide = wide.unflatten(1, (-1, self.mask_group)).mean(2)
+                wide = group_sum(wide, len(self.tau)) / self.mask_group
             return self.gate_norm[branch](wide) - self.tau[:, None, None]
 
     def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
@@ -170,13 +190,13 @@ class GatedConv2d(nn.Conv2d):
         own = margin.detach() > 0
         self.density = own.float().mean()
         if self.shared is None:
-            return _Gate.apply(base, full, margin)
+            return _Gate.apply(base, full, margin, own)
         if self.shared:
             mask = self.shared.pop()
         else:
             mask = own
             self.shared.append(own)
-        return torch.where(spread(mask, full.shape[1]), full, base)
+        return select(mask, full, base)
 
 
 class DenseConv2d(nn.Conv2d):

@@ -22,9 +22,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "lr": 3e-3, "tau_lr": 0.5, "log_every": 1, "knn_every": 30, "images": 4,
     },
     "smoke": {
-        "stages": "1,1,1", "width": 32, "resolution": "16", "batch": 128, "steps": 120,
-        "lr": 3e-3, "tau_lr": 0.5, "log_every": 10, "knn_every": 60,
-        "knn_bank": 5000, "knn_queries": 1000, "images": 16,
+        "stages": "1,1,1", "width": 32, "resolution": "16", "batch": 64, "steps": 120,
+        "lr": 3e-3, "tau_lr": 0.5, "log_every": 5, "knn_every": 60,
+        "knn_bank": 2000, "knn_queries": 1000, "images": 16,
     },
     "cpu": {"minutes": 60.0, "precision": "bf16", "compile": True},
     "gpu": {

@@ -38,12 +38,15 @@ class Killed(BaseException):
     """Stands for the signal that ends a run."""
 
 
-@pytest.mark.parametrize("method", ["scdg", "broadcast", "dgc"])
+@pytest.mark.parametrize(
+    ("method", "optimiser"), [("scdg", "adamw"), ("broadcast", "sgd"), ("dgc", "lars")]
+)
 def test_resumed_run_equals_the_uninterrupted_one(
-    method: str, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, optimiser: str, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert cli.main(command(method, drawn, whole, 5)) == 0
+    options = ["--optimiser", optimiser, "--lr", "1e-3"]
+    assert cli.main([*command(method, drawn, whole, 5), *options]) == 0
     step = Trainer.train_step
 
     def killed_in_the_fifth(trainer: Trainer):
@@ -56,11 +59,11 @@ def test_resumed_run_equals_the_uninterrupted_one(
     monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(Trainer, "train_step", killed_in_the_fifth)
     with pytest.raises(Killed):
-        cli.main(command(method, drawn, parts, 5))
+        cli.main([*command(method, drawn, parts, 5), *options])
     monkeypatch.undo()
     assert torch.load(parts / "checkpoint.pt", weights_only=True)["step"] == 3
     assert len(losses(parts)) == 4
-    assert cli.main(command(method, drawn, parts, 5)) == 0
+    assert cli.main([*command(method, drawn, parts, 5), *options]) == 0
     assert losses(parts) == losses(whole)
     name = f"resnet18-cifar10-{method}"
     with np.load(whole / f"{name}.npz") as a, np.load(parts / f"{name}.npz") as b:
@@ -69,6 +72,23 @@ def test_resumed_run_equals_the_uninterrupted_one(
                 np.testing.assert_array_equal(a[key], b[key])
     if method != "dgc":
         check_results(whole, name)
+
+
+def test_a_killed_run_loses_at_most_an_epoch(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Trainer.train_step
+
+    def killed_in_the_second_epoch(trainer: Trainer):
+        if trainer.step == 13:
+            raise Killed
+        return step(trainer)
+
+    monkeypatch.setattr(Trainer, "train_step", killed_in_the_second_epoch)
+    with pytest.raises(Killed):
+        cli.main([*command("dense", drawn, tmp_path, 20), "--checkpoint-seconds", "1e9"])
+    # 96 images in batches of 8: 12 steps.
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 12
 
 
 def check_results(out: Path, name: str) -> None:
