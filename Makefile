@@ -6,7 +6,8 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint 
 MODELS := $(addprefix tests/test_,by_hand.py closed_forms.py laws_of_models.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow test-modes verify mutate bench iverilog rtl-test rtl-synth lint clean
+.PHONY: setup demo test test-slow test-modes verify mutate bench negative-result iverilog rtl-test rtl-synth \
+        lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -74,6 +75,12 @@ bench: $(VENV)/.simulator
 mutate: setup
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) tests/mutate.py $(WRITE)
+
+# Eight small networks, about ten minutes each on a core; a killed run goes on where it was.
+RUNS ?= runs/negative-result
+negative-result: setup
+	@test -n "$(DATA)" || { echo "usage: make negative-result DATA=DIR (train*.parquet, test*.parquet)"; exit 2; }
+	$(PY) -m hwsim.train.negative_result --data "$(DATA)" --out "$(RUNS)"
 
 lint: setup
 	$(VENV)/bin/ruff check .

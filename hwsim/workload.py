@@ -7,6 +7,7 @@ graph; layers that are not gated are part of it, so that no total leaves anythin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Self
 
@@ -14,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 INPUT = "input"
 """Name of the network's input tensor; every other tensor is named after the layer that makes it."""
+
+RESNET18 = (2, 2, 2, 2)
+"""Residual blocks per stage."""
 
 
 class ConvLayer(BaseModel):
@@ -172,8 +176,14 @@ class Network(BaseModel):
         return sum(layer.mask_bits(mask_group) for layer in self.gated_layers)
 
 
-def resnet18(input_size: int = 32, classes: int = 10, width: int = 64, groups: int = 4) -> Network:
-    """ResNet-18 whose sixteen 3x3 block convolutions are gated.
+def resnet18(
+    input_size: int = 32,
+    classes: int = 10,
+    width: int = 64,
+    groups: int = 4,
+    stages: Sequence[int] = RESNET18,
+) -> Network:
+    """ResNet-18 whose sixteen 3x3 block convolutions are gated, or one with other ``stages``.
 
     ``input_size`` below 64 takes the CIFAR stem (3x3, stride 1, no pooling), otherwise the ImageNet
     stem (7x7, stride 2, then 3x3/2 max pooling, priced by its factor of 2). The shortcut of a
@@ -193,9 +203,9 @@ def resnet18(input_size: int = 32, classes: int = 10, width: int = 64, groups: i
     )
     layers = [stem]
     size, channels, source = stem.pooled_height, width, stem.name
-    for stage in range(4):
+    for stage, blocks in enumerate(stages):
         out_channels = width * 2**stage
-        for block in range(2):
+        for block in range(blocks):
             stride = 2 if stage > 0 and block == 0 else 1
             prefix = f"layer{stage + 1}.{block}"
             first = ConvLayer(
@@ -227,7 +237,7 @@ def resnet18(input_size: int = 32, classes: int = 10, width: int = 64, groups: i
                 layers.append(shortcut)
                 residual = shortcut.name
             size = first.out_height
-            last = stage == 3 and block == 1
+            last = stage == len(stages) - 1 and block == blocks - 1
             second = ConvLayer(
                 name=f"{prefix}.conv2",
                 in_channels=out_channels,
@@ -255,4 +265,5 @@ def resnet18(input_size: int = 32, classes: int = 10, width: int = 64, groups: i
             input=source,
         )
     )
-    return Network(name=f"resnet18-{input_size}", layers=tuple(layers))
+    name = "resnet18" if tuple(stages) == RESNET18 else f"resnet{'.'.join(map(str, stages))}"
+    return Network(name=f"{name}-{input_size}", layers=tuple(layers))

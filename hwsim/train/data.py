@@ -162,8 +162,13 @@ class Shuffler:
         self.order = torch.empty(0, dtype=torch.int64)
         self.epoch = 0
 
+    @property
+    def at_end(self) -> bool:
+        """Whether the epoch holds no further batch."""
+        return len(self.order) < self.batch
+
     def next(self) -> Tensor:
-        if len(self.order) < self.batch:
+        if self.at_end:
             self.order = torch.randperm(self.count, generator=self.generator)
             self.epoch += 1
         chosen, self.order = self.order[: self.batch], self.order[self.batch :]

@@ -1,4 +1,4 @@
-"""The gated convolution of contrastive dual gating (CDG) and its structured form (SCDG).
+"""The gated convolution that CGNet, its broadcast form, CDG and SCDG have in common.
 
 The channels are cut into G equal groups, the weight into a G x G grid of blocks. A branch owns one
 block per output group: the input group g (diagonal) or G-1-g (inverse diagonal). Those blocks give
@@ -6,11 +6,14 @@ the base partial sum Yb; the others give Yc, kept only where the mask is 1:
 
     Z = normalise(Yb),   M = [Z - tau > 0],   Y = Yb + M * Yc
 
+The methods differ in the branch that each view takes and in whose mask it uses (methods.py).
 docs/methods.md says which part comes from where.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import torch
@@ -19,35 +22,57 @@ from torch import Tensor, nn
 
 Branch = Literal["diagonal", "inverse"]
 BRANCHES: tuple[Branch, ...] = get_args(Branch)
+GateNorm = Literal["batch", "instance"]
+GATE_NORMS: tuple[GateNorm, ...] = get_args(GateNorm)
 
 STEP_SLOPE = 2.0
 """Slope of the sigmoid whose gradient stands in for the step's (CGNet's published code)."""
 
 
 class _Gate(torch.autograd.Function):
-    """Y = where(margin > 0, full, base), with the gradient of sigmoid(2 z) for the step.
+    """Y = where(mask, full, base), mask = [margin > 0], with the gradient of sigmoid(2 z) for it.
 
-    base and full are (N, C, H, W), margin is (N, C / mask_group, H, W). Written by hand because
-    the three operands are all that has to be kept for the way back.
+    base and full are (N, C, H, W), margin and mask (N, C / mask_group, H, W). Written by hand
+    because these are all that has to be kept for the way back.
     """
 
     @staticmethod
-    def forward(ctx: Any, base: Tensor, full: Tensor, margin: Tensor) -> Tensor:
-        ctx.save_for_backward(base, full, margin)
-        return torch.where(spread(margin > 0, full.shape[1]), full, base)
+    def forward(ctx: Any, base: Tensor, full: Tensor, margin: Tensor, mask: Tensor) -> Tensor:
+        ctx.save_for_backward(base, full, margin, mask)
+        return select(mask, full, base)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         (grad,) = grad_outputs
-        base, full, margin = ctx.saved_tensors
-        mask = spread(margin > 0, full.shape[1])
-        grad_full = grad * mask
-        sigmoid = torch.sigmoid(STEP_SLOPE * margin)
+        base, full, margin, mask = ctx.saved_tensors
+        groups = (margin.shape[1], -1)
+        grad_full = (grad.unflatten(1, groups) * mask.to(grad.dtype).unsqueeze(2)).flatten(1, 2)
         effect = (full - base).to(margin.dtype) * grad
         if margin.shape[1] != full.shape[1]:
-            effect = effect.unflatten(1, (margin.shape[1], -1)).sum(2)
+            effect = group_sum(effect, margin.shape[1])
+        sigmoid = torch.sigmoid(STEP_SLOPE * margin)
         grad_margin = torch.ops.aten.sigmoid_backward(effect, sigmoid).mul_(STEP_SLOPE)
-        return grad - grad_full, grad_full, grad_margin
+        return grad - grad_full, grad_full, grad_margin, None
+
+
+def select(mask: Tensor, full: Tensor, base: Tensor) -> Tensor:
+    """where(mask, full, base), each decision of mask (N, C / mask_group, H, W) at all its channels.
+
+    Interpolation by 0 and 1 gives these values exactly and, unlike torch.where, is vectorised on
+    CPUs: 0.8 ms instead of 2.2 for half a million values.
+    """
+    groups = (mask.shape[1], -1)
+    weight = mask.to(full.dtype).unsqueeze(2)
+    return torch.lerp(base.unflatten(1, groups), full.unflatten(1, groups), weight).flatten(1, 2)
+
+
+def group_sum(x: Tensor, groups: int) -> Tensor:
+    """(N, C, H, W) -> (N, groups, H, W): sums over consecutive channels, in channels_last.
+
+    As a product with ones, which takes a third of the time of torch.sum on channels_last maps.
+    """
+    pixels = x.permute(0, 2, 3, 1).unflatten(3, (groups, -1))
+    return (pixels @ pixels.new_ones(pixels.shape[-1])).permute(0, 3, 1, 2)
 
 
 class _BaseBlocks(torch.autograd.Function):
@@ -90,7 +115,8 @@ class GatedConv2d(nn.Conv2d):
 
     in_channels and out_channels must be multiples of `gate_groups` (G); `mask_group` consecutive
     output channels share one decision and must divide out_channels / G. No bias: BatchNorm follows.
-    `tau` has one value per decision channel, in units of the normalised base sum.
+    `tau` has one value per decision channel, in units of the normalised base sum. `norm` says over
+    what Z is normalised: a channel of the batch, with running statistics, or one of the image.
     """
 
     def __init__(
@@ -102,6 +128,7 @@ class GatedConv2d(nn.Conv2d):
         *,
         gate_groups: int = 4,
         mask_group: int = 1,
+        norm: GateNorm = "batch",
     ) -> None:
         if in_channels % gate_groups or out_channels % gate_groups:
             raise ValueError(
@@ -117,12 +144,16 @@ class GatedConv2d(nn.Conv2d):
         )
         self.gate_groups = gate_groups
         self.mask_group = mask_group
+        self.norm = norm
         self.tau = nn.Parameter(torch.zeros(out_channels // mask_group))
         # Running statistics per branch: the two base sums come from different weights.
+        kind = nn.BatchNorm2d if norm == "batch" else nn.InstanceNorm2d
         self.gate_norm = nn.ModuleDict(
-            {name: nn.BatchNorm2d(out_channels // mask_group, affine=False) for name in BRANCHES}
+            {name: kind(out_channels // mask_group, affine=False) for name in BRANCHES}
         )
         self.register_buffer("density", torch.zeros(()), persistent=False)
+        self.shared: list[Tensor] | None = None
+        """Inside `broadcasting`: the mask on its way from the first view to the second."""
 
     def base_input(self, x: Tensor, branch: Branch) -> Tensor:
         """The input with its groups in the order in which the output groups read them."""
@@ -149,15 +180,23 @@ class GatedConv2d(nn.Conv2d):
         with torch.autocast(base.device.type, enabled=False):
             wide = base if base.dtype == torch.float64 else base.float()
             if self.mask_group > 1:
-                wide = wide.unflatten(1, (-1, self.mask_group)).mean(2)
+                wide = group_sum(wide, len(self.tau)) / self.mask_group
             return self.gate_norm[branch](wide) - self.tau[:, None, None]
 
     def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
         base = self.base_sum(x, branch)
         full = F.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
         margin = self.margin(base, branch)
-        self.density = (margin.detach() > 0).float().mean()
-        return _Gate.apply(base, full, margin)
+        own = margin.detach() > 0
+        self.density = own.float().mean()
+        if self.shared is None:
+            return _Gate.apply(base, full, margin, own)
+        if self.shared:
+            mask = self.shared.pop()
+        else:
+            mask = own
+            self.shared.append(own)
+        return select(mask, full, base)
 
 
 class DenseConv2d(nn.Conv2d):
@@ -170,6 +209,19 @@ class DenseConv2d(nn.Conv2d):
 def gated_layers(model: nn.Module) -> dict[str, GatedConv2d]:
     """The gated convolutions by module path, in execution order."""
     return {name: m for name, m in model.named_modules() if isinstance(m, GatedConv2d)}
+
+
+@contextmanager
+def broadcasting(model: nn.Module) -> Iterator[None]:
+    """Two forward passes inside use the masks of the first, without a gradient to the gates."""
+    layers = gated_layers(model).values()
+    for layer in layers:
+        layer.shared = []
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.shared = None
 
 
 def penalty(model: nn.Module, target: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""ResNet-18 for small images with gated convolutions, and the projector of SimCLR.
+"""ResNet-18 for small images, its 3x3 convolutions those of a method, and the projector of SimCLR.
 
 Module paths of the convolutions are the layer names of hwsim.workload.resnet18.
 """
@@ -6,8 +6,10 @@ Module paths of the convolutions are the layer names of hwsim.workload.resnet18.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,44 +17,36 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwsim.errors import UserError, one_line
-from hwsim.train.gating import Branch, DenseConv2d, GatedConv2d
+from hwsim.train.gating import Branch, GateNorm
+from hwsim.train.methods import GATE_GROUPS, MASK_GROUP, METHODS, Method, conv3x3, norm_after
+from hwsim.workload import RESNET18
 
-Method = Literal["dense", "cdg", "scdg"]
-METHODS: tuple[Method, ...] = get_args(Method)
-MASK_GROUP: dict[str, int] = {"cdg": 1, "scdg": 8}
-"""Consecutive output channels that share one decision, per gated method."""
+__all__ = ["GATE_GROUPS", "MASK_GROUP", "METHODS", "Method", "ResNet18", "SimCLR", "WeightsError"]
 
-GATE_GROUPS = 4
-STAGE_STRIDES = (1, 2, 2, 2)
-
-
-def conv3x3(method: Method, in_channels: int, out_channels: int, stride: int) -> nn.Conv2d:
-    """The 3x3 convolution of a residual block for this method."""
-    if method == "dense":
-        return DenseConv2d(in_channels, out_channels, 3, stride, 1, bias=False)
-    return GatedConv2d(
-        in_channels,
-        out_channels,
-        3,
-        stride,
-        gate_groups=GATE_GROUPS,
-        mask_group=MASK_GROUP[method],
-    )
+ARCHITECTURE = ("stages", "gate_norm", "mask_group")
+"""What a weights file says beside method and width; ResNet-18's defaults where it is silent."""
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and the identity or a 1x1 shortcut."""
 
-    def __init__(self, method: Method, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(
+        self,
+        method: Method,
+        convolution: Callable[[int, int, int], nn.Module],
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+    ) -> None:
         super().__init__()
-        self.conv1 = conv3x3(method, in_channels, out_channels, stride)
-        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.conv1 = convolution(in_channels, out_channels, stride)
+        self.bn1 = norm_after(method, out_channels)
         self.shortcut: nn.Module | None = None
         if stride != 1 or in_channels != out_channels:
             self.shortcut = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
             self.shortcut_bn = nn.BatchNorm2d(out_channels)
-        self.conv2 = conv3x3(method, out_channels, out_channels, 1)
-        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.conv2 = convolution(out_channels, out_channels, 1)
+        self.bn2 = norm_after(method, out_channels)
 
     def forward(self, x: Tensor, branch: Branch) -> Tensor:
         y = F.relu(self.bn1(self.conv1(x, branch)))
@@ -62,22 +56,35 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """(N, 3, H, W) -> (N, 8 * width) features. `width` counts the first stage's channels."""
+    """(N, 3, H, W) -> (N, features). `width` counts the first stage's channels; each stage doubles.
 
-    def __init__(self, method: Method = "cdg", width: int = 64) -> None:
+    `stages`: residual blocks per stage; every stage but the first halves the map.
+    `mask_group`: None takes the method's own.
+    """
+
+    def __init__(
+        self,
+        method: Method = "cdg",
+        width: int = 64,
+        *,
+        stages: Sequence[int] = RESNET18,
+        gate_norm: GateNorm = "batch",
+        mask_group: int | None = None,
+    ) -> None:
         super().__init__()
-        self.method, self.width = method, width
+        self.method, self.width, self.stages = method, width, tuple(stages)
+        self.gate_norm, self.mask_group = gate_norm, mask_group or MASK_GROUP.get(method, 1)
+        convolution = partial(conv3x3, method, mask_group=self.mask_group, gate_norm=gate_norm)
         self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         channels = width
-        for stage, stride in enumerate(STAGE_STRIDES):
-            out_channels = width << stage
-            blocks = [
-                BasicBlock(method, channels, out_channels, stride),
-                BasicBlock(method, out_channels, out_channels, 1),
-            ]
+        for stage, count in enumerate(self.stages):
+            blocks = []
+            for block in range(count):
+                stride = 2 if stage and not block else 1
+                blocks.append(BasicBlock(method, convolution, channels, width << stage, stride))
+                channels = width << stage
             setattr(self, f"layer{stage + 1}", nn.ModuleList(blocks))
-            channels = out_channels
         self.features = channels
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -85,7 +92,7 @@ class ResNet18(nn.Module):
 
     def blocks(self) -> list[BasicBlock]:
         """The residual blocks in execution order."""
-        return [b for stage in range(1, 5) for b in getattr(self, f"layer{stage}")]
+        return [b for stage in range(len(self.stages)) for b in getattr(self, f"layer{stage + 1}")]
 
     def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
         y = F.relu(self.bn1(self.conv1(x)))
@@ -97,9 +104,9 @@ class ResNet18(nn.Module):
 class SimCLR(nn.Module):
     """Encoder and projector: (N, 3, H, W) -> (N, 128) embeddings, not normalised."""
 
-    def __init__(self, method: Method = "cdg", width: int = 64, embedding: int = 128) -> None:
+    def __init__(self, encoder: ResNet18, embedding: int = 128) -> None:
         super().__init__()
-        self.encoder = ResNet18(method, width)
+        self.encoder = encoder
         features = self.encoder.features
         self.projector = nn.Sequential(
             nn.Linear(features, features), nn.ReLU(inplace=True), nn.Linear(features, embedding)
@@ -128,7 +135,7 @@ def save_weights(path: Path, encoder: ResNet18, training: dict[str, Any]) -> Non
     """Encoder as .npz: convolutions in fp16, BatchNorm, statistics and thresholds in fp32.
 
     `training` (plain JSON values, what a trace's header carries) goes in as the string "meta",
-    with method and width. Written under a temporary name and renamed.
+    with the architecture. Written under a temporary name and renamed.
     """
     arrays: dict[str, np.ndarray] = {}
     for name, value in encoder.state_dict().items():
@@ -136,6 +143,7 @@ def save_weights(path: Path, encoder: ResNet18, training: dict[str, Any]) -> Non
             kept = value.half() if value.ndim == 4 else value.float()
             arrays[name] = kept.cpu().contiguous().numpy()
     meta = {"method": encoder.method, "width": encoder.width, "training": training}
+    meta |= {name: getattr(encoder, name) for name in ARCHITECTURE}
     arrays["meta"] = np.array(json.dumps(meta))
     part = path.with_name(path.name + ".part")
     with part.open("wb") as handle:
@@ -149,7 +157,8 @@ def load_weights(path: Path) -> tuple[ResNet18, dict[str, Any]]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         meta = json.loads(str(arrays.pop("meta")))
-        encoder = ResNet18(meta["method"], meta["width"])
+        shape = {name: meta[name] for name in ARCHITECTURE if name in meta}
+        encoder = ResNet18(meta["method"], meta["width"], **shape)
         state = {name: torch.from_numpy(array) for name, array in arrays.items()}
         missing = encoder.load_state_dict(state, strict=False)
     except FileNotFoundError:

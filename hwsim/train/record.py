@@ -112,14 +112,16 @@ def write(
 ) -> None:
     """Record the first `count` test images into the trace `path`."""
     size = test.images.shape[-1]
-    network = resnet18(size, int(test.labels.max()) + 1, encoder.width, models.GATE_GROUPS)
+    network = resnet18(
+        size, int(test.labels.max()) + 1, encoder.width, models.GATE_GROUPS, encoder.stages
+    )
     count = min(count, len(test))
     header = TraceHeader(
         network=network,
         method=encoder.method,
-        mask_group=models.MASK_GROUP[encoder.method],
+        mask_group=encoder.mask_group,
         branch="diagonal",
-        gate_norm="batch",
+        gate_norm=encoder.gate_norm,
         dataset=f"{dataset} test split, {size}x{size}",
         image_ids=tuple(range(count)),
         training=training,

@@ -6,14 +6,14 @@ import argparse
 import json
 import platform
 import sys
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
-from hwsim.train import data, evaluate, models, record
+from hwsim.train import data, evaluate, methods, models, record
 from hwsim.train.gating import gated_layers
+from hwsim.train.trainer import Trainer, fresh_encoder
 from hwsim.workload import resnet18
 
 RECALIBRATION_IMAGES = 1024
@@ -22,19 +22,10 @@ MIN_KNN_GAIN_PERCENT = 10
 """Below this gain over the untrained network a trace is labelled barely trained."""
 
 
-class Run(Protocol):
-    """The part of a Trainer that is read here."""
-
-    args: argparse.Namespace
-    model: models.SimCLR
-    device: torch.device
-    step: int
-    seconds: float
-
-    def autocast(self) -> AbstractContextManager[Any]: ...
+NAMES = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9", "lars": "LARS"}
 
 
-def finish(trainer: Run, train: data.Split, test: data.Split) -> None:
+def finish(trainer: Trainer, train: data.Split, test: data.Split) -> None:
     """Evaluates the encoder as it is shipped; writes weights, evaluation.json and the trace.
 
     The weights are rounded to fp16 first: statistics, accuracy and masks are theirs.
@@ -45,14 +36,14 @@ def finish(trainer: Run, train: data.Split, test: data.Split) -> None:
     training |= final_knn(trainer, encoder, train, test, "knn_percent")
     announce("evaluating the untrained encoder")
     torch.manual_seed(args.seed)
-    untrained = models.ResNet18(args.method, args.width).to(trainer.device)
+    untrained = fresh_encoder(args).to(trainer.device)
     untrained = untrained.to(memory_format=torch.channels_last)
     training |= final_knn(trainer, untrained, train, test, "untrained_knn_percent")
     gain = training["knn_percent"] - training["untrained_knn_percent"]
     training["barely_trained"] = gain < MIN_KNN_GAIN_PERCENT
     if gated_layers(encoder):
         images = test.images[:DENSITY_IMAGES]
-        network = resnet18(images.shape[-1], 10, args.width, models.GATE_GROUPS)
+        network = resnet18(images.shape[-1], 10, args.width, models.GATE_GROUPS, args.blocks)
         layers = evaluate.layer_densities(encoder, images)
         elements, macs = evaluate.weighted_densities(layers, network)
         training |= {"density_elements": elements, "density_macs": macs}
@@ -80,7 +71,7 @@ def announce(phase: str) -> None:
 
 
 def final_knn(
-    trainer: Run, encoder: models.ResNet18, train: data.Split, test: data.Split, key: str
+    trainer: Trainer, encoder: models.ResNet18, train: data.Split, test: data.Split, key: str
 ) -> dict[str, Any]:
     """{key: kNN per cent} after rounding and recalibration, which stay with the encoder."""
     args = trainer.args
@@ -92,12 +83,24 @@ def final_knn(
     return {key: round(accuracy, 2), "knn_bank": len(bank), "knn_queries": len(queries)}
 
 
-def summary(trainer: Run, images: int) -> dict[str, Any]:
+def thresholds(args: argparse.Namespace) -> dict[str, Any]:
+    """How the thresholds were led: by the penalty, or by the controller; or the channels kept."""
+    if args.method in methods.CHANNELS_KEPT:
+        return {"density_channels": args.density}
+    if args.method not in methods.GATED:
+        return {}
+    found: dict[str, Any] = {"tau_optimiser": f"SGD, peak lr {args.tau_lr}, momentum 0.9"}
+    if args.density is not None:
+        return found | {"density_controller": args.density}
+    return found | {"tau_target": args.target, "tau_penalty": args.penalty}
+
+
+def summary(trainer: Trainer, images: int) -> dict[str, Any]:
     """How the network came about, as plain JSON values: a trace carries it."""
     args = trainer.args
     views = 2 * args.batch * trainer.step
     return {
-        "framework": "SimCLR, view 1 on the diagonal, view 2 on the inverse diagonal",
+        "framework": methods.FRAMEWORK[args.method],
         "seed": args.seed,
         "steps": trainer.step,
         "views": views,
@@ -106,11 +109,12 @@ def summary(trainer: Run, images: int) -> dict[str, Any]:
         "batch": args.batch,
         "resolution_schedule": args.resolution,
         "min_crop_area": args.min_crop_area,
+        "stages": args.stages,
+        "gate_norm": args.gate_norm,
         "loss": f"NT-Xent, temperature {args.temperature}",
-        "optimiser": f"AdamW, peak lr {args.lr}, weight decay {args.weight_decay}, cosine",
-        "tau_optimiser": f"SGD, peak lr {args.tau_lr}, momentum 0.9",
-        "tau_target": args.target,
-        "tau_penalty": args.penalty,
+        "optimiser": f"{NAMES[args.optimiser]}, peak lr {args.lr}, weight decay "
+        f"{args.weight_decay}, cosine",
+        **thresholds(args),
         "precision": args.precision,
         "recalibration_images": min(RECALIBRATION_IMAGES, images),
         "data": data.describe(args.data),

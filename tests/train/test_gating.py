@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hwsim.train.gating import GatedConv2d, penalty
+from hwsim.train.gating import GatedConv2d, GateNorm, broadcasting, penalty
 
 GROUPS = 4
-CASES = list(itertools.product(["diagonal", "inverse"], [1, 2], [1, 8]))
+CASES = list(itertools.product(["diagonal", "inverse"], [1, 2], [1, 8], ["batch", "instance"]))
+PARAMETERS = ("branch", "stride", "mask_group", "norm")
 
 
 class LiteralStep(torch.autograd.Function):
@@ -33,9 +35,9 @@ class LiteralStep(torch.autograd.Function):
 
 
 def literal(
-    x: Tensor, weight: Tensor, tau: Tensor, branch: str, stride: int, mask_group: int
+    x: Tensor, weight: Tensor, tau: Tensor, branch: str, stride: int, mask_group: int, norm: str
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(Y, Yb, M expanded to channels) from the definition, with batch statistics."""
+    """(Y, Yb, M expanded to channels) from the definition, in training."""
     outputs, inputs = weight.chunk(GROUPS), x.chunk(GROUPS, 1)
     base, conditional = [], []
     for g in range(GROUPS):
@@ -48,29 +50,35 @@ def literal(
     decisions = []
     for d in range(len(tau)):
         mean = sum(yb[:, d * mask_group + j] for j in range(mask_group)) / mask_group
-        centred = mean - mean.mean()
-        z = centred / torch.sqrt((centred**2).mean() + 1e-5)
+        # Statistics of the channel over the batch, or of each image's own map.
+        maps = [mean] if norm == "batch" else [image[None] for image in mean]
+        centred = [part - part.mean() for part in maps]
+        z = torch.cat([part / torch.sqrt((part**2).mean() + 1e-5) for part in centred])
         decisions += [LiteralStep.apply(z - tau[d])] * mask_group
     mask = torch.stack(decisions, 1)
     return yb + mask * yc, yb, mask
 
 
-def layer_and_input(stride: int, mask_group: int) -> tuple[GatedConv2d, Tensor]:
+def layer_and_input(
+    stride: int, mask_group: int, norm: GateNorm = "batch"
+) -> tuple[GatedConv2d, Tensor]:
     torch.manual_seed(3)
-    layer = GatedConv2d(8, 32, 3, stride, gate_groups=GROUPS, mask_group=mask_group).double()
+    layer = GatedConv2d(
+        8, 32, 3, stride, gate_groups=GROUPS, mask_group=mask_group, norm=norm
+    ).double()
     with torch.no_grad():
         layer.tau.uniform_(-0.5, 0.8)
     return layer, torch.randn(3, 8, 6, 6, dtype=torch.float64, requires_grad=True)
 
 
-@pytest.mark.parametrize(("branch", "stride", "mask_group"), CASES)
+@pytest.mark.parametrize(PARAMETERS, CASES)
 def test_forward_and_gradients_equal_the_definition(
-    branch: str, stride: int, mask_group: int
+    branch: str, stride: int, mask_group: int, norm: str
 ) -> None:
-    layer, x = layer_and_input(stride, mask_group)
+    layer, x = layer_and_input(stride, mask_group, norm)
     leaves = (x, layer.weight, layer.tau)
     found = layer(x, branch)
-    wanted, _, mask = literal(*leaves, branch, stride, mask_group)
+    wanted, _, mask = literal(*leaves, branch, stride, mask_group, norm)
     assert 0.1 < float(mask.detach().mean()) < 0.9, "the case must exercise both sides of the gate"
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10)
     upstream = torch.randn_like(wanted)
@@ -79,13 +87,13 @@ def test_forward_and_gradients_equal_the_definition(
         torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize(("branch", "stride", "mask_group"), CASES)
+@pytest.mark.parametrize(PARAMETERS, CASES)
 def test_masked_off_outputs_keep_their_base_partial_sum(
-    branch: str, stride: int, mask_group: int
+    branch: str, stride: int, mask_group: int, norm: str
 ) -> None:
-    layer, x = layer_and_input(stride, mask_group)
+    layer, x = layer_and_input(stride, mask_group, norm)
     found = layer(x, branch)
-    _, base, mask = literal(x, layer.weight, layer.tau, branch, stride, mask_group)
+    _, base, mask = literal(x, layer.weight, layer.tau, branch, stride, mask_group, norm)
     off = mask == 0
     torch.testing.assert_close(found[off], base[off], rtol=0, atol=1e-12)
     assert float((found[~off] - base[~off]).detach().abs().min()) > 0
@@ -138,3 +146,59 @@ def test_channels_that_cannot_be_grouped(
 ) -> None:
     with pytest.raises(ValueError, match=word):
         GatedConv2d(*channels, mask_group=mask_group)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_broadcast_gives_both_views_the_first_ones_mask(stride: int) -> None:
+    layer, first = layer_and_input(stride, 1)
+    second = torch.randn_like(first).requires_grad_()
+    leaves = (first, second, layer.weight)
+    with broadcasting(layer):
+        found = [layer(first), layer(second)]
+    _, yb, mask = literal(first, layer.weight, layer.tau, "diagonal", stride, 1, "batch")
+    mask = mask.detach()
+    full = [F.conv2d(x, layer.weight, stride=stride, padding=1) for x in (first, second)]
+    _, yb2, own = literal(second, layer.weight, layer.tau, "diagonal", stride, 1, "batch")
+    assert not torch.equal(mask, own)
+    wanted = [yb + mask * (full[0] - yb), yb2 + mask * (full[1] - yb2)]
+    upstream = torch.randn_like(wanted[0])
+    for got, want in zip(found, wanted, strict=True):
+        torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
+    # No gradient reaches the thresholds: both masks are constants.
+    gradients = [
+        torch.autograd.grad([*pair], [*leaves, layer.tau], [upstream] * 2, allow_unused=True)
+        for pair in (found, wanted)
+    ]
+    assert gradients[0][-1] is None
+    for got, want in zip(*[list(g)[:-1] for g in gradients], strict=True):
+        torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
+
+
+def test_after_broadcasting_each_input_has_its_own_mask() -> None:
+    layer, x = layer_and_input(1, 1)
+    layer.eval()
+    before = layer(x)
+    with broadcasting(layer):
+        layer(torch.randn_like(x))
+    torch.testing.assert_close(layer(x), before, rtol=0, atol=0)
+
+
+def test_instance_gates_do_not_depend_on_the_other_images() -> None:
+    layer, x = layer_and_input(1, 8, "instance")
+    torch.testing.assert_close(layer(x)[:1], layer(x[:1]), rtol=0, atol=1e-12)
+    assert not list(layer.gate_norm.state_dict())
+
+
+@pytest.mark.parametrize("step_size", [0.05, 0.2])
+def test_thresholds_under_the_penalty_alone_follow_their_law(step_size: float) -> None:
+    """tau(n) ~ T (1 - exp(-2 lambda eta n / (1 - momentum))), for a small lambda eta."""
+    target, weight, momentum = 0.573, 1e-3, 0.9
+    layer = GatedConv2d(4, 8)
+    optimiser = torch.optim.SGD([layer.tau], lr=step_size, momentum=momentum)
+    for step in range(1, 1001):
+        optimiser.zero_grad()
+        (weight * penalty(layer, target)).backward()
+        optimiser.step()
+        if step % 250 == 0:
+            share = 1 - math.exp(-2 * weight * step_size * step / (1 - momentum))
+            assert layer.tau.tolist() == pytest.approx([target * share] * 8, rel=0.05)

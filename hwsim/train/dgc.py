@@ -1,0 +1,79 @@
+"""Dynamic group convolution (Su et al., ECCV 2020): each head chooses its input channels per image.
+
+The output channels are cut into heads. Each head predicts the saliency of every input channel by a
+squeeze-excite pair, keeps the most salient ones, scales them and convolves them alone. The heads'
+outputs are then shuffled. docs/methods.md says which part comes from where.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hwsim.train.gating import Branch
+from hwsim.train.winners import winners
+
+HEADS = 4
+LASSO = 1e-5
+"""Weight of the mean saliency, summed over heads and layers, in the loss."""
+
+RAMP = (1 / 12, 3 / 4)
+"""Progress at which pruning starts and at which it is complete."""
+
+
+def share(progress: float, density: float) -> float:
+    """Share of the input channels that a head keeps at `progress`: from 1 down to `density`."""
+    start, end = RAMP
+    return 1 - (1 - density) * min(max((progress - start) / (end - start), 0), 1)
+
+
+def squeezed(in_channels: int) -> int:
+    """Width of the squeeze: a 16th of the channels, an 8th below 80 (published code)."""
+    return max(1, in_channels // (8 if in_channels < 80 else 16))
+
+
+class DGCConv2d(nn.Conv2d):
+    """3x3 convolution in four heads of out_channels / 4, each on its own choice of input channels.
+
+    The weight is that of a dense convolution, the heads one after another; the output's channels
+    are shuffled: channel c comes from row (c mod 4) * out_channels / 4 + c div 4. After a call
+    `mask` is (N, heads, in_channels) bool, `lasso` the layer's term of the loss.
+    """
+
+    kept: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        if out_channels % HEADS:
+            raise ValueError(f"{out_channels} output channels cannot be cut into {HEADS} heads")
+        super().__init__(in_channels, out_channels, 3, stride, 1, bias=False)
+        middle = squeezed(in_channels)
+        self.squeeze = nn.Linear(in_channels, HEADS * middle, bias=False)
+        self.excite = nn.Parameter(torch.randn(HEADS, in_channels, middle) * (2 / middle) ** 0.5)
+        self.excite_bias = nn.Parameter(torch.ones(HEADS * in_channels))
+        nn.init.kaiming_normal_(self.squeeze.weight)
+        self.register_buffer("kept", torch.tensor(float(in_channels)))
+        self.register_buffer("density", torch.ones(()), persistent=False)
+        self.mask: Tensor | None = None
+        self.lasso = torch.zeros(())
+
+    def keep(self, share: float) -> None:
+        self.kept.fill_(self.in_channels - round(self.in_channels * (1 - share)))
+
+    def saliency(self, x: Tensor) -> Tensor:
+        """(N, heads, in_channels), at least in fp32."""
+        with torch.autocast(x.device.type, enabled=False):
+            wide = x if x.dtype == torch.float64 else x.float()
+            inner = torch.relu(self.squeeze(wide.mean((2, 3)))).unflatten(1, (HEADS, -1))
+            outer = torch.einsum("nhm,hcm->nhc", inner, self.excite)
+            return torch.relu(outer + self.excite_bias.view(HEADS, -1))
+
+    def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
+        saliency = self.saliency(x)
+        self.mask = winners(saliency, self.kept)
+        self.density = self.mask.float().mean()
+        self.lasso = LASSO * saliency.mean((0, 2)).sum()
+        scale = (saliency * self.mask).to(x.dtype)[..., None, None]
+        read = (x[:, None] * scale).flatten(1, 2)
+        heads = F.conv2d(read, self.weight, None, self.stride, self.padding, groups=HEADS)
+        return heads.unflatten(1, (HEADS, -1)).transpose(1, 2).flatten(1, 2)

@@ -1,0 +1,170 @@
+"""The trainer's options: their defaults, the presets, and what of them decides a run's result."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hwsim.errors import OneLineParser
+from hwsim.train.gating import GATE_NORMS
+from hwsim.train.methods import CHANNELS_KEPT, GATE_GROUPS, GATED, MASK_GROUP, METHODS
+
+PEAK_RATE = {"adamw": 1.5e-3, "sgd": 0.25, "lars": 1.0}
+WEIGHT_DECAY = {"adamw": 0.02, "sgd": 1e-4, "lars": 1e-6}
+"""Per optimiser, where --lr and --weight-decay say nothing."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "stages": "1,1,1", "width": 32, "resolution": "16", "batch": 16, "steps": 30,
+        "lr": 3e-3, "tau_lr": 0.5, "log_every": 1, "knn_every": 30, "images": 4,
+    },
+    "smoke": {
+        "stages": "1,1,1", "width": 32, "resolution": "16", "batch": 64, "steps": 120,
+        "lr": 3e-3, "tau_lr": 0.5, "log_every": 5, "knn_every": 60,
+        "knn_bank": 2000, "knn_queries": 1000, "images": 16,
+    },
+    "cpu": {"minutes": 60.0, "precision": "bf16", "compile": True},
+    "gpu": {
+        "minutes": 10.0, "batch": 512, "resolution": "32", "lr": 3e-3, "compile": True,
+        "knn_every": 1000,
+    },
+    "paper": {
+        "epochs": 1000.0, "batch": 512, "resolution": "32", "min_crop_area": 0.08,
+        "optimiser": "sgd", "warm_up": 0.01, "penalty": 1e-4, "compile": True,
+        "log_every": 97, "knn_every": 970,
+    },
+}  # fmt: skip
+"""Defaults that --preset changes; an option given beside it wins."""
+
+RESULT = (
+    "method", "preset", "minutes", "epochs", "steps", "batch", "width", "stages", "gate_norm",
+    "mask_group", "density", "train_images", "resolution", "min_crop_area", "optimiser", "lr",
+    "weight_decay", "warm_up", "tau_lr", "penalty", "target", "temperature", "seed", "precision",
+)  # fmt: skip
+"""Options that decide the result of a run."""
+
+BUDGET = ("preset", "minutes", "epochs", "steps")
+"""Of these, the ones that a resumed run may change."""
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m hwsim.train",
+        description="SimCLR training of a gated ResNet-18, from images to weights and a trace",
+    )
+    add = parser.add_argument
+    add("--method", choices=METHODS, required=True)
+    add("--data", type=Path, required=True, help="folder with train*.parquet and test*.parquet")
+    add("--out", type=Path, required=True, help="checkpoint, log, weights and trace go here")
+    add("--preset", choices=PRESETS, help="; ".join(f"{k}: {v}" for k, v in PRESET_HELP.items()))
+    add("--cache", type=Path, help="decoded images (default: OUT)")
+    add("--train-images", type=int, help="the first N training images (default: all)")
+    add("--minutes", type=float, help="budget of training time; overrides --epochs and --steps")
+    add("--epochs", type=float, help="budget in passes over the images; overrides --steps")
+    add("--steps", type=int, default=2000)
+    add("--batch", type=int, default=128, help="images per step, two views each")
+    add("--width", type=int, default=64, help="channels of the first stage")
+    add("--stages", default="2,2,2,2", help="residual blocks per stage; this one is ResNet-18")
+    add("--gate-norm", choices=GATE_NORMS, default="batch", help="what normalises the base sums")
+    add("--mask-group", type=int, help="output channels per decision (default: the method's)")
+    add("--density", type=float, help="a controller steers each gated layer to this density; "
+        f"fbs, dgc: share of channels kept (default: {CHANNELS_KEPT})")  # fmt: skip
+    add("--resolution", default="16:0.75,32", help="SIZE[:UNTIL],...: sizes and where each ends")
+    add("--min-crop-area", type=float, default=0.2)
+    add("--optimiser", choices=PEAK_RATE, default="adamw", help="sgd is Nesterov's")
+    add("--lr", type=float, help=f"peak (default: {PEAK_RATE})")
+    add("--weight-decay", type=float, help=f"(default: {WEIGHT_DECAY})")
+    add("--warm-up", type=float, default=0.04, help="share of the run with rising rates")
+    add("--tau-lr", type=float, default=0.05, help="SGD with momentum 0.9 on the thresholds, peak")
+    add("--penalty", type=float, default=1e-2, help="lambda of lambda*sum((tau-T)^2)")
+    add("--target", type=float, default=0.573, help="T; sparsity ends near Phi(T)")
+    add("--temperature", type=float, default=0.5)
+    add("--seed", type=int, default=0)
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--precision", choices=("fp32", "bf16"), help="default: bf16 on a GPU, fp32 on a CPU")
+    add("--compile", action="store_true", help="torch.compile the network")
+    add("--threads", type=int, help="torch threads (default: all cores)")
+    add("--log-every", type=int, default=20, help="steps")
+    add("--knn-every", type=int, default=300, help="steps; on a small subset")
+    add("--checkpoint-seconds", type=float, default=180, help="at the end of an epoch in any case")
+    add("--knn-bank", type=int, help="training images of the final kNN (default: all)")
+    add("--knn-queries", type=int, help="test images of the final kNN (default: all)")
+    add("--images", type=int, default=64, help="test images in the trace")
+    return parser
+
+
+PRESET_HELP = {
+    "tiny": "seconds on drawn images",
+    "smoke": "a minute",
+    "cpu": "an hour on a CPU",
+    "gpu": "ten minutes on a GPU, or --minutes",
+    "paper": "1000 epochs",
+}
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The options with every default filled in; --stages and --resolution also as numbers."""
+    options = parser()
+    # Unknown or missing options are the second parse's to report.
+    first = OneLineParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", choices=PRESETS)
+    options.set_defaults(**PRESETS.get(first.parse_known_args(argv)[0].preset, {}))
+    args = options.parse_args(argv)
+    args.cache = args.cache or args.out
+    args.precision = args.precision or ("bf16" if args.device.startswith("cuda") else "fp32")
+    if args.lr is None:
+        args.lr = PEAK_RATE[args.optimiser]
+    if args.weight_decay is None:
+        args.weight_decay = WEIGHT_DECAY[args.optimiser]
+    try:
+        args.sizes = resolution_stages(args.resolution)
+    except ValueError:
+        options.error(f"--resolution {args.resolution}: expected e.g. 32 or 16:0.75,32")
+    try:
+        args.blocks = blocks_per_stage(args.stages)
+    except ValueError:
+        options.error(f"--stages {args.stages}: expected e.g. 2,2,2,2 or 1,1,1")
+    check_gates(options, args)
+    return args
+
+
+def check_gates(options: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Ends the program where the gates cannot be built as asked."""
+    if args.mask_group is not None and args.method not in GATED:
+        options.error(f"--mask-group: {args.method} has no gates; {', '.join(GATED)} have")
+    if args.method in CHANNELS_KEPT and args.density is None:
+        args.density = CHANNELS_KEPT[args.method]
+    if args.mask_group is None:
+        args.mask_group = MASK_GROUP.get(args.method, 1)
+    # Four groups of gates or four heads.
+    multiple = GATE_GROUPS * args.mask_group
+    if args.mask_group < 1 or args.width < 1 or args.width % multiple:
+        options.error(f"--width {args.width}: {args.method} takes multiples of {multiple}")
+    if args.density is not None and not 0 < args.density <= 1:
+        options.error(f"--density {args.density}: a share above 0 and up to 1 was expected")
+
+
+def blocks_per_stage(text: str) -> tuple[int, ...]:
+    """ "2,2,2,2" as numbers, all positive."""
+    blocks = tuple(int(part) for part in text.split(","))
+    if min(blocks) < 1:
+        raise ValueError(text)
+    return blocks
+
+
+def resolution_stages(text: str) -> list[tuple[int, float]]:
+    """Sizes with the progress at which each ends: "16:0.75,32" gives [(16, 0.75), (32, 1.0)]."""
+    parts = [part.partition(":") for part in text.split(",")]
+    stages = [(int(size), float(until or 1)) for size, _, until in parts]
+    ends = [until for _, until in stages]
+    if ends != sorted(ends) or ends[-1] != 1 or any(size < 8 for size, _ in stages):
+        raise ValueError(text)
+    return stages
+
+
+def deciding(args: argparse.Namespace) -> dict[str, Any]:
+    """What decides the result of a run, without paths: a checkpoint carries it."""
+    return {name: getattr(args, name) for name in RESULT}

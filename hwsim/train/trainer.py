@@ -1,0 +1,152 @@
+"""All state of a run and its one step, so that saving and restoring it is one place."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hwsim.train import controller, data, models, options
+from hwsim.train.gating import penalty
+from hwsim.train.losses import nt_xent
+from hwsim.train.methods import advance, lasso, pairing, view_branches
+from hwsim.train.optimisers import optimisers, rate
+
+
+class Trainer:
+    """A network, its optimisers, its data order and how far it has come."""
+
+    def __init__(self, args: argparse.Namespace, train: data.Split) -> None:
+        self.args, self.train = args, train
+        self.device = torch.device(args.device)
+        torch.manual_seed(args.seed)
+        self.model = models.SimCLR(fresh_encoder(args)).to(self.device)
+        self.model = self.model.to(memory_format=torch.channels_last)
+        # dynamic=False: one graph per resolution; shape-generic code is slower.
+        self.network: Any = torch.compile(self.model, dynamic=False) if args.compile else self.model
+        self.optimisers = optimisers(self.model, args)
+        self.generator = torch.Generator().manual_seed(args.seed + 1)
+        self.shuffler = data.Shuffler(len(train), args.batch, self.generator)
+        self.step, self.seconds = 0, 0.0
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1, in training time, passes over the images or steps."""
+        if self.args.minutes:
+            return self.seconds / (60 * self.args.minutes)
+        if self.args.epochs:
+            return self.step / (self.args.epochs * (len(self.train) // self.args.batch))
+        return self.step / self.args.steps
+
+    @property
+    def resolution(self) -> int:
+        return next((s for s, until in self.args.sizes if self.progress < until),
+                    self.args.sizes[-1][0])  # fmt: skip
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.args.precision == "bf16"
+        )
+
+    def views(self) -> list[Tensor]:
+        """Two augmented views of the next batch."""
+        images = self.train.images[self.shuffler.next().to(self.train.images.device)]
+        area = self.args.min_crop_area
+        found = (data.augment(images, self.resolution, self.generator, area) for _ in range(2))
+        return [view.contiguous(memory_format=torch.channels_last) for view in found]
+
+    def embeddings(self, views: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Each view through the branch that the method gives it, (N, 128) in fp32; the lasso."""
+        args, found, sizes = self.args, [], []
+        with self.autocast(), pairing(args.method, self.model):
+            for view, branch in zip(views, view_branches(args.method), strict=True):
+                found.append(self.network(view, branch).float())
+                sizes.append(lasso(self.model))
+                if args.density is not None:
+                    controller.steer(self.model, args.density)
+        return found[0], found[1], sizes[0] + sizes[1]
+
+    def advance(self) -> None:
+        """Bring what follows the progress of the run, learning rates aside, up to date."""
+        if self.args.density is not None:
+            advance(self.model, self.progress, self.args.density)
+
+    def train_step(self) -> tuple[Tensor, Tensor]:
+        """One optimiser step; the contrastive loss and what is added to it, detached scalars."""
+        started = time.perf_counter()
+        self.advance()
+        first, second, added = self.embeddings(self.views())
+        loss = nt_xent(first, second, self.args.temperature)
+        weight = self.args.penalty if self.args.density is None else 0.0
+        added = (added + weight * penalty(self.model, self.args.target)).to(loss.device)
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
+        (loss + added).backward()
+        share = rate(self.progress, self.args.warm_up)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group["peak"] * share
+            optimiser.step()
+        self.step += 1
+        self.seconds += time.perf_counter() - started
+        return loss.detach(), added.detach()
+
+    def save(self, path: Path) -> None:
+        """Under a temporary name first: a kill while writing leaves the old checkpoint whole."""
+        part = path.with_name(path.name + ".part")
+        with part.open("wb") as handle:
+            torch.save(self.state_dict(), handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        part.replace(path)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "config": options.deciding(self.args),
+            "model": self.model.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "generator": self.generator.get_state(),
+            "shuffler": self.shuffler.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, path: Path) -> None:
+        """Continues from a checkpoint of the same configuration, if there is one. DataError."""
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        saved, mine = state["config"], options.deciding(self.args)
+        different = [k for k in mine if k not in options.BUDGET and saved.get(k) != mine[k]]
+        if different:
+            key = different[0]
+            raise data.DataError(
+                f"--out {path.parent}: its checkpoint was made with {key}={saved.get(key)}, "
+                f"not {mine[key]}; give another --out"
+            )
+        self.load_state_dict(state)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.generator.set_state(state["generator"].cpu())
+        self.shuffler.load_state_dict(state["shuffler"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+def fresh_encoder(args: argparse.Namespace) -> models.ResNet18:
+    """The untrained encoder; torch's generator decides its weights."""
+    return models.ResNet18(
+        args.method,
+        args.width,
+        stages=args.blocks,
+        gate_norm=args.gate_norm,
+        mask_group=args.mask_group,
+    )

@@ -1,0 +1,99 @@
+"""Dynamic group convolution against its definition, image by image and head by head, in fp64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hwsim.train import dgc
+from hwsim.train.dgc import HEADS, DGCConv2d
+
+CHANNELS, OUTPUTS = 16, 8
+
+
+def layer_and_input(stride: int = 1, share: float = 0.5) -> tuple[DGCConv2d, Tensor]:
+    torch.manual_seed(5)
+    layer = DGCConv2d(CHANNELS, OUTPUTS, stride).double()
+    layer.keep(share)
+    return layer, torch.randn(3, CHANNELS, 5, 5, dtype=torch.float64).relu().requires_grad_()
+
+
+def saliency(layer: DGCConv2d, image: Tensor, head: int) -> Tensor:
+    """(C,): two dense layers, the first without bias, a ReLU behind each."""
+    middle = CHANNELS // 8
+    squeeze = layer.squeeze.weight[head * middle : (head + 1) * middle]
+    bias = layer.excite_bias[head * CHANNELS : (head + 1) * CHANNELS]
+    inner = torch.relu(squeeze @ image.mean((1, 2)))
+    return torch.relu(layer.excite[head] @ inner + bias)
+
+
+def literal(layer: DGCConv2d, x: Tensor, kept: int) -> tuple[Tensor, list[list[set[int]]]]:
+    """Output and, per image and head, the input channels read."""
+    images, chosen = [], []
+    for image in x:
+        heads, reads = [], []
+        for head in range(HEADS):
+            g = saliency(layer, image, head)
+            best = sorted(range(CHANNELS), key=lambda c: -float(g[c].detach()))[:kept]
+            rows = layer.weight[head * OUTPUTS // HEADS : (head + 1) * OUTPUTS // HEADS]
+            read = torch.stack([image[c] * g[c] for c in best])[None]
+            heads.append(F.conv2d(read, rows[:, best], stride=layer.stride, padding=1)[0])
+            reads.append(set(best))
+        # Channel c of the output is output c div 4 of head c mod 4.
+        shuffled = [heads[c % HEADS][c // HEADS] for c in range(OUTPUTS)]
+        images.append(torch.stack(shuffled))
+        chosen.append(reads)
+    return torch.stack(images), chosen
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_forward_and_gradients_equal_the_definition(stride: int) -> None:
+    layer, x = layer_and_input(stride)
+    found = layer(x)
+    wanted, chosen = literal(layer, x, CHANNELS // 2)
+    marked = [[set(torch.nonzero(m).flatten().tolist()) for m in image] for image in layer.mask]
+    assert marked == chosen
+    assert len({frozenset(s) for image in chosen for s in image}) > 4
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10)
+    leaves = (x, layer.weight, layer.squeeze.weight, layer.excite, layer.excite_bias)
+    upstream = torch.randn_like(found)
+    for got, want in zip(
+        torch.autograd.grad(found, leaves, upstream),
+        torch.autograd.grad(wanted, leaves, upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("share", "kept"), [(1.0, 16), (0.47, 8), (0.25, 4)])
+def test_every_head_keeps_the_share(share: float, kept: int) -> None:
+    layer, x = layer_and_input(share=share)
+    layer(x)
+    assert layer.mask.sum(2).tolist() == [[kept] * HEADS] * 3
+    assert float(layer.density) == pytest.approx(kept / CHANNELS)
+
+
+def test_lasso_is_the_heads_mean_saliency() -> None:
+    layer, x = layer_and_input()
+    layer(x)
+    means = [
+        sum(float(saliency(layer, image, head).detach().mean()) for image in x) / len(x)
+        for head in range(HEADS)
+    ]
+    assert float(layer.lasso.detach()) == pytest.approx(1e-5 * sum(means))
+
+
+def test_pruning_starts_at_a_twelfth_and_ends_at_three_quarters() -> None:
+    points = [0, 1 / 12, 1 / 12 + 1 / 3, 3 / 4, 1]
+    assert [dgc.share(p, 0.4) for p in points] == pytest.approx([1, 1, 0.7, 0.4, 0.4])
+
+
+def test_squeeze_follows_the_published_code() -> None:
+    assert [dgc.squeezed(c) for c in (4, 16, 64, 128)] == [1, 2, 8, 8]
+
+
+def test_outputs_that_cannot_be_cut_into_heads() -> None:
+    with pytest.raises(ValueError, match="4 heads"):
+        DGCConv2d(8, 6)
