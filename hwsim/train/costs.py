@@ -14,7 +14,7 @@ from hwsim.workload import Network, resnet18
 
 def network_of(encoder: ResNet18, size: int, classes: int) -> Network:
     """The encoder's layers with a classifier, for images of size x size."""
-    return resnet18(size, classes, encoder.width, GATE_GROUPS)
+    return resnet18(size, classes, encoder.width, GATE_GROUPS, encoder.stages)
 
 
 def layer_densities(
