@@ -205,7 +205,13 @@ def _show(
         two_by_two_table,
     )
 
-    console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
+    class Pipe(Console):
+        """Leaves to :func:`main` what to do about a reader that has gone."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    console = Pipe(width=None if sys.stdout.isatty() else 132, highlight=False)
     rows = comparison.distinct().rows()
     for batch in dict.fromkeys(row["batch"] for row in rows):
         at_batch = [row for row in rows if row["batch"] == batch]
