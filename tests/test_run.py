@@ -207,7 +207,8 @@ def test_a_mistyped_folder_is_told(trace_folder: Path, capsys: pytest.CaptureFix
 def test_a_reader_that_leaves_early_is_no_error(trace_folder: Path) -> None:
     command = [sys.executable, "-m", "hwsim.run", "--trace", str(trace_folder), "--layers"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        assert running.stdout and running.stderr
+        assert running.stdout
+        assert running.stderr
         running.stdout.readline()
         running.stdout.close()
         assert (running.wait(), running.stderr.read()) == (0, b"")
