@@ -24,7 +24,7 @@ from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
 from hwsim.transfers import Transfers
 
-SEGMENT_BYTES = 1 << 22, 1 << 23
+SEGMENT_BYTES = 1 << 22, 1 << 24
 """Packed masks that are read and replayed at once, at least and at most; a few are in memory."""
 
 Packed = Mapping[str, np.ndarray]

@@ -135,13 +135,9 @@ def decode_symbols(machine, lists, row, alike, unions, slots):
     return current + (room < machine.rows), ones, total + spent
 
 
-@inlined
-def store(machine, lists, row, pixels, alike, counts):
-    """What ``alike`` equal lists of a tile take in the index memory: bits written, words read."""
-    if machine.format == BITMAP:
-        counts[_MASK_BITS] += alike * pixels
-        counts[_INDEX_WORDS] += alike * -(-pixels // machine.word_bits)
-        return
+@compiled
+def store_symbols(machine, lists, row, alike, counts):
+    """What ``alike`` equal lists of symbols take in the index memory: bits written, words read."""
     symbols, next_zero = 0, 0
     for word in range(lists.shape[1]):
         rest = lists[row, word]
