@@ -17,7 +17,7 @@ from hwsim.bits import popcount
 from hwsim.counts import CAUSES, COUNTERS, C
 from hwsim.engines import segments
 from hwsim.jit import compiled
-from hwsim.plan import LayerPlan, load_before
+from hwsim.plan import LayerPlan, loads_before
 from hwsim.schemes import parse_scheme
 from hwsim.tiling import pixel_addresses
 from hwsim.trace import MaskTrace
@@ -82,16 +82,7 @@ def gated_layers(arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int) ->
         if plan.name not in masks:
             continue
         ahead = segment.loads_ahead(position)
-        before = [load_before(plan, there) for there in segment.prefetched(position)]
-        transfers = Transfers(
-            computed=plan.fixed_cycles.sum(axis=1),
-            emptied=plan.tiles.emptied_pixels,
-            loads=plan.load_cycles,
-            stores=plan.store_cycles,
-            exposed=plan.exposed_cycles,
-            first_load=np.array(before, np.int64),
-            next_load=ahead,
-        )
+        transfers = plan.transfers(loads_before(plan, segment.prefetched(position)), ahead)
         yield Layer(plan, plan.words.gather(masks[plan.name]), transfers)
 
 

@@ -25,7 +25,7 @@ from hwsim.residency import (
     shapes_held,
     weight_residency,
 )
-from hwsim.tiling import Mapping, MappingError, channel_tiles, rows_of
+from hwsim.tiling import Mapping, MappingError, channel_tiles, tile_rows
 from hwsim.workload import ConvLayer, Network
 
 
@@ -153,32 +153,13 @@ def _moved(mapping: Mapping) -> int:
     turn, visited = channel[order], (image * in_image + pixel)[order]
     moved = 0
     if mapping.input == "tiled":
-        rows = tile_rows(mapping)[visited % in_image]
+        rows = tile_rows(layer, *image_cuts(mapping))[visited % in_image]
         moved += int(rows[np.diff(visited, prepend=-1) != 0].sum())
         moved *= layer.in_width * layer.in_channels
     if mapping.weights != "all":
         changes = np.diff(turn, prepend=-1) != 0
         moved += layer.steps * int(np.array(widths)[turn][changes].sum())
     return moved
-
-
-def tile_rows(mapping: Mapping) -> np.ndarray:
-    """Input rows that each pixel tile of an image touches: int64 (pixel tiles of an image,)."""
-    starts, counts = image_cuts(mapping)
-    first, last = starts // mapping.layer.out_width, (starts + counts - 1)
-    last //= mapping.layer.out_width
-    rows = [
-        len(rows_of(mapping.layer, np.arange(a, b + 1))) for a, b in zip(first, last, strict=True)
-    ]
-    return np.array(rows, np.int64)
-
-
-def fresh_rows(mapping: Mapping) -> np.ndarray:
-    """Those that no tile before it touches."""
-    starts, counts = image_cuts(mapping)
-    last = (starts + counts - 1) // mapping.layer.out_width
-    touched = [len(rows_of(mapping.layer, np.arange(b + 1))) for b in last]
-    return np.diff(np.array(touched, np.int64), prepend=0)
 
 
 def image_cuts(mapping: Mapping) -> tuple[np.ndarray, np.ndarray]:

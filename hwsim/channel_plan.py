@@ -12,15 +12,22 @@ from hwsim.arch import ArchConfig, Shape
 from hwsim.channel_mapping import (
     Gates,
     Placed,
-    fresh_rows,
     image_cuts,
     map_channels,
-    tile_rows,
 )
 from hwsim.channels import Dma
 from hwsim.plan import LayerPlan, machine_of, plan_layer
 from hwsim.schemes import Scheme, parse_scheme
-from hwsim.tiling import Mapping, channel_tiles, dma_ratio, pixel_addresses
+from hwsim.tiling import (
+    Mapping,
+    channel_tiles,
+    dma_cycles,
+    dma_ratio,
+    fresh_rows,
+    pixel_addresses,
+    pooled_pixels,
+    tile_rows,
+)
 from hwsim.workload import ConvLayer, Network
 
 SOURCES = {"chip": 0, "whole": selection.WHOLE, "tiled": selection.TILED}
@@ -70,7 +77,7 @@ def _plan(
     mapping = placed.mapping
     if not placed.selects:
         return plan_layer(placed.row, scheme, mapping, mask_group=1)
-    machine, dma = machine_of(mapping.arch, scheme), Dma(*dma_ratio(mapping.arch))
+    machine = machine_of(mapping.arch, scheme)
     columns = mapping.arch.array.columns
     first_width = channel_tiles(layer, mapping.gating, columns)[0][1]
     first_bytes = layer.steps * first_width
@@ -79,15 +86,15 @@ def _plan(
         mapping=mapping,
         machine=machine,
         layer=_selecting(mapping, machine, placed.compacted, gates),
-        dma=dma,
-        first_weights_cycles=-(-first_bytes * dma.cycles // dma.transferred),
+        dma=Dma(*dma_ratio(mapping.arch)),
+        first_weights_cycles=int(dma_cycles(np.int64(first_bytes), mapping.arch)),
     )
 
 
 def _selecting(
     mapping: Mapping, machine: passes.Machine, compacted: bool, gates: Gates
 ) -> selection.Selecting:
-    layer, arch = mapping.layer, mapping.arch
+    layer, arch, cuts = mapping.layer, mapping.arch, image_cuts(mapping)
     tiles = np.array(channel_tiles(layer, mapping.gating, arch.array.columns), np.int64)
     banks = pixel_addresses(mapping) % machine.banks
     heads = layer.groups if layer.gated and gates.by_head else 1
@@ -110,23 +117,13 @@ def _selecting(
         tile_start=tiles[:, 0].copy(),
         tile_width=tiles[:, 1].copy(),
         tile_head=tiles[:, 0] // (layer.out_channels // heads),
-        pixels=image_cuts(mapping)[1],
-        pooled=_pooled(mapping),
-        rows=tile_rows(mapping),
-        fresh=fresh_rows(mapping),
-        loads=passes.consecutive_loads(machine, banks, *image_cuts(mapping)),
+        pixels=cuts[1],
+        pooled=pooled_pixels(mapping, *cuts),
+        rows=tile_rows(layer, *cuts),
+        fresh=fresh_rows(layer, *cuts),
+        loads=passes.consecutive_loads(machine, banks, *cuts),
         word_of=_words(layer, arch.activation.word_channels),
     )
-
-
-def _pooled(mapping: Mapping) -> np.ndarray:
-    """Pooled pixels that each tile of an image finishes."""
-    layer = mapping.layer
-    row, column = np.indices((layer.out_height, layer.out_width))
-    last = (row % layer.pool == layer.pool - 1) & (column % layer.pool == layer.pool - 1)
-    finished = np.concatenate([[0], np.cumsum(last)])
-    starts, counts = image_cuts(mapping)
-    return (finished[starts + counts] - finished[starts]).astype(np.int64)
 
 
 def _words(layer: ConvLayer, word_channels: int) -> np.ndarray:

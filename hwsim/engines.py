@@ -18,11 +18,10 @@ from hwsim.channel_plan import ChannelPlan, plan_channels
 from hwsim.counts import CAUSES, COUNTERS
 from hwsim.formats import count_ones, unpack_bits
 from hwsim.header import TraceHeader
-from hwsim.plan import LayerPlan, comes_prefetched, load_ahead, load_before, plan_network
+from hwsim.plan import LayerPlan, comes_prefetched, load_ahead, loads_before, plan_network
 from hwsim.schemes import Scheme
 from hwsim.timing import Engine
 from hwsim.trace import MaskTrace
-from hwsim.transfers import Transfers
 
 SEGMENT_BYTES = 1 << 22, 1 << 24
 """Packed masks that are read and replayed at once, at least and at most; a few are in memory."""
@@ -104,7 +103,7 @@ class Segment:
         there = self.prefetched(position)
         if isinstance(plan, ChannelPlan):
             return _select(plan, found[plan.name], there, ahead, by_tile=by_tile)
-        first = np.array([load_before(plan, prefetched) for prefetched in there], np.int64)
+        first = loads_before(plan, there)
         packed = masks.get(plan.name) if plan.mapping.gating else None
         if engine == "kernel" and not by_tile:
             return _kernel(plan, packed, first, ahead, by_tile=False)
@@ -168,8 +167,8 @@ def replay(
     ones: dict[str, int] = {}
 
     def add(segment: Segment, run: Totals) -> None:
-        causes.__iadd__(run.causes)
-        counters.__iadd__(run.counters)
+        causes[:] += run.causes
+        counters[:] += run.counters
         batch_cycles.append(run.batch_cycles)
         for name, found in (run.ones or {}).items():
             ones[name] = ones.get(name, 0) + found
@@ -252,15 +251,7 @@ def _kernel(
     rows = visits if by_tile else batches
     cycles = np.zeros((rows, len(CAUSES)), np.int64)
     counts = np.zeros((rows, len(COUNTERS)), np.int64)
-    transfers = Transfers(
-        computed=plan.fixed_cycles.sum(axis=1),
-        emptied=plan.tiles.emptied_pixels,
-        loads=plan.load_cycles,
-        stores=plan.store_cycles,
-        exposed=plan.exposed_cycles,
-        first_load=first_load,
-        next_load=next_load,
-    )
+    transfers = plan.transfers(first_load, next_load)
     if packed is None:
         kernel.dense_batches(transfers, batches, int(by_tile), cycles)
     else:

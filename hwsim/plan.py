@@ -15,6 +15,7 @@ from hwsim.counts import CAUSES, COUNTERS, C
 from hwsim.residency import map_network
 from hwsim.schemes import Scheme, parse_scheme
 from hwsim.tiling import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
+from hwsim.transfers import Transfers
 from hwsim.words import TileWords
 from hwsim.workload import Network
 
@@ -49,6 +50,18 @@ class LayerPlan:
     @property
     def name(self) -> str:
         return self.mapping.layer.name
+
+    def transfers(self, first_load: np.ndarray, next_load: np.ndarray) -> Transfers:
+        """What visits wait for, with the loads of each batch around them: int64 (batches,)."""
+        return Transfers(
+            computed=self.fixed_cycles.sum(axis=1),
+            emptied=self.tiles.emptied_pixels,
+            loads=self.load_cycles,
+            stores=self.store_cycles,
+            exposed=self.exposed_cycles,
+            first_load=first_load,
+            next_load=next_load,
+        )
 
     @cached_property
     def in_bank(self) -> np.ndarray:
@@ -102,9 +115,9 @@ def comes_prefetched(plans: Sequence[Loads], position: int, follows: bool) -> bo
     return plans[position - 1].mapping.prefetches
 
 
-def load_before(plan: LayerPlan, prefetched: bool) -> int:
-    """DMA cycles before a layer's first visit."""
-    return plan.prefetched_load_cycles if prefetched else int(plan.load_cycles[0])
+def loads_before(plan: LayerPlan, prefetched: np.ndarray) -> np.ndarray:
+    """DMA cycles before a layer's first visit: int64 (batches,), as ``prefetched`` is bool."""
+    return np.where(prefetched, plan.prefetched_load_cycles, plan.load_cycles[0])
 
 
 def load_ahead(plans: Sequence[Loads], position: int, followed: bool) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import gcd
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from hwsim.workload import ConvLayer
 
 class MappingError(UserError):
     """A machine that cannot hold what a layer needs; one line naming layer, buffer and bytes."""
+
+
+Bytes = TypeVar("Bytes", np.ndarray, np.int64)
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def tile_layer(mapping: Mapping) -> Tiles:
     first_channels = np.diff(channel_tile, prepend=-1) != 0
     if mapping.weights == "all":
         first_channels &= _first_use(channel_tile)
-    pooled = _pooled_pixels(mapping, starts, counts)[pixel_tile] * finishes
+    pooled = pooled_pixels(mapping, starts, counts)[pixel_tile] * finishes
     psum_bytes = 4 * width * pixels * ~kept
     return Tiles(
         channel_start=channels[channel_tile, 0],
@@ -155,7 +158,7 @@ def pixel_addresses(mapping: Mapping) -> np.ndarray:
     return ((image * layout.height + row) * layout.width + column).ravel()
 
 
-def dma_cycles(transferred: np.ndarray, arch: ArchConfig) -> np.ndarray:
+def dma_cycles(transferred: Bytes, arch: ArchConfig) -> Bytes:
     """ceil(bytes / (bandwidth * efficiency / clock)), in integers (bytes/s, per cent, Hz)."""
     cycles, moved = dma_ratio(arch)
     return -(-transferred * cycles // moved)
@@ -218,19 +221,29 @@ def _input_bytes(
     layer = mapping.layer
     if mapping.input == "chip":
         return np.zeros(len(pixel_tile), np.int64)
-    first = starts // layer.out_width
-    last = (starts + counts - 1) // layer.out_width
     row_bytes = layer.in_width * layer.in_channels
     if mapping.input == "tiled":
-        rows = [len(rows_of(layer, np.arange(a, b + 1))) for a, b in zip(first, last, strict=True)]
         arriving = np.diff(pixel_tile, prepend=-1) != 0
-        return np.where(arriving, np.array(rows, np.int64)[pixel_tile], 0) * row_bytes
-    touched = [len(rows_of(layer, np.arange(b + 1))) for b in last]
-    fresh = np.diff(np.array(touched, np.int64), prepend=0)
+        return np.where(arriving, tile_rows(layer, starts, counts)[pixel_tile], 0) * row_bytes
+    fresh = fresh_rows(layer, starts, counts)
     return np.where(_first_use(pixel_tile), fresh[pixel_tile], 0) * row_bytes
 
 
-def _pooled_pixels(mapping: Mapping, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def tile_rows(layer: ConvLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Input rows that each pixel tile touches: int64 (pixel tiles,)."""
+    first, last = starts // layer.out_width, (starts + counts - 1) // layer.out_width
+    rows = [len(rows_of(layer, np.arange(a, b + 1))) for a, b in zip(first, last, strict=True)]
+    return np.array(rows, np.int64)
+
+
+def fresh_rows(layer: ConvLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Those that no tile before it touches."""
+    last = (starts + counts - 1) // layer.out_width
+    touched = [len(rows_of(layer, np.arange(b + 1))) for b in last]
+    return np.diff(np.array(touched, np.int64), prepend=0)
+
+
+def pooled_pixels(mapping: Mapping, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Pooled pixels whose bottom right pixel lies in each pixel tile."""
     layer = mapping.layer
     _, row, column = np.indices((mapping.images, layer.out_height, layer.out_width))
