@@ -21,7 +21,7 @@ PARAMETERS: dict[str, tuple[Value, ...]] = {
     "scheme": ("dense", "dense-zero-gated", *MASKED),
     "R": (1, 2, 3, 4, 6),
     "C": (1, 2, 3, 4, 6, 8),
-    "P": (6, 16, 31, 64, 100),
+    "P": (6, 16, 31, 64, 65, 100, 127, 128, 130),
     "reshape": ("none", "one shape", "two shapes"),
     "A": (1, 2, 3, 4, 5),
     "B": (1, 2, 3, 4, 8),
@@ -55,7 +55,7 @@ MASK_PARAMETERS = ("W", "mask group", "density", "masks", "gate normalisation")
 WEIGHTS = {
     "scheme": (1, 1, 2, 4, 4, 4),
     "R": (4, 3, 3, 2, 1),
-    "P": (1, 1, 2, 2, 2),
+    "P": (2, 2, 4, 4, 1, 2, 1, 1, 1),
     "reshape": (4, 1, 1),
     "density": (1, 1, 2, 2, 2, 2, 2, 1),
     "format": (6, 4, *[1] * 7),
