@@ -124,7 +124,8 @@ def main(argv: list[str] | None = None) -> int:
         trainer = train_network(args, train, test)
         print(f"trained {trainer.step} steps; evaluating", flush=True)
         report.finish(trainer, train, test)
-        print(f"log, weights, evaluation.json and trace are in {args.out}")
+        trace = "" if args.method == "dense" else ", trace"
+        print(f"log, weights, evaluation.json{trace}: all in {args.out}")
     except (UserError, OSError) as error:
         print(f"python -m hwsim.train: {one_line(error)}", file=sys.stderr)
         return 2

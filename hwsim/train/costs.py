@@ -1,4 +1,4 @@
-"""What a gated network computes of its dense one: densities, FLOPs, index bits."""
+"""What a network computes of its dense one: densities, FLOPs, index bits."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
+from hwsim.activity import kept_macs
+from hwsim.trace import MaskTrace, TraceHeader
+from hwsim.train.channel_masks import GRANULARITY, channel_masks, mask_fields
 from hwsim.train.features import batches, evaluating
 from hwsim.train.gating import Branch, gated_layers
+from hwsim.train.methods import dynamic_layers
 from hwsim.train.models import GATE_GROUPS, ResNet18
 from hwsim.workload import Network, resnet18
 
@@ -15,6 +19,28 @@ from hwsim.workload import Network, resnet18
 def network_of(encoder: ResNet18, size: int, classes: int) -> Network:
     """The encoder's layers with a classifier, for images of size x size."""
     return resnet18(size, classes, encoder.width, GATE_GROUPS, encoder.stages)
+
+
+def costs_of(
+    encoder: ResNet18, images: Tensor, network: Network, branch: Branch = "diagonal"
+) -> dict[str, Any]:
+    """Figures of :func:`costs` or :func:`channel_costs` over uint8 images (N, 3, H, W).
+
+    With them ``density_images`` and, by layer, ``density_layers``. Empty for a dense encoder.
+    """
+    if not dynamic_layers(encoder):
+        return {}
+    if encoder.method in GRANULARITY:
+        header = TraceHeader(
+            network=network, method=encoder.method, dataset="measured",
+            image_ids=tuple(range(len(images))), **mask_fields(encoder),
+        )  # fmt: skip
+        trace = MaskTrace.from_masks(header, channel_masks(encoder, images, branch))
+        found, per_layer = channel_costs(trace), trace.densities()
+    else:
+        per_layer = layer_densities(encoder, images, branch)
+        found = costs(per_layer, network, encoder.mask_group)
+    return found | {"density_images": len(images), "density_layers": per_layer}
 
 
 def layer_densities(
@@ -69,4 +95,22 @@ def costs(per_layer: dict[str, float], network: Network, mask_group: int) -> dic
         "flops_reduction_network": network.macs / (dense + executed),
         "index_bits": network.mask_bits(mask_group),
         "index_reduction": network.mask_bits(1) / network.mask_bits(mask_group),
+    }
+
+
+def channel_costs(trace: MaskTrace) -> dict[str, Any]:
+    """The same of masks of channels, as a run under ``channels`` reports it.
+
+    ``density_macs`` is the share of the gated layers' MACs that are of kept channels; predictors
+    are in none of the figures.
+    """
+    network, kept = trace.network, kept_macs(trace)
+    gated = sum(kept[layer.name] for layer in network.gated_layers) / trace.images
+    return {
+        "density_elements": trace.header.density_elements(trace.ones()),
+        "density_macs": gated / network.gated_macs,
+        "flops_reduction_gated": network.gated_macs / gated,
+        "flops_reduction_network": network.macs * trace.images / sum(kept.values()),
+        "index_bits": trace.header.bits,
+        "index_reduction": network.mask_bits(1) / trace.header.bits,
     }

@@ -7,6 +7,8 @@ outputs are then shuffled. docs/methods.md says which part comes from where.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,6 +33,28 @@ def share(progress: float, density: float) -> float:
 def squeezed(in_channels: int) -> int:
     """Width of the squeeze: a 16th of the channels, an 8th below 80 (published code)."""
     return max(1, in_channels // (8 if in_channels < 80 else 16))
+
+
+def one_squeeze(in_channels: Sequence[int]) -> int:
+    """The squeeze with which layers of these channels have most nearly their predictors' MACs.
+
+    A trace has one for all its layers; the published rule has two.
+    """
+    own = sum(channels * squeezed(channels) for channels in in_channels)
+
+    def off_by(squeeze: int) -> int:
+        return abs(sum(channels * -(-channels // squeeze) for channels in in_channels) - own)
+
+    return min(range(1, max(in_channels) + 1), key=off_by)
+
+
+def head_order(flags: Tensor) -> Tensor:
+    """Channels along the last axis in the order in which heads make them, head 0's first.
+
+    That is, before the shuffle. It is a mere numbering: with the rows and columns of all weights in
+    this order too, no machine has to shuffle anything.
+    """
+    return flags.unflatten(-1, (-1, HEADS)).transpose(-1, -2).flatten(-2)
 
 
 class DGCConv2d(nn.Conv2d):
@@ -58,7 +82,7 @@ class DGCConv2d(nn.Conv2d):
         self.lasso = torch.zeros(())
 
     def keep(self, share: float) -> None:
-        self.kept.fill_(self.in_channels - round(self.in_channels * (1 - share)))
+        self.kept.fill_(max(1, self.in_channels - round(self.in_channels * (1 - share))))
 
     def saliency(self, x: Tensor) -> Tensor:
         """(N, heads, in_channels), at least in fp32."""

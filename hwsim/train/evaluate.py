@@ -25,7 +25,7 @@ from torch import Tensor
 
 from hwsim.errors import OneLineParser, UserError, one_line
 from hwsim.train import data, int8, models, probe
-from hwsim.train.costs import costs, executed_macs, layer_densities, network_of, weighted_densities
+from hwsim.train.costs import costs_of, network_of
 from hwsim.train.data import Split, plain
 from hwsim.train.features import (
     batches,
@@ -36,11 +36,11 @@ from hwsim.train.features import (
     knn_accuracy,
     recalibrate,
 )  # fmt: skip
-from hwsim.train.gating import BRANCHES, Branch, gated_layers
+from hwsim.train.gating import BRANCHES, Branch
 
 __all__ = [
-    "Evaluation", "batches", "costs", "embed", "evaluating", "executed_macs", "features", "knn",
-    "knn_accuracy", "layer_densities", "plain", "recalibrate", "weighted_densities",
+    "Evaluation", "batches", "embed", "evaluating", "features", "knn", "knn_accuracy", "plain",
+    "recalibrate",
 ]  # fmt: skip
 
 DEFAULT = ("knn", "density", "int8")
@@ -92,16 +92,10 @@ class Evaluation:
         }
 
     def density(self) -> dict[str, Any]:
-        """Nothing where no layer is gated."""
-        layers = gated_layers(self.encoder)
-        if not layers:
-            return {}
+        """Nothing where the encoder is dense."""
         images = self.test.images[:DENSITY_IMAGES]
-        per_layer = layer_densities(self.encoder, images, self.branch)
         network = network_of(self.encoder, images.shape[-1], int(self.train.labels.max()) + 1)
-        mask_group = next(iter(layers.values())).mask_group
-        found = costs(per_layer, network, mask_group)
-        return found | {"density_images": len(images), "density_layers": per_layer}
+        return costs_of(self.encoder, images, network, self.branch)
 
     def int8(self) -> dict[str, Any]:
         """kNN accuracy in int8, and, where layers are gated, the share of mask bits that flip."""

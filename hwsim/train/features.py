@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -32,6 +33,20 @@ def batches(images: Tensor, size: int) -> Iterator[Tensor]:
     """uint8 images -> normalised float batches in channels_last."""
     for chunk in images.split(size):
         yield plain(chunk).contiguous(memory_format=torch.channels_last)
+
+
+def watched_batches(images: Tensor, size: int, what: str) -> Iterable[Tensor]:
+    """The same, with a progress bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(
+        batches(images, size),
+        what,
+        total=-(-len(images) // size),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
 
 
 def recalibrate(

@@ -135,6 +135,10 @@ def check_gates(options: argparse.ArgumentParser, args: argparse.Namespace) -> N
     """Ends the program where the gates cannot be built as asked."""
     if args.mask_group is not None and args.method not in GATED:
         options.error(f"--mask-group: {args.method} has no gates; {', '.join(GATED)} have")
+    if args.gate_norm != "batch" and args.method not in GATED:
+        options.error(
+            f"--gate-norm {args.gate_norm}: {args.method} has no gates; {', '.join(GATED)} have"
+        )
     if args.method in CHANNELS_KEPT and args.density is None:
         args.density = CHANNELS_KEPT[args.method]
     if args.mask_group is None:

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hwsim.errors import UserError
 from hwsim.formats import pack_bits
 from hwsim.sample import LayerSample
 from hwsim.train.gating import Branch, GatedConv2d, base_blocks, spread
@@ -19,6 +18,8 @@ LEVELS = 127
 
 EXACT = 2**24
 """Integers up to this are fp32 numbers, all of them."""
+
+INT32 = -(2**31), 2**31 - 1
 
 
 def steps_of(values: Tensor, size: Tensor) -> Tensor:
@@ -45,8 +46,8 @@ def weight_steps(weight: Tensor, group: int) -> tuple[Tensor, Tensor]:
 class Integers:
     """A layer on one branch: ``weights``, ``thresholds`` (mask lists,), integers in doubles.
 
-    ``steps`` (C_out,): what 1 is worth in a sum of theirs. A gate normalised by instance depends on
-    the image's own sums and has no ``thresholds``.
+    ``steps`` (C_out,): what 1 is worth in a sum of theirs. ``thresholds`` is None where a gate
+    normalises by instance: each image has its own (:meth:`limits`).
     """
 
     layer: GatedConv2d
@@ -67,8 +68,7 @@ class Integers:
         if norm.running_mean is not None:
             limit = norm.running_mean + layer.tau.detach() * (norm.running_var + norm.eps).sqrt()
             per_list = steps[:: layer.mask_group]
-            thresholds = (limit.double() * layer.mask_group / per_list).floor()
-            thresholds = thresholds.clamp(-(2**31), 2**31 - 1)
+            thresholds = (limit.double() * layer.mask_group / per_list).floor().clamp(*INT32)
         return cls(layer, branch, size, weights, steps, thresholds)
 
     def activations(self, x: Tensor) -> Tensor:
@@ -91,31 +91,47 @@ class Integers:
             groups=layer.gate_groups,
         )
 
+    def limits(self, base: Tensor) -> Tensor:
+        """Integer thresholds of added base sums, (1, mask lists) doubles.
+
+        (N, mask lists) of a gate normalised by instance: from each image's own sums in ``base``.
+        """
+        if self.thresholds is not None:
+            return self.thresholds[None]
+        added = self._added(base)
+        # Everything in units of an added sum, so that a sum at the mean is exactly there.
+        eps = self.layer.gate_norm[self.branch].eps * self._per_unit() ** 2
+        deviation = (added.var((2, 3), correction=0) + eps).sqrt()
+        limits = added.mean((2, 3)) + self.layer.tau.detach().double() * deviation
+        return limits.floor().clamp(*INT32)
+
     def decide(self, base: Tensor) -> Tensor:
         """Mask bits, bool (N, mask lists, H', W'): added base sums above the threshold."""
-        if self.thresholds is None:
-            sums = base * self.steps[:, None, None]
-            return self.layer.margin(sums.float(), self.branch) > 0
-        added = base.double().unflatten(1, (-1, self.layer.mask_group)).sum(2)
-        return added > self.thresholds[:, None, None]
+        return self._added(base) > self.limits(base)[:, :, None, None]
+
+    def _added(self, base: Tensor) -> Tensor:
+        """Base sums of each list's channels together: (N, mask lists, H', W') doubles."""
+        return base.double().unflatten(1, (-1, self.layer.mask_group)).sum(2)
+
+    def _per_unit(self) -> Tensor:
+        """Added integer sums in a unit of what the gate normalises, (mask lists,)."""
+        return self.layer.mask_group / self.steps[:: self.layer.mask_group]
 
 
 def sample_of(name: str, layer: GatedConv2d, x: Tensor, branch: Branch) -> LayerSample:
     """The layer's int8 operands for the first image of ``x``, (N, C_in, H, W).
 
-    The activations' step is that image's own. Raises UserError where the gate normalises by
-    instance: it has no thresholds to store.
+    The activations' step is that image's own; where a gate normalises by instance, so are the
+    thresholds.
     """
     integers = Integers.of(layer, x[:1].abs().max(), branch)
-    if integers.thresholds is None:
-        raise UserError(f"layer {name}: a gate normalised by instance has no threshold to sample")
     activations = integers.activations(x[:1])
-    bits = integers.decide(integers.base_sums(activations))
+    base = integers.base_sums(activations)
     return LayerSample(
         layer=name,
         image=0,
         activations=activations[0].cpu().numpy().astype(np.int8),
         weights=integers.weights.cpu().numpy().astype(np.int8),
-        thresholds=integers.thresholds.cpu().numpy().astype(np.int32),
-        mask=pack_bits(bits.cpu().numpy())[0],
+        thresholds=integers.limits(base)[0].cpu().numpy().astype(np.int32),
+        mask=pack_bits(integers.decide(base).cpu().numpy())[0],
     )

@@ -10,7 +10,7 @@ network: :class:`Recorder`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from hwsim.errors import OneLineParser, UserError, one_line
 from hwsim.sample import LayerSample
 from hwsim.trace import TraceHeader, write_trace
 from hwsim.train import data, models
-from hwsim.train.evaluate import batches, evaluating
+from hwsim.train.channel_masks import GRANULARITY, mask_fields, record_channels
+from hwsim.train.costs import network_of
+from hwsim.train.features import evaluating, watched_batches
 from hwsim.train.gating import Branch, GatedConv2d, gated_layers
 from hwsim.train.quantised import sample_of
 from hwsim.train.recorder import Recorder, quantise, zero_operand_macs
-from hwsim.workload import Network, resnet18
+from hwsim.workload import Network
 
 __all__ = ["Recorder", "margins_of", "quantise", "record", "write", "zero_operand_macs"]
 
@@ -50,6 +52,7 @@ def record(
 ) -> dict[str, Any]:
     """What write_trace takes beside path and header, from uint8 images (N, 3, H, W).
 
+    Of a network with gates; :func:`record_channels` is for FBS and DGC.
     ``sampled``: the gated layer whose int8 data for the first image travel along.
     """
     layers = gated_layers(encoder)
@@ -63,7 +66,7 @@ def record(
         salience_images=min(salience_images, len(images)),
     )
     with recorder, evaluating(encoder), _sampling(layers, sampled) as samples:
-        for pixels in _watched(batches(images, BATCH), -(-len(images) // BATCH)):
+        for pixels in watched_batches(images, BATCH, "recording"):
             encoder(pixels, branch)
     return {**recorder.contents(), "sample": samples[0] if samples else None}
 
@@ -87,20 +90,6 @@ def _sampling(layers: dict[str, GatedConv2d], name: str | None) -> Iterator[list
         hook.remove()
 
 
-def _watched(found: Iterable[Tensor], number: int) -> Iterable[Tensor]:
-    """The same, with a progress bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(
-        found,
-        "recording",
-        total=number,
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
-
-
 def write(
     path: Path,
     encoder: models.ResNet18,
@@ -110,24 +99,28 @@ def write(
     sampled: str | None = None,
     dataset: str = "CIFAR-10",
 ) -> None:
-    """Record the first `count` test images into the trace `path`."""
+    """Record the first `count` test images into the trace `path`.
+
+    ``sampled``: as in :func:`record`, of a network with gates.
+    """
     size = test.images.shape[-1]
-    network = resnet18(
-        size, int(test.labels.max()) + 1, encoder.width, models.GATE_GROUPS, encoder.stages
-    )
-    count = min(count, len(test))
+    network = network_of(encoder, size, int(test.labels.max()) + 1)
+    images = test.images[:count]
+    if encoder.method in GRANULARITY:
+        recorded = record_channels(encoder, images, network)
+    else:
+        recorded = record(encoder, images, network, sampled=sampled)
     header = TraceHeader(
         network=network,
         method=encoder.method,
-        mask_group=encoder.mask_group,
         branch="diagonal",
-        gate_norm=encoder.gate_norm,
         dataset=f"{dataset} test split, {size}x{size}",
-        image_ids=tuple(range(count)),
+        image_ids=tuple(range(len(images))),
         training=training,
         synthetic=False,
+        **mask_fields(encoder),
     )
-    write_trace(path, header, **record(encoder, test.images[:count], network, sampled=sampled))
+    write_trace(path, header, **recorded)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -143,8 +136,13 @@ def main(argv: list[str] | None = None) -> int:
         if args.images < 1:
             raise data.DataError(f"--images {args.images}: at least 1 was expected")
         encoder, training = models.load_weights(args.weights)
-        if encoder.method not in models.MASK_GROUP:
-            raise models.WeightsError(f"{args.weights}: a {encoder.method} network has no masks")
+        if encoder.method == "dense":
+            raise models.WeightsError(f"{args.weights}: a dense network has no masks")
+        if args.sample and encoder.method in GRANULARITY:
+            raise UserError(
+                f"--sample {args.sample}: {args.weights} is a network of {encoder.method}, whose "
+                f"masks are of whole channels; samples go with {', '.join(models.MASK_GROUP)}"
+            )
         test = data.load_split(args.data, "test", args.cache or args.out.parent)
         dataset = data.name_of(args.data)
         write(args.out, encoder, test, args.images, training, args.sample, dataset)

@@ -12,15 +12,19 @@ import numpy as np
 import torch
 
 from hwsim.train import data, evaluate, methods, models, record
-from hwsim.train.gating import gated_layers
+from hwsim.train.costs import costs_of, network_of
 from hwsim.train.trainer import Trainer, fresh_encoder
-from hwsim.workload import resnet18
 
 RECALIBRATION_IMAGES = 1024
 DENSITY_IMAGES = 1000
 MIN_KNN_GAIN_PERCENT = 10
 """Below this gain over the untrained network a trace is labelled barely trained."""
 
+FIGURES = (
+    "density_elements", "density_macs", "flops_reduction_gated", "flops_reduction_network",
+    "density_images",
+)  # fmt: skip
+"""What the training record keeps of a network's costs."""
 
 NAMES = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9", "lars": "LARS"}
 
@@ -41,17 +45,14 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split) -> None:
     training |= final_knn(trainer, untrained, train, test, "untrained_knn_percent")
     gain = training["knn_percent"] - training["untrained_knn_percent"]
     training["barely_trained"] = gain < MIN_KNN_GAIN_PERCENT
-    if gated_layers(encoder):
-        images = test.images[:DENSITY_IMAGES]
-        network = resnet18(images.shape[-1], 10, args.width, models.GATE_GROUPS, args.blocks)
-        layers = evaluate.layer_densities(encoder, images)
-        elements, macs = evaluate.weighted_densities(layers, network)
-        training |= {"density_elements": elements, "density_macs": macs}
-        training["density_images"] = len(images)
+    images = test.images[:DENSITY_IMAGES]
+    network = network_of(encoder, images.shape[-1], int(train.labels.max()) + 1)
+    found = costs_of(encoder, images, network)
+    training |= {name: found[name] for name in FIGURES if name in found}
     name = f"resnet18-cifar10-{args.method}"
     models.save_weights(args.out / f"{name}.npz", encoder, training)
     (args.out / "evaluation.json").write_text(json.dumps(training, indent=2) + "\n")
-    if gated_layers(encoder):
+    if args.method != "dense":
         # The trace is made from the file, as anyone else would make it.
         shipped, _ = models.load_weights(args.out / f"{name}.npz")
         record.write(

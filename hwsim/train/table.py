@@ -117,7 +117,8 @@ def run_figures(weights: Path) -> dict[str, Any]:
     if "density_macs" in found:
         density = found["density_macs"]
         found["density_percent"] = 100 * density
-        always = 1 / models.GATE_GROUPS
+        # Of masks of channels the density is of all MACs, not of the conditional ones.
+        always = 1 / models.GATE_GROUPS if encoder.method in models.MASK_GROUP else 0
         found.setdefault("flops_reduction_gated", 1 / (always + (1 - always) * density))
     return found
 

@@ -1,11 +1,13 @@
-"""FLOPs and index bits of a gated network against sums by hand."""
+"""FLOPs and index bits of a network against sums by hand."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from hwsim.train.costs import costs, executed_macs
-from hwsim.workload import resnet18
+from hwsim.trace import MaskTrace, TraceHeader
+from hwsim.train.costs import channel_costs, costs, executed_macs
+from hwsim.workload import ConvLayer, Network, resnet18
 
 
 def test_the_gated_layers_of_equal_density_give_the_poster_s_factor() -> None:
@@ -29,3 +31,35 @@ def test_executed_macs_of_one_layer_by_hand() -> None:
     # 128 channels x 16 x 16 outputs, 16 of 64 input channels always, half of 48 on top.
     assert executed["layer2.0.conv1"] == 128 * 256 * 9 * (16 + 24)
     assert executed["layer1.0.conv1"] == 64 * 1024 * 9 * 16
+
+
+def test_masks_of_output_channels_by_hand() -> None:
+    # Two layers of 4 -> 4 channels on 3 pixels, one tap: 48 MACs each. Image 0 computes 3 and
+    # 1 channels, the second layer's from 3; image 1 computes 2 and 4 of 2.
+    layers = [
+        ConvLayer(
+            name=name, in_channels=4, out_channels=4, kernel_size=1, in_height=1, in_width=3,
+            gated=True, groups=2, input=read,
+        )
+        for name, read in (("first", "input"), ("second", "first"))
+    ]  # fmt: skip
+    last = ConvLayer(
+        name="last", in_channels=4, out_channels=2, kernel_size=1, in_height=1, in_width=3,
+        input="second",
+    )  # fmt: skip
+    header = TraceHeader(
+        network=Network(name="two", layers=(*layers, last)), method="fbs",
+        granularity="output-channel", mask_group=1, dataset="hand", image_ids=(0, 1),
+    )  # fmt: skip
+    masks = {"first": [[1, 0, 1, 1], [0, 1, 0, 1]], "second": [[0, 1, 0, 0], [1, 1, 1, 1]]}
+    bits = {name: np.array(rows, bool) for name, rows in masks.items()}
+    found = channel_costs(MaskTrace.from_masks(header, bits))
+    kept = 3 * (4 * 3 + 3 * 1) + 3 * (4 * 2 + 2 * 4)
+    # "last" reads 1 and 4 channels.
+    whole = kept + 3 * 2 * (1 + 4)
+    assert found["density_elements"] == 10 / 16
+    assert found["density_macs"] == pytest.approx(kept / (2 * 96))
+    assert found["flops_reduction_gated"] == pytest.approx(2 * 96 / kept)
+    assert found["flops_reduction_network"] == pytest.approx(2 * (96 + 24) / whole)
+    # 8 mask bits stand where 2 * 12 would, one per output.
+    assert (found["index_bits"], found["index_reduction"]) == (8, 3)

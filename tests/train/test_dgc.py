@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hwsim.train import dgc
-from hwsim.train.dgc import HEADS, DGCConv2d
+from hwsim.train.dgc import HEADS, DGCConv2d, head_order, one_squeeze
 
 CHANNELS, OUTPUTS = 16, 8
 
@@ -97,3 +97,35 @@ def test_squeeze_follows_the_published_code() -> None:
 def test_outputs_that_cannot_be_cut_into_heads() -> None:
     with pytest.raises(ValueError, match="4 heads"):
         DGCConv2d(8, 6)
+
+
+def test_the_order_of_heads_is_a_numbering_that_spares_the_shuffle() -> None:
+    layer, x = layer_and_input()
+    y = layer(x)
+    kept = head_order(layer.mask)
+    # Position s of a tensor holds its channel order[s]: those that head 0 makes first.
+    read, made = (sorted(range(n), key=lambda c: c % HEADS) for n in (CHANNELS, OUTPUTS))
+    weight = layer.weight[:, read]
+    for image in range(len(x)):
+        for head in range(HEADS):
+            chosen = kept[image, head].nonzero().flatten().tolist()
+            scales = saliency(layer, x[image], head)[read][chosen]
+            inputs = x[image, read][chosen] * scales[:, None, None]
+            rows = slice(head * OUTPUTS // HEADS, (head + 1) * OUTPUTS // HEADS)
+            outputs = F.conv2d(inputs[None], weight[rows][:, chosen], padding=1)[0]
+            torch.testing.assert_close(outputs, y[image, made[rows]], rtol=0, atol=1e-10)
+
+
+def test_one_squeeze_comes_nearest_to_the_predictors_macs() -> None:
+    # Hidden units 8, 8 of 64, 128: 1,536 MACs per head and way. Squeeze 16: 4 and 8, 1,280;
+    # 13: 5 and 10, 1,600; 14: the same; 12: 6 and 11, 1,792.
+    assert one_squeeze([64, 128]) == 13
+    assert one_squeeze([128, 256]) == 16
+    assert one_squeeze([32, 64]) == 8
+    # ResNet-18: the five layers of 64 channels cannot have the half that they squeeze less.
+    assert one_squeeze([64] * 5 + [128] * 4 + [256] * 4 + [512] * 3) == 16
+
+
+def test_a_head_keeps_a_channel_at_least() -> None:
+    layer, _ = layer_and_input(share=0.001)
+    assert float(layer.kept) == 1

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from hwsim.train import data, evaluate, models
+from hwsim.train import costs, data, evaluate, models
 from hwsim.train.gating import gated_layers
 from hwsim.workload import resnet18
 
@@ -53,9 +53,9 @@ def test_densities_follow_the_thresholds() -> None:
     for index, layer in enumerate(gated_layers(encoder).values()):
         nn.init.constant_(layer.tau, -1e9 if index < 4 else 1e9)
     images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
-    per_layer = evaluate.layer_densities(encoder, images)
+    per_layer = costs.layer_densities(encoder, images)
     assert list(per_layer.values()) == [1.0] * 4 + [0.0] * 12
-    elements, macs = evaluate.weighted_densities(per_layer, resnet18(width=32))
+    elements, macs = costs.weighted_densities(per_layer, resnet18(width=32))
     # The first stage holds 4 * 32 * 1024 of 4 * (32 * 1024 + 64 * 256 + 128 * 64 + 256 * 16) bits,
     # and of the MACs 4 full layers against 4 + 3 * 3.5 (the strided ones cost half).
     assert elements == pytest.approx(8 / 15)

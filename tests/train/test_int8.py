@@ -126,15 +126,44 @@ def test_a_dense_encoder_is_quantised_too() -> None:
     assert int8.mask_flips(dense, quantised, images(2)) == {}
 
 
-def test_a_gate_normalised_by_instance_decides_on_the_image_s_own_sums() -> None:
+@pytest.mark.parametrize("mask_group", [1, 8])
+@pytest.mark.parametrize("branch", ["diagonal", "inverse"])
+def test_a_gate_normalised_by_instance_decides_on_the_image_s_own_sums(
+    mask_group: int, branch: Branch
+) -> None:
     torch.manual_seed(0)
-    layer = GatedConv2d(8, 32, mask_group=8).eval()
-    layer.gate_norm["diagonal"] = torch.nn.InstanceNorm2d(4)
+    layer = GatedConv2d(8, 32, mask_group=mask_group, norm="instance").eval()
+    torch.nn.init.uniform_(layer.tau, -0.5, 0.5)
     x = torch.randn(3, 8, 12, 12).relu()
-    gated = int8.Int8Gated(Integers.of(layer, x.abs().max(), "diagonal"))
-    gated(x, "diagonal")
-    wanted = layer.margin(layer.base_sum(x, "diagonal"), "diagonal") > 0
+    gated = int8.Int8Gated(Integers.of(layer, x.abs().max(), branch))
+    gated(x, branch)
+    wanted = layer.margin(layer.base_sum(x, branch), branch) > 0
     assert float((gated.mask != wanted).float().mean()) < 0.02
     assert 0.2 < float(wanted.float().mean()) < 0.8
-    with pytest.raises(ValueError, match="layer a: a gate normalised by instance"):
-        sample_of("a", layer, x, "diagonal")
+
+
+@pytest.mark.parametrize("mask_group", [1, 8])
+def test_a_sample_of_an_instance_gate_has_the_image_s_own_thresholds(mask_group: int) -> None:
+    torch.manual_seed(0)
+    layer = GatedConv2d(8, 32, mask_group=mask_group, norm="instance").eval()
+    torch.nn.init.uniform_(layer.tau, -0.5, 0.5)
+    x = torch.randn(2, 8, 12, 12).relu()
+    sample = sample_of("a", layer, x, "diagonal")
+    # Literally: the sums that these integers stand for, normalised over the image's own map.
+    weight_steps = layer.weight.detach().double().unflatten(0, (-1, mask_group)).abs()
+    weight_steps = weight_steps.amax((1, 2, 3, 4)).repeat_interleave(mask_group) / 127
+    weights = torch.from_numpy(sample.weights).double() * weight_steps[:, None, None, None]
+    activations = torch.from_numpy(sample.activations).double() * float(x[0].max()) / 127
+    pairs = zip(activations.chunk(4), weights.chunk(4), strict=True)
+    sums = torch.cat(
+        [
+            torch.nn.functional.conv2d(a[None], w[:, 2 * g : 2 * g + 2], padding=1)
+            for g, (a, w) in enumerate(pairs)
+        ],
+        1,
+    )[0]
+    z = sums.unflatten(0, (-1, mask_group)).mean(1)
+    mean, variance = z.mean((1, 2), keepdim=True), z.var((1, 2), correction=0, keepdim=True)
+    bits = (z - mean) / (variance + 1e-5).sqrt() > layer.tau.detach().double()[:, None, None]
+    np.testing.assert_array_equal(pack_bits(bits.numpy()[None])[0], sample.mask)
+    assert 0.2 < float(bits.double().mean()) < 0.8

@@ -12,8 +12,6 @@ import torch
 
 from hwsim.trace import MaskTrace
 from hwsim.train import __main__ as cli
-from hwsim.train import models
-from hwsim.train.methods import dynamic_layers
 from hwsim.train.optimisers import rate
 from hwsim.train.trainer import Trainer
 
@@ -70,8 +68,7 @@ def test_resumed_run_equals_the_uninterrupted_one(
         for key in a.files:
             if key != "meta":  # seconds differ
                 np.testing.assert_array_equal(a[key], b[key])
-    if method != "dgc":
-        check_results(whole, name)
+    check_results(whole, name)
 
 
 def test_a_killed_run_loses_at_most_an_epoch(
@@ -96,41 +93,13 @@ def check_results(out: Path, name: str) -> None:
     training = json.loads((out / "evaluation.json").read_text())
     trace = MaskTrace.open(out / f"{name}.h5")
     assert trace.header.training == training
-    assert (trace.images, trace.salience_images) == (4, 4)
+    assert (trace.images, trace.salience_images) == (4, 0 if trace.header.of_channels else 4)
     assert training["steps"] == 5
     assert training["views"] == 5 * 8 * 2
     gain = training["knn_percent"] - training["untrained_knn_percent"]
     assert training["barely_trained"] == (gain < 10)
     assert 0 < training["density_elements"] < 1
     assert training["data"] == "CIFAR-10 stored as PNG"
-
-
-@pytest.mark.parametrize("method", ["dense", "fbs", "dgc"])
-def test_methods_without_gates_leave_weights_and_no_trace(
-    method: str, drawn: Path, tmp_path: Path
-) -> None:
-    assert cli.main(command(method, drawn, tmp_path, 2)) == 0
-    assert (tmp_path / f"resnet18-cifar10-{method}.npz").exists()
-    assert not list(tmp_path.glob("*.h5"))
-
-
-def test_the_drawn_set_needs_no_folder(tmp_path: Path) -> None:
-    subset = ["--knn-bank", "40", "--knn-queries", "20", "--width", "8"]
-    assert cli.main([*command("dense", Path("tiny"), tmp_path, 2), *subset]) == 0
-    assert json.loads((tmp_path / "evaluation.json").read_text())["data"] == "drawn squares"
-
-
-@pytest.mark.parametrize("method", ["fbs", "dgc"])
-def test_channel_methods_end_at_their_density(method: str, drawn: Path, tmp_path: Path) -> None:
-    assert cli.main([*command(method, drawn, tmp_path, 2), "--density", "0.25"]) == 0
-    encoder, training = models.load_weights(tmp_path / f"resnet18-cifar10-{method}.npz")
-    kept = [float(layer.kept) for layer in dynamic_layers(encoder).values()]
-    channels = [
-        m.out_channels if method == "fbs" else m.in_channels
-        for m in dynamic_layers(encoder).values()
-    ]
-    assert kept == [c / 4 for c in channels]
-    assert training["density_channels"] == 0.25
 
 
 def test_gate_norm_and_controller_are_told_by_the_trace(drawn: Path, tmp_path: Path) -> None:
@@ -199,3 +168,16 @@ def test_a_width_that_cannot_be_gated_is_told_before_anything_is_read(
     assert caught.value.code == 2
     # 4 gating groups of 8 channels at least.
     assert "--width 16: scdg takes multiples of 32" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["dense", "fbs", "dgc"])
+def test_gates_of_a_method_without_any_are_told(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--method", method, "--gate-norm", "instance", "--data", "tiny"]
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*arguments, "--out", str(tmp_path)])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert f"--gate-norm instance: {method} has no gates; cgnet, broadcast, cdg, scdg have" in error
+    assert error.count("\n") == 1

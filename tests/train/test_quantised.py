@@ -16,20 +16,24 @@ from hwsim.schemes import parse_scheme
 from hwsim.trace import MaskTrace, describe, verify
 from hwsim.train import models, record
 from hwsim.train.evaluate import recalibrate
-from hwsim.train.gating import Branch, gated_layers
+from hwsim.train.gating import Branch, GateNorm, gated_layers
 from hwsim.train.quantised import sample_of
 from hwsim.workload import INPUT
 
 
-@pytest.fixture(scope="module", params=["cdg", "scdg"])
-def encoder(request: pytest.FixtureRequest) -> models.ResNet18:
+def encoder_of(method: models.Method, norm: GateNorm = "batch") -> models.ResNet18:
     torch.manual_seed(1)
-    encoder = models.ResNet18(request.param, 32).to(memory_format=torch.channels_last)
+    encoder = models.ResNet18(method, 32, gate_norm=norm).to(memory_format=torch.channels_last)
     for layer in gated_layers(encoder).values():
         torch.nn.init.uniform_(layer.tau, -0.5, 0.9)
     recalibrate(encoder, torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8))
     models.round_to_fp16(encoder)
     return encoder.eval()
+
+
+@pytest.fixture(scope="module", params=["cdg", "scdg"])
+def encoder(request: pytest.FixtureRequest) -> models.ResNet18:
+    return encoder_of(request.param)
 
 
 def sampled(trace: MaskTrace) -> LayerData:
@@ -51,11 +55,24 @@ def sampled(trace: MaskTrace) -> LayerData:
 def test_a_recorded_layer_computes(
     encoder: models.ResNet18, layer: str, drawn: Path, tmp_path: Path
 ) -> None:
+    check_recorded(encoder, layer, drawn, tmp_path)
+
+
+@pytest.mark.parametrize("method", ["cdg", "scdg"])
+def test_a_recorded_layer_of_an_instance_gate_computes(
+    method: models.Method, drawn: Path, tmp_path: Path
+) -> None:
+    check_recorded(encoder_of(method, "instance"), "layer2.0.conv1", drawn, tmp_path)
+
+
+def check_recorded(encoder: models.ResNet18, layer: str, drawn: Path, tmp_path: Path) -> None:
+    """The sample's integers through the dispatch of the schemes that its masks can take."""
     weights, out = tmp_path / "w.npz", tmp_path / "trace.h5"
     models.save_weights(weights, encoder, {})
     arguments = ["--weights", str(weights), "--data", str(drawn), "--images", "2"]
     assert record.main([*arguments, "--out", str(out), "--sample", layer]) == 0
     trace = verify(out)
+    assert trace.header.gate_norm == encoder.gate_norm
     data = sampled(trace)
     arch = load_arch("pe16x16")
     for scheme in ("unstructured", "structured-8x" if trace.mask_group == 8 else "lockstep-8"):

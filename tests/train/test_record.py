@@ -83,6 +83,29 @@ def test_quantise_rounds_away_from_zero() -> None:
     np.testing.assert_array_equal(steps, [[0, 1, -1, 64, -64, 127, -127, 5, 2]])
 
 
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        (
+            "fbs",
+            "--sample layer1.0.conv1: {} is a network of fbs, whose masks are of whole channels",
+        ),
+        ("dense", "{}: a dense network has no masks"),
+    ],
+)
+def test_what_a_network_cannot_give_is_told_before_anything_is_read(
+    method: models.Method, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, out = tmp_path / "w.npz", tmp_path / "trace.h5"
+    models.save_weights(weights, models.ResNet18(method, 8), {})
+    arguments = ["--weights", str(weights), "--data", "nowhere", "--out", str(out)]
+    assert record.main([*arguments, "--sample", "layer1.0.conv1"]) == 2
+    error = capsys.readouterr().err
+    assert words.format(weights) in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
 def naive_zero_macs(x: np.ndarray, out_channels: int, kernel: int, stride: int, pad: int) -> int:
     """Every MAC of one image's dense convolution looked at by itself."""
     channels, height, width = x.shape

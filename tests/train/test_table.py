@@ -61,6 +61,10 @@ def test_means_deviations_and_the_poster(
     assert "cdg" in capsys.readouterr().out
 
 
+def test_the_density_of_masks_of_channels_is_of_all_macs(tmp_path: Path) -> None:
+    assert table.run_figures(write_run(tmp_path, "fbs", 0, 1.0))["flops_reduction_gated"] == 4
+
+
 def test_the_poster_s_figures_agree_with_each_other() -> None:
     poster = table.poster_figures()
     keys = {column.key for column in table.COLUMNS}
