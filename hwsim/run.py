@@ -278,13 +278,16 @@ def _write_all(
     frame = layers_frame(comparison.results())
     parquet = io.BytesIO()
     frame.to_parquet(parquet, index=False)
-    rows = [flat(row) for row in comparison.distinct().rows()]
+    rows = pd.DataFrame([flat(row) for row in comparison.distinct().rows()])
     files: dict[str, str | bytes] = {
         **texts,
         "layers.csv": frame.to_csv(index=False),
         "layers.parquet": parquet.getvalue(),
-        "energy_breakdown.png": plots.png(plots.energy_breakdown(pd.DataFrame(rows))),
+        "energy_breakdown.png": plots.png(plots.energy_breakdown(rows)),
     }
+    if not rows["scheme"].str.startswith("dense").all():
+        throughput = rows[rows["batch"] == rows["batch"].max()]
+        files["realised_speedup.png"] = plots.png(plots.realised_speedup(throughput))
     sweep = density_sweep(arch, traces, options.scheme, threads=options.threads)
     if len(sweep):
         files["energy_vs_sparsity.csv"] = sweep.to_csv(index=False)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hwsim import plots
 from hwsim.arch import ArchConfig
 from hwsim.comparison import compare, density_sweep, other_prices, two_by_two
 from hwsim.errors import UserError
@@ -101,28 +100,3 @@ def test_a_scheme_that_fits_no_trace_is_refused(
 ) -> None:
     with pytest.raises(UserError, match="'structured-8x' cannot use these masks"):
         compare(pe16x16, traces[:1], ["structured-8x"])
-
-
-def test_figures_have_units_and_a_line_or_bar_each(
-    pe16x16: ArchConfig, traces: list[MaskTrace]
-) -> None:
-    frame = density_sweep(pe16x16, traces, densities=[0.3])
-    figure = plots.energy_vs_sparsity(frame)
-    assert len(figure.axes) == 2
-    for panel in figure.axes:
-        assert "(%)" in panel.get_xlabel()
-    assert "µJ" in figure.axes[0].get_ylabel()
-    assert "synthetic" in figure.get_suptitle()
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == ["dense", "dense-zero-gated", "gated", "unstructured", "lockstep-8"]
-
-    rows = compare(pe16x16, traces, batches=[4, 1]).distinct().rows()
-    bars = pd.DataFrame(
-        [{**row, **{f"{name}_uj": uj for name, uj in row["energy_uj"].items()}} for row in rows]
-    )
-    figure = plots.energy_breakdown(bars)
-    assert [panel.get_title() for panel in figure.axes] == ["batch 4", "batch 1"]
-    ends = [bar.get_x() + bar.get_width() for bar in figure.axes[0].containers[-1]]
-    totals = bars[bars["batch"] == 4]["energy_uj_per_image"].iloc[::-1]
-    assert ends == pytest.approx(list(totals))
-    assert plots.png(figure).startswith(b"\x89PNG")

@@ -19,3 +19,12 @@ def test_the_example_of_a_trace_of_ones_own_runs(
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "docs/traces.md", "exec"), {})
     assert verify(tmp_path / "mine.h5").images == 10
+
+
+def test_the_example_of_figures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "figures.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/figures.md", "exec"), {})
+    assert {path.stem for path in tmp_path.iterdir()} == {
+        "cycles_by_cause", "roofline", "pareto", "open_gates",
+    }  # fmt: skip

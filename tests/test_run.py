@@ -59,6 +59,7 @@ def test_out_writes_every_file(
     assert {path.name for path in out.iterdir()} == {
         "summary.json", "provenance.json", "layers.csv", "layers.parquet",
         "energy_breakdown.png", "energy_vs_sparsity.png", "energy_vs_sparsity.csv",
+        "realised_speedup.png",
     }  # fmt: skip
     report = json.loads((out / "summary.json").read_text())
     layers = pd.read_parquet(out / "layers.parquet")
@@ -177,7 +178,7 @@ def test_import_hwsim_is_light() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_trace_without_margins_has_tables_and_one_figure(
+def test_a_trace_without_margins_has_no_figure_over_sparsity(
     tmp_path: Path, small_network: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = synthetic_trace(small_network, 0.3, images=1)
@@ -193,7 +194,20 @@ def test_a_trace_without_margins_has_tables_and_one_figure(
     assert "batch 16" not in printed
     assert "no trace stores margins" in err
     assert (out / "energy_breakdown.png").exists()
+    assert (out / "realised_speedup.png").exists()
     assert not (out / "energy_vs_sparsity.png").exists()
+
+
+def test_dense_alone_has_no_figure_of_realised_speedup(
+    trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, _ = run(
+        capsys, "--trace", str(trace_folder / "small-cdg.h5"), "--scheme", "dense",
+        "--out", str(tmp_path), "--images", "1",
+    )  # fmt: skip
+    assert status == 0
+    assert (tmp_path / "energy_breakdown.png").exists()
+    assert not (tmp_path / "realised_speedup.png").exists()
 
 
 def test_a_mistyped_folder_is_told(trace_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,191 @@
+"""Energy: against sparsity, with its break-even, and by component."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from hwsim.analysis import break_even
+from hwsim.plots.style import (
+    HEADING_POINTS,
+    TEXT_POINTS,
+    head,
+    label_outer,
+    panels,
+    require_columns,
+    run_names,
+    scheme_style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BREAK_EVENS = {"dense": "X", "dense-zero-gated": "P"}
+"""Machines to break even with, and the marker of the crossing."""
+
+COLUMNS = 3
+
+COMPONENTS = {
+    "mac": ("MAC", "#0072B2", ""),
+    "activation_buffer": ("activation buffer", "#56B4E9", ""),
+    "weight_buffer": ("weight buffer", "#009E73", ""),
+    "partial_sums": ("partial sums", "#F0E442", ""),
+    "operand_network": ("operand network (assumed price)", "#E69F00", "///"),
+    "index": ("index memory, decoder", "#D55E00", "..."),
+    "gate": ("comparators", "#CC79A7", "xxx"),
+    "output_stage": ("output stage", "#999999", ""),
+    "dram": ("DRAM", "#555555", "\\\\\\"),
+    "leakage": ("leakage", "#DDDDDD", ""),
+}
+
+
+def energy_vs_sparsity(frame: pd.DataFrame) -> Figure:
+    """Energy per image against the MAC-weighted sparsity, one line per trace and scheme.
+
+    ``frame`` as :func:`hwsim.comparison.density_sweep` gives it: ``trace``, ``method``, ``label``,
+    ``scheme``, ``batch``, ``density_macs``, ``threshold_shift`` and ``energy_uj_per_image``. Filled
+    markers are the recorded networks (shift 0). One panel per trace, with the sparsities at which
+    its schemes break even with the dense machines (:func:`hwsim.analysis.break_even`).
+    """
+    columns = ("trace", "method", "label", "scheme", "batch", "density_macs", "threshold_shift")
+    require_columns("energy_vs_sparsity", frame, (*columns, "energy_uj_per_image"))
+    names = run_names(frame)
+    crossings = [crossing for against in BREAK_EVENS for crossing in break_even(frame, against)]
+    figure, axes = panels(len(names), 5.6, 5.4, COLUMNS, sharey=True)
+    for panel, (trace, name) in zip(axes, names.items(), strict=True):
+        _energy_lines(panel, frame[frame["trace"] == trace])
+        for crossing in (crossing for crossing in crossings if crossing.trace == trace):
+            panel.plot(
+                100 * crossing.sparsity,
+                crossing.value,
+                color=scheme_style(crossing.scheme).colour,
+                marker=BREAK_EVENS[crossing.against],
+                markeredgecolor="black",
+                markersize=9,
+                linestyle="",
+                zorder=4,
+                label=f"{crossing.scheme} = {crossing.against} at {100 * crossing.sparsity:.0f} %",
+            )
+        panel.set_title(f"masks of {name}", fontsize=HEADING_POINTS)
+        panel.set_xlabel("sparsity of the conditional path, MAC-weighted (%)")
+        panel.set_ylabel("energy per image (µJ)")
+        panel.set_ylim(bottom=0)
+        panel.grid(alpha=0.3)
+        # Below the panel: inside, some line would run through it.
+        _legend(panel)
+    label_outer(axes, COLUMNS)
+    note = "large markers: the recorded network"
+    if crossings:
+        note += "; crosses: break-even, on straight lines between the points"
+    title = f"Energy against sparsity, batch {frame['batch'].iloc[0]}"
+    head(figure, frame["label"], title, note)
+    return figure
+
+
+def _legend(panel: Axes) -> None:
+    """Schemes on the left, break-evens on the right; below the panel, where no line runs."""
+    entries = list(zip(*panel.get_legend_handles_labels(), strict=True))
+    schemes = [entry for entry in entries if " = " not in entry[1]]
+    crossings = [entry for entry in entries if " = " in entry[1]]
+    (blank,) = panel.plot([], [], linestyle="")
+    for column in (schemes, crossings) if crossings else ():
+        column += [(blank, "")] * (max(len(schemes), len(crossings)) - len(column))
+    handles, labels = zip(*schemes, *crossings, strict=True)
+    panel.legend(
+        handles,
+        labels,
+        fontsize=TEXT_POINTS,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.14),
+        ncols=2,
+    )
+
+
+def _energy_lines(panel: Axes, of_trace: pd.DataFrame) -> None:
+    for scheme, line in of_trace.groupby("scheme", sort=False):
+        line = line.sort_values("density_macs")
+        sparsity = 100 * (1 - line["density_macs"])
+        style = scheme_style(str(scheme))
+        dense = str(scheme).startswith("dense")
+        marker = "" if dense else style.marker
+        panel.plot(
+            sparsity,
+            line["energy_uj_per_image"],
+            color=style.colour,
+            marker=marker,
+            markerfacecolor="white",
+            linestyle=style.line,
+            label=scheme,
+        )
+        recorded = line["threshold_shift"] == 0
+        if not dense:
+            panel.plot(
+                sparsity[recorded],
+                line["energy_uj_per_image"][recorded],
+                color=style.colour,
+                marker=marker,
+                linestyle="",
+                markersize=8,
+            )
+
+
+def energy_breakdown(frame: pd.DataFrame) -> Figure:
+    """Energy per image by component, one bar per trace, scheme and batch.
+
+    ``frame``: rows of the summary as :func:`hwsim.results.flat` makes them: ``trace``, ``method``,
+    ``label``, ``scheme``, ``batch`` and one ``<component>_uj`` each.
+    """
+    columns = ("trace", "method", "label", "scheme", "batch")
+    energies = (f"{component}_uj" for component in COMPONENTS)
+    require_columns("energy_breakdown", frame, (*columns, *energies))
+    names = run_names(frame)
+    batches = list(frame["batch"].unique())
+    longest = max(len(frame[frame["batch"] == batch]) for batch in batches)
+    figure, axes = panels(len(batches), 6.8, 0.36 * longest + 2.2, 2, sharex=True)
+    for panel, batch in zip(axes, batches, strict=True):
+        bars = frame[frame["batch"] == batch].iloc[::-1]
+        left = pd.Series(0.0, index=bars.index)
+        for component, (label, colour, hatch) in COMPONENTS.items():
+            width = bars[f"{component}_uj"]
+            panel.barh(
+                range(len(bars)),
+                width,
+                left=left,
+                color=colour,
+                hatch=hatch,
+                label=label,
+                edgecolor="white",
+                linewidth=0.5,
+            )
+            left = left + width
+        for position, total in enumerate(left):
+            panel.annotate(
+                f"{total:,.3g}" if total < 100 else f"{total:,.0f}",
+                (total, position),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=TEXT_POINTS,
+            )
+        # Room for the total beside the longest bar.
+        panel.margins(x=0.12)
+        panel.set_yticks(
+            range(len(bars)),
+            [
+                scheme if scheme == "dense" else f"{names[trace]}: {scheme}"
+                for trace, scheme in zip(bars["trace"], bars["scheme"], strict=True)
+            ],
+        )
+        panel.set_title(f"batch {batch}", fontsize=HEADING_POINTS)
+        panel.set_xlabel("energy per image (µJ)")
+        panel.grid(axis="x", alpha=0.3)
+        panel.set_axisbelow(True)
+    handles, labels = axes[0].get_legend_handles_labels()
+    columns_of_legend = 3 if len(batches) == 1 else 5
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns_of_legend, fontsize=TEXT_POINTS
+    )
+    head(figure, frame["label"], "Energy by component")
+    return figure

@@ -1,0 +1,218 @@
+"""Layer by layer: cycles by cause, utilisation, and the roofline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hwsim.analysis import MacsCounted, dram_bytes_per_cycle, operating_points
+from hwsim.arch import ArchConfig
+from hwsim.counts import CAUSES, DRAM_COUNTERS
+from hwsim.plots.style import (
+    HEADING_POINTS,
+    TEXT_POINTS,
+    head,
+    label_outer,
+    panels,
+    require_columns,
+    run_names,
+    scheme_style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RUN = ("trace", "method", "label", "scheme", "batch", "layer")
+"""Columns that say of which run and layer a row is."""
+
+CAUSE_STYLES = {
+    "base": ("base", "#0072B2", ""),
+    "conditional": ("conditional", "#56B4E9", ""),
+    "bank_stall": ("bank stall", "#D55E00", "///"),
+    "drain": ("drain", "#F0E442", ""),
+    "decode_stall": ("decode stall", "#CC79A7", "xxx"),
+    "output_stall": ("output stall", "#009E73", "..."),
+    "dram_stall": ("DRAM stall", "#555555", "\\\\\\"),
+}
+
+MOST_LAYERS_NAMED = 60
+"""Of a longer network every second, third, ... layer is named on the axis."""
+
+
+def cycles_by_cause(frame: pd.DataFrame) -> Figure:
+    """Cycles per image of each layer, stacked by cause; one panel per trace, scheme and batch.
+
+    ``frame`` as :func:`hwsim.results.layers_frame` gives it, with one ``<cause>_cycles`` each.
+    """
+    causes = [f"{cause}_cycles" for cause in CAUSES]
+    require_columns("cycles_by_cause", frame, (*RUN, "images", "cycles", *causes))
+    names = run_names(frame)
+    runs = list(frame.groupby(["trace", "scheme", "batch"], sort=False))
+    alike = _one_network(run["layer"] for _, run in runs)
+    figure, axes, columns = _panels_of_layers(frame, len(runs), 1.8, alike)
+    most = max((run["cycles"] / run["images"]).max() for _, run in runs)
+    for panel, ((trace, scheme, batch), run) in zip(axes, runs, strict=True):
+        edges = np.arange(len(run) + 1) - 0.5
+        below = np.zeros(len(run))
+        for cause, (label, colour, hatch) in CAUSE_STYLES.items():
+            above = below + (run[f"{cause}_cycles"] / run["images"]).to_numpy(float)
+            panel.stairs(
+                above,
+                edges,
+                baseline=below,
+                fill=True,
+                facecolor=colour,
+                edgecolor="white",
+                linewidth=0,
+                hatch=hatch,
+                label=label,
+            )
+            below = above
+        panel.vlines(edges, 0, most, color="white", linewidth=1)
+        panel.set_ylim(0, 1.08 * most)
+        panel.set_title(f"{names[trace]}: {scheme}, batch {batch}", fontsize=HEADING_POINTS)
+        panel.set_ylabel("cycles per image")
+        panel.yaxis.set_major_formatter("{x:,.0f}")
+        _name_layers(panel, list(run["layer"]))
+    label_outer(axes, columns)
+    _legend(figure, axes, 4)
+    head(figure, frame["label"], "Cycles by cause, layer by layer")
+    return figure
+
+
+def utilisation_by_layer(frame: pd.DataFrame) -> Figure:
+    """Utilisation of each layer, executed MACs / (PEs x cycles), one line per scheme.
+
+    ``frame`` as :func:`hwsim.results.layers_frame` gives it, with ``utilisation`` as a share. One
+    panel per trace and batch.
+    """
+    require_columns("utilisation_by_layer", frame, (*RUN, "utilisation"))
+    names = run_names(frame)
+    groups = list(frame.groupby(["trace", "batch"], sort=False))
+    alike = _one_network(run["layer"] for _, run in frame.groupby(["trace", "scheme", "batch"]))
+    figure, axes, columns = _panels_of_layers(frame, len(groups), 2.6, alike)
+    for panel, ((trace, batch), group) in zip(axes, groups, strict=True):
+        for scheme, run in group.groupby("scheme", sort=False):
+            style = scheme_style(str(scheme))
+            panel.plot(
+                range(len(run)),
+                100 * run["utilisation"],
+                color=style.colour,
+                marker=style.marker,
+                markersize=5,
+                markerfacecolor="none",
+                linestyle=style.line,
+                linewidth=0.9,
+                label=scheme,
+            )
+        _name_layers(panel, list(run["layer"]))
+        panel.set_title(f"{names[trace]}, batch {batch}", fontsize=HEADING_POINTS)
+        panel.set_ylabel("utilisation (% of PE cycles)")
+        panel.set_ylim(0, 105)
+        panel.grid(alpha=0.3)
+    label_outer(axes, columns)
+    _legend(figure, axes, 3)
+    head(figure, frame["label"], "Utilisation by executed MACs, layer by layer")
+    return figure
+
+
+def roofline(frame: pd.DataFrame, arch: ArchConfig, macs: MacsCounted = "executed") -> Figure:
+    """MACs per cycle against MACs per DRAM byte, a point per layer, under the machine's roofs.
+
+    ``frame`` as :func:`hwsim.results.layers_frame` gives it, of runs on ``arch``. ``macs``: those
+    executed, or those of the dense network that they stand for (points may then lie above the
+    compute roof: what gating gains). A layer that moves no byte stands at the right edge. A layer
+    may lie above the DRAM roof where its weights were loaded during the one before.
+    """
+    counted = ("dense_macs",) if macs == "dense-equivalent" else ("macs_base", "macs_conditional")
+    require_columns("roofline", frame, (*RUN, "cycles", *counted, *DRAM_COUNTERS))
+    names = run_names(frame)
+    points = operating_points(frame, macs)
+    finite = points["macs_per_dram_byte"].replace(np.inf, np.nan)
+    compute, bandwidth = arch.pes, dram_bytes_per_cycle(arch)
+    ridge = compute / bandwidth
+    left = min(finite.min(), ridge) / 2
+    right = 2 * max(finite.max(), ridge)
+    points["macs_per_dram_byte"] = finite.fillna(right)
+    bottom = min(points["macs_per_cycle"].min(), left * bandwidth) / 1.5
+    top = 2 * max(points["macs_per_cycle"].max(), compute)
+    groups = list(points.groupby(["trace", "batch"], sort=False))
+    figure, axes = panels(len(groups), 5.6, 4.2, 2, sharex=True, sharey=True)
+    for panel, ((trace, batch), group) in zip(axes, groups, strict=True):
+        panel.plot(
+            [left, ridge, right], [left * bandwidth, compute, compute], color="black", linewidth=1.2
+        )
+        for scheme, run in group.groupby("scheme", sort=False):
+            style = scheme_style(str(scheme))
+            panel.plot(
+                run["macs_per_dram_byte"],
+                run["macs_per_cycle"],
+                color=style.colour,
+                marker=style.marker,
+                markersize=5,
+                markerfacecolor="none",
+                linestyle="",
+                clip_on=False,
+                label=scheme,
+            )
+        panel.set_xscale("log", base=2)
+        panel.set_yscale("log", base=2)
+        panel.set_xlim(left, right)
+        panel.set_ylim(bottom, top)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
+        panel.set_title(f"{names[trace]}, batch {batch}", fontsize=HEADING_POINTS)
+        panel.set_xlabel(f"{macs} MACs per DRAM byte")
+        panel.set_ylabel(f"{macs} MACs per cycle")
+        panel.grid(alpha=0.3)
+    label_outer(axes, 2)
+    _legend(figure, axes, 3)
+    note = f"roofs: {compute} PEs, {bandwidth:.3g} DRAM bytes per cycle; a point per layer"
+    if macs == "dense-equivalent":
+        note += "; above the roof: MACs skipped"
+    head(figure, frame["label"], f"Roofline of {arch.name}, {macs} MACs", note)
+    return figure
+
+
+def _one_network(layers: Iterable[Iterable[str]]) -> bool:
+    """Whether all runs have the same layers."""
+    return len({tuple(names) for names in layers}) == 1
+
+
+def _panels_of_layers(
+    frame: pd.DataFrame, number: int, height: float, alike: bool
+) -> tuple[Figure, list[Axes], int]:
+    """Panels as wide as their layers need, and in how many columns they stand.
+
+    Names of layers stand upright, below each panel, or below the lowest where all are ``alike``.
+    """
+    width = min(max(5.0, 0.24 * frame["layer"].nunique() + 1.2), 18.0)
+    columns = 2 if width < 12 else 1
+    names = 0.08 * frame["layer"].str.len().max()
+    below, beside = (0.0, names) if alike else (names, 0.0)
+    figure, axes = panels(
+        number, width, height + below, columns, beside + 1.1, sharey=True, sharex=alike
+    )
+    return figure, axes, columns
+
+
+def _name_layers(panel: Axes, layers: list[str]) -> None:
+    step = -(-len(layers) // MOST_LAYERS_NAMED)
+    panel.set_xticks(range(0, len(layers), step), layers[::step], rotation=90, fontsize=TEXT_POINTS)
+    panel.set_xlim(-0.6, len(layers) - 0.4)
+
+
+def _legend(figure: Figure, axes: list[Axes], columns: int) -> None:
+    """One legend for all panels: each scheme, or cause, once."""
+    entries: dict[Any, Any] = {}
+    for panel in axes:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    figure.legend(
+        entries.values(), entries, loc="outside lower center", ncols=columns, fontsize=TEXT_POINTS
+    )

@@ -1,0 +1,113 @@
+"""What the figures share: colours, panels, headings, and the check of a frame's columns."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hwsim.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class SchemeStyle(NamedTuple):
+    """How a scheme is drawn, wherever it is."""
+
+    colour: str
+    marker: str
+    line: str = "-"
+
+
+SCHEMES = {
+    "dense": SchemeStyle("#000000", "x", "--"),
+    "dense-zero-gated": SchemeStyle("#999999", "+", ":"),
+    "gated": SchemeStyle("#E69F00", "s"),
+    "unstructured": SchemeStyle("#0072B2", "o"),
+    "structured": SchemeStyle("#009E73", "D"),
+    "lockstep": SchemeStyle("#D55E00", "^"),
+    "channels": SchemeStyle("#CC79A7", "v"),
+}
+"""By scheme; those of a lane group (structured-8x, lockstep-8) by what stands before the number."""
+
+NOTES = ("synthetic", "barely trained", "thresholds shifted, approximate")
+"""What a trace's label may say and no figure may leave out."""
+
+HEADING_POINTS = 11
+TEXT_POINTS = 9
+
+
+def scheme_style(scheme: str) -> SchemeStyle:
+    return SCHEMES[scheme if scheme in SCHEMES else scheme.partition("-")[0]]
+
+
+def require_columns(figure: str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Raise UserError for a frame that the figure cannot be drawn from."""
+    for column in columns:
+        if column not in frame.columns:
+            near = nearest(column, map(str, frame.columns))
+            raise UserError(f"{figure}: the frame has no column {column!r}{near}")
+    if frame.empty:
+        raise UserError(f"{figure}: the frame has no rows")
+
+
+def run_names(frame: pd.DataFrame) -> dict[Any, str]:
+    """By trace: its method, and the trace's own name where several share a method."""
+    methods = dict(zip(frame["trace"], frame["method"], strict=True))
+    shared = list(methods.values())
+    return {
+        trace: method if shared.count(method) == 1 else trace for trace, method in methods.items()
+    }
+
+
+def panels(
+    number: int, width: float, height: float, columns: int, beside: float = 0.6, **shared: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of ``number`` panels of so many inches, in up to ``columns`` columns.
+
+    ``beside``: inches of height for what is above and below all of them.
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(columns, number)
+    rows = -(-number // columns)
+    figure = Figure(figsize=(width * columns, height * rows + beside), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, **shared)
+    axes = list(grid.flat)
+    for unused in axes[number:]:
+        unused.set_visible(False)
+    # Where a last row is not full, the panels above its gap show the axis that all share.
+    for above in axes[max(0, number - columns) : number]:
+        above.tick_params(labelbottom=True)
+    return figure, axes[:number]
+
+
+def label_outer(axes: list[Axes], columns: int) -> None:
+    """Leave the names of axes that all panels share to the left column and the lowest panels."""
+    columns = min(columns, len(axes))
+    for position, panel in enumerate(axes):
+        if position % columns:
+            panel.set_ylabel("")
+        if position + columns < len(axes):
+            panel.set_xlabel("")
+
+
+def head(figure: Figure, labels: Iterable[str], title: str, note: str = "") -> None:
+    """The heading: title, note, and whatever the labels of the traces shown must not hide."""
+    labels = list(labels)
+    notes = [known for known in NOTES if any(known in label for label in labels)]
+    characters = int(13 * figure.get_figwidth())
+    parts = (title, note, "; ".join(notes))
+    lines = [line for part in parts for line in textwrap.wrap(part, characters)]
+    figure.suptitle("\n".join(lines), fontsize=HEADING_POINTS)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=140)
+    return buffer.getvalue()

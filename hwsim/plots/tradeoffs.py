@@ -1,0 +1,172 @@
+"""Design points and schemes against one another: Pareto fronts, promised and realised speed-up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hwsim.analysis import equal_share_speedup, pareto_front
+from hwsim.errors import UserError, nearest
+from hwsim.plots.style import (
+    HEADING_POINTS,
+    TEXT_POINTS,
+    head,
+    label_outer,
+    panels,
+    require_columns,
+    run_names,
+    scheme_style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEAST = {
+    "cycles_per_image": "cycles per image",
+    "energy_uj_per_image": "energy per image (µJ)",
+    "area_mm2": "area (mm²)",
+    "dram_bytes_per_image": "DRAM traffic per image (bytes)",
+    "sram_bytes_per_image": "SRAM traffic per image (bytes)",
+    "index_bits_per_image": "index bits per image",
+}
+"""Metrics of which less is better, and how an axis names them."""
+
+MOST = {
+    "images_per_s": "images per second",
+    "speedup": "speed-up over dense (x)",
+    "share_realised": "share realised of the promised time",
+    "utilisation": "utilisation (executed MACs / PE cycles)",
+    "tops_per_w_dense_equivalent": "TOPS/W (dense-equivalent)",
+}
+"""Metrics of which more is better."""
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+"""Lines of equal share realised."""
+
+FILLS = ("full", "none", "left", "right", "top", "bottom")
+"""By trace."""
+
+
+def pareto(
+    frame: pd.DataFrame,
+    x: str = "cycles_per_image",
+    y: str = "energy_uj_per_image",
+    baseline: pd.Series[bool] | None = None,
+) -> Figure:
+    """Two metrics of a sweep's design points; those that no other beats are filled and joined.
+
+    ``frame``: rows of the summary, one per design point and scheme: ``scheme``, ``label``, ``x``
+    and ``y``, each one of LEAST or MOST. ``baseline``: which rows are the machine to start from.
+    """
+    for metric in (x, y):
+        if metric not in LEAST and metric not in MOST:
+            near = nearest(metric, [*LEAST, *MOST])
+            raise UserError(f"pareto: {metric!r} is no metric to compare{near}")
+    require_columns("pareto", frame, ("scheme", "label", x, y))
+    least = [metric for metric in (x, y) if metric in LEAST]
+    front = pareto_front(frame, least, [metric for metric in (x, y) if metric in MOST])
+    figure, (panel,) = panels(1, 7.2, 4.8, 1)
+    for scheme, points in frame.groupby("scheme", sort=False):
+        style = scheme_style(str(scheme))
+        beaten = points[~front[points.index]]
+        best = points[front[points.index]]
+        shared: dict[str, Any] = {"color": style.colour, "marker": style.marker, "linestyle": ""}
+        panel.plot(beaten[x], beaten[y], **shared, markerfacecolor="none", markersize=5, alpha=0.5)
+        panel.plot(best[x], best[y], **shared, markersize=8, markeredgecolor="black")
+        panel.plot([], [], **shared, label=scheme)
+    # Between two points of the front nothing better than the worse of them is known: a staircase.
+    steps = "steps-post" if x in LEAST else "steps-pre"
+    stairs = frame[front].sort_values([x, y])
+    panel.plot(
+        stairs[x], stairs[y], color="#555555", linewidth=1, drawstyle=steps, label="front", zorder=1
+    )
+    if baseline is not None:
+        start = frame[baseline]
+        panel.plot(
+            start[x],
+            start[y],
+            color="black",
+            marker="o",
+            markersize=15,
+            markerfacecolor="none",
+            linestyle="",
+            label="baseline machine",
+        )
+    panel.locator_params(axis="x", nbins=6)
+    panel.set_xlabel((LEAST | MOST)[x])
+    panel.set_ylabel((LEAST | MOST)[y])
+    for axis, metric in ((panel.xaxis, x), (panel.yaxis, y)):
+        if frame[metric].max() >= 1000:
+            axis.set_major_formatter("{x:,.0f}")
+    panel.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=TEXT_POINTS)
+    head(figure, frame["label"], "Design points", "large markers: the front, no other beats them")
+    return figure
+
+
+def realised_speedup(frame: pd.DataFrame) -> Figure:
+    """Speed-up over dense against the ideal of the whole network, with lines of equal share.
+
+    ``frame``: rows of the summary or of :func:`hwsim.comparison.density_sweep`: ``trace``,
+    ``method``, ``label``, ``scheme``, ``batch``, ``ideal_speedup_network`` and ``speedup``.
+    Machines without gating promise nothing and are left out. One panel per batch.
+    """
+    columns = ("trace", "method", "label", "scheme", "batch", "ideal_speedup_network", "speedup")
+    require_columns("realised_speedup", frame, columns)
+    frame = frame[~frame["scheme"].str.startswith("dense")]
+    if frame.empty:
+        raise UserError("realised_speedup: the frame has no scheme with gates")
+    names = run_names(frame)
+    fills = {trace: FILLS[at % len(FILLS)] for at, trace in enumerate(names)}
+    most = 1 + 1.08 * (frame[["ideal_speedup_network", "speedup"]].max().max() - 1)
+    least = min(1.0, frame["speedup"].min()) - 0.05 * (most - 1)
+    batches = list(frame["batch"].unique())
+    figure, axes = panels(len(batches), 5.4, 4.8, 2, sharex=True, sharey=True)
+    for panel, batch in zip(axes, batches, strict=True):
+        _lines_of_equal_share(panel, most)
+        for (trace, scheme), run in frame[frame["batch"] == batch].groupby(
+            ["trace", "scheme"], sort=False
+        ):
+            run = run.sort_values("ideal_speedup_network")
+            style = scheme_style(scheme)
+            panel.plot(
+                run["ideal_speedup_network"],
+                run["speedup"],
+                color=style.colour,
+                marker=style.marker,
+                fillstyle=fills[trace],
+                linewidth=0.9,
+                label=f"{names[trace]}: {scheme}",
+            )
+        panel.set_xlim(1, most)
+        panel.set_ylim(least, most)
+        panel.set_title(f"batch {batch}", fontsize=HEADING_POINTS)
+        panel.set_xlabel("ideal speed-up of the network (x)")
+        panel.set_ylabel("speed-up over dense (x)")
+        panel.grid(alpha=0.3)
+    label_outer(axes, 2)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=TEXT_POINTS)
+    note = "grey lines: share realised of the time promised"
+    head(figure, frame["label"], "Speed-up promised and realised", note)
+    return figure
+
+
+def _lines_of_equal_share(panel: Axes, most: float) -> None:
+    ideal = np.linspace(1, most, 50)
+    for share in SHARES:
+        realised = equal_share_speedup(share, ideal)
+        panel.plot(ideal, realised, color="#999999", linewidth=0.8, zorder=0)
+        panel.annotate(
+            f"{100 * share:.0f} %",
+            (ideal[-1], realised[-1]),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="center",
+            color="#555555",
+            fontsize=TEXT_POINTS,
+            annotation_clip=False,
+        )

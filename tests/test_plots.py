@@ -1,0 +1,312 @@
+"""Figures: what stands where, in which unit, and what a frame that does not fit is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hwsim import plots
+from hwsim.arch import ArchConfig
+from hwsim.comparison import compare, density_sweep
+from hwsim.counts import CAUSES, DRAM_COUNTERS
+from hwsim.errors import UserError
+from hwsim.plots.energy import COMPONENTS
+from hwsim.plots.layers import CAUSE_STYLES
+from hwsim.results import flat, layers_frame
+from hwsim.trace import MaskTrace
+
+RUN = {"trace": "t", "method": "cdg", "label": "cdg", "batch": 2}
+
+
+def sweep_frame() -> pd.DataFrame:
+    """Unstructured breaks even with dense at 0.3 (100 uJ), and never with zero gating (50 uJ)."""
+    energies_uj = {"dense": (100, 100), "dense-zero-gated": (50, 50), "unstructured": (120, 80)}
+    return pd.DataFrame(
+        [
+            RUN | {"scheme": scheme, "density_macs": density, "energy_uj_per_image": uj}
+            | {"threshold_shift": shift, "ideal_speedup_network": 2.0, "speedup": 1.5}
+            for scheme, line in energies_uj.items()
+            for density, shift, uj in zip((0.9, 0.5), (-1.0, 0.0), line, strict=True)
+        ]
+    )  # fmt: skip
+
+
+def summary_frame() -> pd.DataFrame:
+    """Three schemes: components of 1, 2, ... uJ; unstructured has more cycles and less energy."""
+    components = {f"{name}_uj": at + 1 for at, name in enumerate(COMPONENTS)}
+    rows = [("dense", 1.0, 1.0, 300, 9), ("unstructured", 2.0, 1.25, 200, 5)]
+    rows.append(("structured-8x", 2.5, 2.0, 100, 7))
+    return pd.DataFrame(
+        [
+            RUN | components
+            | {"scheme": scheme, "ideal_speedup_network": ideal, "speedup": speedup}
+            | {"cycles_per_image": cycles, "energy_uj_per_image": uj, "images_per_s": 1 / cycles}
+            for scheme, ideal, speedup, cycles, uj in rows
+        ]
+    )  # fmt: skip
+
+
+def layer_frame() -> pd.DataFrame:
+    """Two layers of 2 images; causes of 2, 4, ... cycles, in the second layer ten times as many."""
+    rows = []
+    for layer, factor in (("a", 1), ("b", 10)):
+        causes = {f"{cause}_cycles": 2 * factor * (at + 1) for at, cause in enumerate(CAUSES)}
+        dram = dict.fromkeys(DRAM_COUNTERS, 0) | {"dram_weight_bytes": 7}
+        rows.append(
+            RUN | causes | dram | {"scheme": "unstructured", "layer": layer, "images": 2}
+            | {"cycles": sum(causes.values()), "utilisation": 0.25 * factor / 10}
+            | {"macs_base": 56 * factor, "macs_conditional": 28 * factor, "dense_macs": 560}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def line(panel: Axes, label: str) -> list[list[float]]:
+    """x and y of the line or markers that the legend calls so."""
+    (found,) = [each for each in panel.lines if each.get_label() == label]
+    return [list(found.get_xdata()), list(found.get_ydata())]
+
+
+def texts(figure: Figure) -> list[str]:
+    """What the legends of a figure say."""
+    legends = [*figure.legends, *(panel.get_legend() for panel in figure.axes)]
+    return [text.get_text() for legend in filter(None, legends) for text in legend.get_texts()]
+
+
+def test_energy_lies_over_sparsity_and_breaks_even_where_lines_cross() -> None:
+    figure = plots.energy_vs_sparsity(sweep_frame())
+    (panel,) = figure.axes
+    assert line(panel, "unstructured") == [[50, pytest.approx(10)], [80, 120]]
+    assert line(panel, "unstructured = dense at 30 %") == [[pytest.approx(30)], [100]]
+    assert "(%)" in panel.get_xlabel()
+    assert "(µJ)" in panel.get_ylabel()
+    said = [text for text in texts(figure) if text]
+    schemes = ["dense", "dense-zero-gated", "unstructured"]
+    assert said == [*schemes, "unstructured = dense at 30 %"]
+    assert "break-even" in figure.get_suptitle()
+
+
+def test_without_a_crossing_none_is_marked() -> None:
+    frame = sweep_frame().query("scheme != 'dense'")
+    figure = plots.energy_vs_sparsity(frame)
+    assert texts(figure) == ["dense-zero-gated", "unstructured"]
+    assert "break-even" not in figure.get_suptitle()
+
+
+def test_components_stand_one_on_the_other() -> None:
+    """Bars of 1, 2, 3, ... uJ: the fourth from 6 to 10, the last up to 55."""
+    (panel,) = plots.energy_breakdown(summary_frame()).axes
+    bars = [container[0] for container in panel.containers]
+    assert (bars[3].get_x(), bars[3].get_width()) == (6, 4)
+    assert bars[-1].get_x() + bars[-1].get_width() == 55
+    names = [text.get_text() for text in panel.get_yticklabels()]
+    assert names == ["cdg: structured-8x", "cdg: unstructured", "dense"]
+    assert [text.get_text() for text in panel.texts] == ["55"] * 3
+    assert "(µJ)" in panel.get_xlabel()
+
+
+def test_traces_of_one_method_are_told_apart() -> None:
+    frame = pd.concat([summary_frame(), summary_frame().assign(trace="u")])
+    (panel,) = plots.energy_breakdown(frame).axes
+    names = [text.get_text() for text in panel.get_yticklabels()]
+    assert {"t: unstructured", "u: unstructured"} <= set(names)
+
+
+def test_cycles_by_cause_are_stacked_per_image() -> None:
+    """Of 2, 4, 6, ... cycles over two images: base to 1, conditional to 3, bank stall to 6."""
+    assert tuple(CAUSE_STYLES) == CAUSES
+    figure = plots.cycles_by_cause(layer_frame())
+    (panel,) = figure.axes
+    tops = {patch.get_label(): list(patch.get_data().values) for patch in panel.patches}
+    feet = {patch.get_label(): list(patch.get_data().baseline) for patch in panel.patches}
+    assert (tops["base"], feet["base"]) == ([1, 10], [0, 0])
+    assert (tops["bank stall"], feet["bank stall"]) == ([6, 60], [3, 30])
+    assert tops["DRAM stall"] == [28, 280]
+    assert panel.get_ylabel() == "cycles per image"
+    assert [text.get_text() for text in panel.get_xticklabels()] == ["a", "b"]
+    assert panel.get_title() == "cdg: unstructured, batch 2"
+    assert len(texts(figure)) == len(CAUSES)
+
+
+def test_utilisation_is_in_per_cent() -> None:
+    (panel,) = plots.utilisation_by_layer(layer_frame()).axes
+    assert line(panel, "unstructured") == [[0, 1], [2.5, 25]]
+    assert "%" in panel.get_ylabel()
+
+
+def test_runs_of_several_networks_name_their_own_layers() -> None:
+    other = layer_frame().assign(trace="u", method="scdg", layer=["c", "d"])
+    for draw in (plots.cycles_by_cause, plots.utilisation_by_layer):
+        first, second = draw(pd.concat([layer_frame(), other])).axes
+        assert [text.get_text() for text in first.get_xticklabels()] == ["a", "b"]
+        assert [text.get_text() for text in second.get_xticklabels()] == ["c", "d"]
+
+
+def test_of_many_layers_some_are_named() -> None:
+    """121 layers, of which every third is named."""
+    many = pd.concat([layer_frame().head(1)] * 121, ignore_index=True)
+    many["layer"] = [f"layer{at}" for at in range(121)]
+    (panel,) = plots.cycles_by_cause(many).axes
+    assert [text.get_text() for text in panel.get_xticklabels()][:2] == ["layer0", "layer3"]
+    assert len(panel.get_xticks()) == 41
+
+
+def test_layers_lie_under_the_roofs(pe16x16: ArchConfig) -> None:
+    """84 MACs in 56 cycles and 840 in 560, 7 bytes each; roofs of 256 and 20.48 a byte."""
+    (panel,) = plots.roofline(layer_frame(), pe16x16).axes
+    assert line(panel, "unstructured") == [[12, 120], [1.5, 1.5]]
+    roof = panel.lines[0]
+    assert roof.get_xdata()[1] == pytest.approx(12.5)
+    left = roof.get_xdata()[0]
+    assert list(roof.get_ydata()) == [pytest.approx(left * 20.48), 256, 256]
+    assert panel.get_xlabel() == "executed MACs per DRAM byte"
+    assert panel.get_ylabel() == "executed MACs per cycle"
+
+
+def test_dense_equivalent_macs_are_named_so(pe16x16: ArchConfig) -> None:
+    figure = plots.roofline(layer_frame(), pe16x16, "dense-equivalent")
+    (panel,) = figure.axes
+    assert line(panel, "unstructured") == [[80, 80], [10, 1]]
+    assert panel.get_ylabel() == "dense-equivalent MACs per cycle"
+    assert "dense-equivalent" in figure.get_suptitle()
+
+
+def test_a_layer_that_moves_no_byte_stands_at_the_edge(pe16x16: ArchConfig) -> None:
+    """The other is at 12, the ridge at 12.5: the edge at 25."""
+    frame = layer_frame()
+    frame.loc[1, "dram_weight_bytes"] = 0
+    (panel,) = plots.roofline(frame, pe16x16).axes
+    assert line(panel, "unstructured")[0] == [12, pytest.approx(25)]
+    assert panel.get_xlim()[1] == pytest.approx(25)
+
+
+def test_the_front_is_joined_and_the_baseline_ringed() -> None:
+    frame = summary_frame()
+    figure = plots.pareto(frame, baseline=frame["scheme"] == "dense")
+    (panel,) = figure.axes
+    assert line(panel, "front") == [[100, 200], [7, 5]]
+    assert line(panel, "baseline machine") == [[300], [9]]
+    assert panel.get_xlabel() == "cycles per image"
+    assert panel.get_ylabel() == "energy per image (µJ)"
+    assert texts(figure) == [*frame["scheme"], "front", "baseline machine"]
+
+
+def test_where_more_is_better_the_front_is_on_the_other_side() -> None:
+    (panel,) = plots.pareto(summary_frame(), "images_per_s", "energy_uj_per_image").axes
+    assert line(panel, "front") == [[1 / 200, 1 / 100], [5, 7]]
+
+
+def test_a_figure_that_is_no_metric_is_refused() -> None:
+    with pytest.raises(UserError, match="'cycles' is no metric"):
+        plots.pareto(summary_frame(), "cycles")
+
+
+def test_speedups_lie_over_what_was_promised() -> None:
+    figure = plots.realised_speedup(summary_frame())
+    (panel,) = figure.axes
+    assert line(panel, "cdg: unstructured") == [[2.0], [1.25]]
+    assert texts(figure) == ["cdg: unstructured", "cdg: structured-8x"]
+    assert [text.get_text() for text in panel.texts] == ["25 %", "50 %", "75 %", "100 %"]
+    ideal, realised = panel.lines[1].get_data()
+    assert list(realised) == pytest.approx([1 / (1 - 0.5 * (1 - 1 / x)) for x in ideal])
+    assert panel.get_xlabel() == "ideal speed-up of the network (x)"
+
+
+def test_dense_machines_alone_promise_nothing() -> None:
+    with pytest.raises(UserError, match="no scheme with gates"):
+        plots.realised_speedup(summary_frame().head(1))
+
+
+@pytest.mark.parametrize("colours", [(), (3,)], ids=["grey", "colour"])
+def test_shares_are_laid_over_pictures(trace_folder: Path, colours: tuple[int, ...]) -> None:
+    trace = MaskTrace.open(trace_folder / "small-scdg.h5")
+    picture = np.zeros((2, 8, 8, *colours), np.uint8)
+    figure = plots.mask_overlay(trace, "layer1.0.conv1", [1, 3], picture)
+    above, _, below, _, bar = figure.axes
+    shares = 100 * trace.masks("layer1.0.conv1")[1].mean(axis=0)
+    drawn = below.images[1]
+    assert np.asarray(drawn.get_array()) == pytest.approx(shares)
+    assert len(above.images) == 1
+    assert above.get_title() == f"image 1: {shares.mean():.0f} % open"
+    assert "(pixels)" in below.get_xlabel()
+    assert "(%)" in bar.get_ylabel()
+    assert "synthetic" in figure.get_suptitle()
+    assert plots.png(figure).startswith(b"\x89PNG")
+
+
+def test_a_trace_alone_is_enough_for_an_overlay(trace_folder: Path) -> None:
+    trace = MaskTrace.open(trace_folder / "small-cdg.h5")
+    figure = plots.mask_overlay(trace.head(3), "layer4.1.conv2")
+    *panels, _ = figure.axes
+    assert [panel.get_title().partition(":")[0] for panel in panels] == [
+        "image 3", "image 1", "image 4",
+    ]  # fmt: skip
+    assert [len(panel.images) for panel in panels] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [np.zeros((1, 8, 8, 3)), np.zeros((1, 3, 8, 8), np.uint8), np.zeros((8, 8), np.uint8)],
+    ids=["float", "channels first", "one image"],
+)
+def test_pictures_of_another_kind_are_refused(trace_folder: Path, picture: np.ndarray) -> None:
+    trace = MaskTrace.open(trace_folder / "small-cdg.h5")
+    with pytest.raises(UserError, match="expected uint8"):
+        plots.mask_overlay(trace, "layer1.0.conv1", [0], picture)
+    with pytest.raises(UserError, match="1 pictures for 2 images"):
+        plots.mask_overlay(trace, "layer1.0.conv1", [0, 1], np.zeros((1, 8, 8), np.uint8))
+
+
+FIGURES = [
+    (plots.energy_vs_sparsity, sweep_frame, "threshold_shift"),
+    (plots.energy_breakdown, summary_frame, "partial_sums_uj"),
+    (plots.cycles_by_cause, layer_frame, "bank_stall_cycles"),
+    (plots.utilisation_by_layer, layer_frame, "utilisation"),
+    (plots.roofline, layer_frame, "dram_weight_bytes"),
+    (plots.pareto, summary_frame, "energy_uj_per_image"),
+    (plots.realised_speedup, summary_frame, "ideal_speedup_network"),
+]
+
+
+@pytest.mark.parametrize(
+    ("draw", "make", "column"), FIGURES, ids=[figure[0].__name__ for figure in FIGURES]
+)
+def test_a_frame_that_does_not_fit_is_told(
+    draw: Callable[..., Figure],
+    make: Callable[[], pd.DataFrame],
+    column: str,
+    pe16x16: ArchConfig,
+) -> None:
+    machine: tuple[Any, ...] = (pe16x16,) if draw is plots.roofline else ()
+    with pytest.raises(UserError, match=f"{draw.__name__}: the frame has no column '{column}'"):
+        draw(make().drop(columns=column), *machine)
+    with pytest.raises(UserError, match=f"{draw.__name__}: the frame has no rows"):
+        draw(make().head(0), *machine)
+    labelled = make().assign(label="cdg (synthetic, barely trained)")
+    assert "synthetic; barely trained" in draw(labelled, *machine).get_suptitle()
+
+
+def test_frames_of_real_runs_are_drawn(pe16x16: ArchConfig, trace_folder: Path) -> None:
+    traces = [MaskTrace.open(path) for path in sorted(trace_folder.glob("*.h5"))]
+    comparison = compare(pe16x16, traces, batches=[4, 1])
+    rows = pd.DataFrame([flat(row) for row in comparison.distinct().rows()])
+    layers = layers_frame(comparison.results())
+    sweep = density_sweep(pe16x16, traces, densities=[0.3])
+    assert len(plots.energy_vs_sparsity(sweep).axes) == 2
+    assert len(plots.realised_speedup(sweep).axes) == 1
+    bars = plots.energy_breakdown(rows)
+    assert [panel.get_title() for panel in bars.axes] == ["batch 4", "batch 1"]
+    ends = [bar.get_x() + bar.get_width() for bar in bars.axes[0].containers[-1]]
+    totals = rows[rows["batch"] == 4]["energy_uj_per_image"].iloc[::-1]
+    assert ends == pytest.approx(list(totals))
+    assert len(plots.pareto(rows).axes) == 1
+    assert len(plots.realised_speedup(rows).axes) == 2
+    assert sum(panel.get_visible() for panel in plots.cycles_by_cause(layers).axes) == 20
+    assert len(plots.utilisation_by_layer(layers).axes) == 4
+    assert len(plots.roofline(layers, pe16x16).axes) == 4
