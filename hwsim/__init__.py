@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hwsim.comparison import Comparison, compare, density_sweep, two_by_two
     from hwsim.results import SimResult, layers_frame, summary
     from hwsim.simulate import simulate
+    from hwsim.sweep import run_sweep
     from hwsim.synthetic import synthetic_channels, synthetic_trace
     from hwsim.trace import MaskTrace, TraceHeader, write_trace
     from hwsim.workload import ConvLayer, Network, resnet18
@@ -33,6 +34,7 @@ _HOMES = {
     "layers_frame": "results",
     "load_arch": "arch",
     "resnet18": "workload",
+    "run_sweep": "sweep",
     "simulate": "simulate",
     "summary": "results",
     "synthetic_channels": "synthetic",
@@ -54,6 +56,7 @@ __all__ = [
     "layers_frame",
     "load_arch",
     "resnet18",
+    "run_sweep",
     "simulate",
     "summary",
     "synthetic_channels",
