@@ -89,7 +89,8 @@ class Masks:
 class Point:
     """One row to be: ``machine`` is a whole configuration as JSON; ``impossible``: why not.
 
-    Without masks and scheme, a machine that cannot even be built.
+    Without masks and scheme, a machine that cannot even be built. What a machine can hold is
+    another question (:func:`why_impossible`), asked of points that are to run.
     """
 
     machine: str
@@ -139,6 +140,10 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield prefix + name, json.dumps(value) if isinstance(value, list) else value
 
 
+class UnfitError(UserError):
+    """A scheme that no machine and trace of a sweep can use; one line for the user."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What every setting is combined with: None for ``schemes`` are all that fit, for ``batches``
@@ -155,8 +160,8 @@ def points_of(base: ArchConfig, settings: Iterable[Settings], choice: Choice) ->
     """Every different point, in the order of settings, batches, traces, shifts and schemes.
 
     As in ``hwsim.run``, a scheme runs where it fits. Raises UserError for a value outside its
-    key's domain, a trace that cannot be shifted, a scheme that fits nowhere; settings whose keys
-    together make no machine, and points that a machine cannot hold, are marked ``impossible``.
+    key's domain or a trace that cannot be shifted, UnfitError for a scheme that fits nowhere.
+    Settings whose keys together make no machine are one point each, marked ``impossible``.
     """
     points: dict[Point, None] = {}
     valid: set[str] = {*FAMILIES}
@@ -171,11 +176,11 @@ def points_of(base: ArchConfig, settings: Iterable[Settings], choice: Choice) ->
             for point, name in _on_machine(machine, own, chosen):
                 points[point] = None
                 used.add(name)
-    none_built = all(point.masks is None for point in points)
+    none_built = bool(points) and all(point.masks is None for point in points)
     for name in choice.schemes or ():
         if name not in used and not none_built:
             fits = "fits no machine and trace of this sweep" if name in valid else "unknown"
-            raise UserError(f"--scheme {name!r}: {fits}" + nearest(name, sorted(valid - {name})))
+            raise UnfitError(f"--scheme {name!r}: {fits}" + nearest(name, sorted(valid - {name})))
     return list(points)
 
 
@@ -240,8 +245,7 @@ def _on_machine(machine: Point, choice: Choice, scheme: str | None) -> Iterator[
             masks = Masks.of(trace, choice.images, shift)
             for name, found in wanted.items():
                 if found in usable:
-                    reason = why_impossible(arch, trace, masks.images, found)
-                    yield Point(machine.machine, masks, found, reason), name
+                    yield Point(machine.machine, masks, found), name
 
 
 def of_machine(scheme: str, arch: ArchConfig) -> str:
@@ -254,12 +258,17 @@ def of_machine(scheme: str, arch: ArchConfig) -> str:
     return f"structured-{lane_group}x" if scheme == "structured" else f"lockstep-{lane_group}"
 
 
-def why_impossible(arch: ArchConfig, trace: MaskTrace, images: int, scheme: str) -> str | None:
-    """What the machine cannot hold, or no table can price, under a scheme; None if it runs.
+def why_impossible(point: Point, traces: Sequence[MaskTrace]) -> str | None:
+    """What the point's machine cannot hold, or no table can price; None if it runs.
 
+    ``traces``: the point's is among them.
     With ``array.reshape`` every shape has to have a price; only the array's own has to have room.
     """
-    chosen = parse_scheme(scheme, arch)
+    if point.masks is None or point.scheme is None:
+        return point.impossible
+    arch = point.arch
+    trace = next(trace for trace in traces if str(trace.path) == point.masks.path)
+    chosen, images = parse_scheme(point.scheme, arch), point.masks.images
     instance = trace.header.gate_norm == "instance"
     batch = min(arch.batch, images)
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import math
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,7 +69,7 @@ def run_search(
     The same seed gives the same points, whatever the number of workers, interrupted or not; more
     ``trials`` go on from those in ``out``. Raises UserError before anything runs.
     """
-    from hwsim.points import Choice
+    from hwsim.points import Choice, why_impossible
     from hwsim.results_folder import ResultsFolder
 
     check_axes(axes)
@@ -79,21 +80,21 @@ def run_search(
             raise SearchError(f"--objective {name!r}: unknown" + nearest(name, OBJECTIVES))
     base = arch if isinstance(arch, ArchConfig) else load_arch(arch)
     choice = Choice([MaskTrace.open(trace)], [scheme], images=images)
-    (baseline,) = _points(base, {}, choice)
-    if baseline.impossible:
-        raise SearchError(f"{base.name}: {baseline.impossible}")
+    problem = Problem(base, axes, choice, tuple(objectives), seed)
+    (baseline,) = problem.points_of({})
+    if reason := why_impossible(baseline, choice.traces):
+        raise SearchError(f"{base.name}: {reason}")
     # A value that its key cannot take is refused now, not when it is proposed.
     for key, axis in axes.items():
         for value in (axis.low, axis.high) if isinstance(axis, Range) else axis:
-            _points(base, {key: value}, choice)
+            problem.points_of({key: value}, fits=False)
     folder = ResultsFolder(out)
     asked = {"baseline": baseline.key, "axes": repr(axes), "objectives": list(objectives)}
-    problem = Problem(base, axes, choice, tuple(objectives), seed)
     with (
         _study(folder.path, asked | {"seed": seed}, problem) as study,
         workers_of(workers) as where,
     ):
-        replay([baseline], folder, where)
+        replay([baseline], choice.traces, folder, where)
         while _advance(study, problem, trials, folder, where):
             pass
         points = [point for trial in _good(study) for point in problem.points(trial.params)]
@@ -120,15 +121,26 @@ class Problem:
             key: parameters[key] if isinstance(axis, Range) else axis[parameters[key]]
             for key, axis in self.axes.items()
         }
-        return _points(self.base, setting, self.choice)
+        return self.points_of(setting, fits=False)
+
+    def points_of(self, setting: Settings, fits: bool = True) -> list[Point]:
+        """UserError for a value that its key cannot take and, if it is to fit, for the scheme."""
+        from hwsim.points import UnfitError, points_of
+
+        try:
+            return points_of(self.base, [setting], self.choice)
+        except UnfitError:
+            if fits:
+                raise
+            return []
 
 
 def front(
     folder: ResultsFolder, baseline: Point, points: Sequence[Point], objectives: Sequence[str]
 ) -> pd.DataFrame:
     """Points that none beats in all objectives, least of the first first, and the baseline."""
-    keys = {baseline.key: None} | {point.key: None for point in points if not point.impossible}
-    rows = with_latency(folder.read(list(keys)))
+    rows = with_latency(folder.read([baseline.key, *(point.key for point in points)]))
+    rows = rows[rows["impossible"].isna()].copy()
     costs = rows[[OBJECTIVES[name] for name in objectives]].to_numpy()
     rows["on_front"] = [
         not ((costs <= own).all(axis=1) & (costs < own).any(axis=1)).any() for own in costs
@@ -156,22 +168,17 @@ def _advance(
         study.sampler = _sampler(problem.seed, number)
         study.ask({key: _distribution(axis) for key, axis in problem.axes.items()})
     proposed = [(trial.number, problem.points(trial.params)) for trial in _under_way(study)]
-    points = [point for _, found in proposed for point in found if not point.impossible]
+    points = list(dict.fromkeys(point for _, found in proposed for point in found))
     if points:
-        replay(points, folder, workers)
+        replay(points, problem.choice.traces, folder, workers, skip_impossible=True)
+    rows = with_latency(folder.read([point.key for point in points])).set_index("key")
     for number, found in proposed:
-        if not found or found[0].impossible:
+        costs = rows.loc[found[0].key, problem.columns].tolist() if found else [math.nan]
+        if any(math.isnan(cost) for cost in costs):
             study.tell(number, state=TrialState.PRUNED)
         else:
-            row = with_latency(folder.read([found[0].key])).iloc[0]
-            study.tell(number, [float(row[column]) for column in problem.columns])
+            study.tell(number, costs)
     return bool(proposed)
-
-
-def _points(base: ArchConfig, setting: Settings, choice: Choice) -> list[Point]:
-    from hwsim.points import points_of
-
-    return points_of(base, [setting], choice)
 
 
 def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:

@@ -14,7 +14,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,10 @@ SETUP_IMAGES = 128
 
 class SweepError(UserError):
     """A sweep that cannot begin, or cannot go on; one line for the user."""
+
+
+class ImpossibleError(SweepError):
+    """Points that cannot be replayed: machines that cannot be built, hold a layer or be priced."""
 
 
 @dataclass(frozen=True)
@@ -85,32 +89,41 @@ def run_sweep(
     points = points_of(base, listed, choice)
     folder = ResultsFolder(out)
     with workers_of(workers, scheduler) as where:
-        replay(points, folder, where, skip_impossible)
+        replay(points, opened, folder, where, skip_impossible)
     return folder.read([point.key for point in points])
 
 
 def replay(
     points: Sequence[Point],
+    traces: Sequence[MaskTrace],
     folder: ResultsFolder,
     workers: Workers,
     skip_impossible: bool = False,
 ) -> Done:
     """Replay what the folder lacks; each finished chunk is a part file at once.
 
-    Raises SweepError for an impossible point (unless they are skipped: listed with the reason).
+    ``traces``: those of the points. Raises ImpossibleError, before anything runs, for points that
+    their machine cannot hold; where they are skipped they become rows that say why.
     """
     from hwsim.comparison import progress
+    from hwsim.points import why_impossible
 
     if not points:
         raise SweepError("no points: no scheme fits these masks")
-    impossible = [point for point in points if point.impossible]
-    if impossible and not skip_impossible:
-        raise SweepError(
-            f"{len(impossible)} of {len(points)} points are impossible; --skip-impossible lists "
-            f"them; the first: {_named(impossible[0])}: {impossible[0].impossible}"
-        )
     there = folder.keys()
-    missing = [point for point in points if point.key not in there]
+    missing = [
+        replace(point, impossible=why_impossible(point, traces))
+        for point in points
+        if point.key not in there
+    ]
+    reasons = there | {point.key: point.impossible for point in missing}
+    impossible = [point for point in points if reasons[point.key]]
+    if impossible and not skip_impossible:
+        first = impossible[0]
+        raise ImpossibleError(
+            f"{len(impossible)} of {len(points)} points are impossible; "
+            f"the first: {_named(first)}: {reasons[first.key]}"
+        )
     if missing:
         with progress("points", len(missing)) as advance:
             _run(_chunks(missing, workers.window), workers, folder, advance)
@@ -159,7 +172,8 @@ def _run(
 ) -> None:
     """Replay and write chunk by chunk; what has begun is finished and kept, come what may.
 
-    No more are under way than the workers' window, so that memory does not grow with the sweep and an interrupted one ends soon.
+    No more are under way than the workers' window: memory does not grow with the sweep, and an
+    interrupted one ends soon.
     """
     from hwsim.points import model_sha256
     from hwsim.rows import evaluate
@@ -263,9 +277,12 @@ def _command(options: argparse.Namespace) -> None:
     folder = ResultsFolder(options.out)
     points = points_of(base, settings, choice)
     with workers_of(options.workers, options.scheduler) as workers:
-        done = replay(points, folder, workers, options.skip_impossible)
+        try:
+            done = replay(points, traces, folder, workers, options.skip_impossible)
+        except ImpossibleError as error:
+            raise SweepError(f"{error}; --skip-impossible lists such points") from None
     print(
-        f"{done.points:,} points: {done.replayed:,} replayed, {done.found:,} were there, "
+        f"{done.points:,} points: {done.replayed:,} replayed or listed, {done.found:,} were there, "
         f"{done.impossible:,} impossible; {folder.path}"
     )
 
