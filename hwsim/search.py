@@ -41,7 +41,8 @@ OBJECTIVES = {"energy": "energy_uj_per_image", "latency": "latency_us", "area": 
 GENERATION = 8
 """Points proposed together, so that they can be replayed together."""
 
-STUDY, JOURNAL = "hwsim", "search.journal"
+STUDY, JOURNAL = "hwsim", "_search.journal"
+"""Readers of Parquet folders pass over names with an underscore."""
 
 
 class SearchError(UserError):
@@ -171,9 +172,10 @@ def _advance(
     points = list(dict.fromkeys(point for _, found in proposed for point in found))
     if points:
         replay(points, problem.choice.traces, folder, workers, skip_impossible=True)
-    rows = with_latency(folder.read([point.key for point in points])).set_index("key")
+    rows = with_latency(folder.read([point.key for point in points]))
+    costs_of = dict(zip(rows["key"], rows[problem.columns].to_numpy(), strict=True))
     for number, found in proposed:
-        costs = rows.loc[found[0].key, problem.columns].tolist() if found else [math.nan]
+        costs = [float(cost) for cost in costs_of[found[0].key]] if found else [math.nan]
         if any(math.isnan(cost) for cost in costs):
             study.tell(number, state=TrialState.PRUNED)
         else:
