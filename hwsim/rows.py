@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -64,7 +64,6 @@ FIGURES: tuple[str, ...] = (
 )
 """Of :func:`hwsim.results.summary`, float64."""
 
-_ARROW = {int: pa.int64(), float: pa.float64()}
 
 ARCH_KEYS: tuple[str, ...] = tuple(key for key in known_keys() if key not in ("name", "batch"))
 """Every dotted key of a machine; its name and batch are columns of IDENTITY."""
@@ -77,9 +76,11 @@ def _arch_type(key: str) -> pa.DataType:
     for parent in parents:
         model = model.model_fields[parent].annotation
     annotation = model.model_fields[last].annotation
-    if key == "index.word_bits":  # a choice of numbers
-        return pa.int64()
-    return _ARROW.get(annotation, pa.string())
+    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    if annotation is float:
+        return pa.float64()
+    integers = annotation is int or (choices and all(isinstance(one, int) for one in choices))
+    return pa.int64() if integers else pa.string()
 
 
 SCHEMA = pa.schema(
