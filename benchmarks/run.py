@@ -22,6 +22,7 @@ from .measure import Figure
 from .scalesim import DEFAULT_LAYERS, layer_names, scalesim
 from .schemes import scaling, schemes
 from .startup import startup
+from .sweep import sweep
 
 SECTIONS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
     "schemes": schemes,
@@ -31,6 +32,7 @@ SECTIONS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
     "scalesim": scalesim,
     "scaling": scaling,
     "startup": startup,
+    "sweep": sweep,
 }
 
 

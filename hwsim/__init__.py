@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from hwsim.arch import ArchConfig, load_arch
     from hwsim.comparison import Comparison, compare, density_sweep, two_by_two
     from hwsim.results import SimResult, layers_frame, summary
+    from hwsim.results_folder import ResultsFolder
+    from hwsim.search import run_search
     from hwsim.simulate import simulate
+    from hwsim.sweep import run_sweep
     from hwsim.synthetic import synthetic_channels, synthetic_trace
     from hwsim.trace import MaskTrace, TraceHeader, write_trace
     from hwsim.workload import ConvLayer, Network, resnet18
@@ -26,6 +29,7 @@ _HOMES = {
     "ConvLayer": "workload",
     "MaskTrace": "trace",
     "Network": "workload",
+    "ResultsFolder": "results_folder",
     "SimResult": "results",
     "TraceHeader": "trace",
     "compare": "comparison",
@@ -33,6 +37,8 @@ _HOMES = {
     "layers_frame": "results",
     "load_arch": "arch",
     "resnet18": "workload",
+    "run_search": "search",
+    "run_sweep": "sweep",
     "simulate": "simulate",
     "summary": "results",
     "synthetic_channels": "synthetic",
@@ -47,6 +53,7 @@ __all__ = [
     "ConvLayer",
     "MaskTrace",
     "Network",
+    "ResultsFolder",
     "SimResult",
     "TraceHeader",
     "compare",
@@ -54,6 +61,8 @@ __all__ = [
     "layers_frame",
     "load_arch",
     "resnet18",
+    "run_search",
+    "run_sweep",
     "simulate",
     "summary",
     "synthetic_channels",

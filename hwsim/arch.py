@@ -22,6 +22,10 @@ class ArchError(UserError):
     """A machine that cannot be read or built; the message is one line for the user."""
 
 
+class CombinationError(ArchError):
+    """Every key is valid by itself; together they make no machine."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -191,11 +195,11 @@ class ArchConfig(_Part):
         return self.weight.buffer_kib * 1024
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class UniqueKeyLoader(yaml.SafeLoader):
     """YAML without silent surprises: equal keys in one mapping are an error."""
 
 
-def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _unique_mapping(loader: UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
@@ -205,7 +209,7 @@ def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[An
     return seen
 
 
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
 
 
 def arch_names() -> list[str]:
@@ -233,7 +237,7 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = No
     path = find_arch(name_or_path)
     try:
         text = path.read_text(encoding="utf-8")
-        data = yaml.load(text, Loader=_UniqueKeyLoader)
+        data = yaml.load(text, Loader=UniqueKeyLoader)
     except ArchError as error:
         raise ArchError(f"{path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -249,11 +253,16 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = No
 
 
 def build_arch(data: Mapping[str, Any], source: str = "machine") -> ArchConfig:
-    """Validate plain data; ``source`` names the file in the error."""
+    """Validate plain data; ``source`` names the file in the error.
+
+    CombinationError where only the keys' values together are at fault.
+    """
     try:
         return ArchConfig.model_validate(data)
     except ValidationError as error:
-        raise ArchError(f"{source}: {_explain(error)}") from None
+        of_a_key = any(found["loc"] for found in error.errors())
+        kind = ArchError if of_a_key else CombinationError
+        raise kind(f"{source}: {_explain(error)}") from None
 
 
 def parse_override(text: str) -> tuple[str, Any]:

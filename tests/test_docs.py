@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,3 +31,16 @@ def test_the_example_of_figures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {path.stem for path in tmp_path.iterdir()} == {
         "cycles_by_cause", "roofline", "pareto", "open_gates",
     }  # fmt: skip
+
+
+def test_the_examples_of_sweeps_run(tmp_path: Path) -> None:
+    """The one that sweeps first: it is a script, because its workers import it."""
+    read, swept = re.findall(r"```python\n(.*?)```", (DOCS / "sweeps.md").read_text(), re.DOTALL)
+    for code in (swept, read + "assert len(rows) == 6  # 3 machines, 2 traces\n"):
+        (tmp_path / "mine.py").write_text(code)
+        subprocess.run(
+            [sys.executable, "mine.py"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(DOCS.parent)},
+            check=True,
+        )

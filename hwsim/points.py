@@ -1,0 +1,312 @@
+"""Design points: a machine, masks and a scheme; what names each, and which are impossible."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from hwsim.arch import ArchConfig, CombinationError, build_arch
+from hwsim.area import area
+from hwsim.channel_mapping import Gates, channel_shapes_held, map_channels
+from hwsim.design_space import Settings
+from hwsim.energy import prices
+from hwsim.energy_table import EnergyTable, PriceError
+from hwsim.errors import UserError, nearest
+from hwsim.hardware import hardware_of
+from hwsim.residency import map_network, shapes_held
+from hwsim.schemes import Scheme, parse_scheme, scheme_names
+from hwsim.simulate import require_usable, usable_schemes
+from hwsim.tiling import MappingError
+from hwsim.trace import MaskTrace, TraceError
+from hwsim.workload import Network
+
+FAMILIES = ("structured", "lockstep")
+"""Schemes without their V: on each machine its lane group's, ``unstructured`` where V = 1."""
+
+_NO_FIGURE_FROM = (
+    "__init__.py",
+    "analysis.py",
+    "comparison.py",
+    "design_space.py",
+    "executors.py",
+    "results_folder.py",
+    "run.py",
+    "search.py",
+    "sweep.py",
+    "tables.py",
+)
+"""Sources that no row's figures come from."""
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    return metadata.version("hwsim")
+
+
+@lru_cache(maxsize=1)
+def model_sha256() -> str:
+    """Hash of the version and of every source and price that figures come from."""
+    package = Path(__file__).resolve().parent
+    sources = sorted(path for path in package.glob("*.py") if path.name not in _NO_FIGURE_FROM)
+    digest = hashlib.sha256(version().encode())
+    for path in [*sources, *sorted(package.glob("energy_tables/*.csv"))]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The first ``images`` images of a trace file; with ``shift``, at other thresholds."""
+
+    path: str
+    sha256: str
+    images: int
+    shift: float | None = None
+
+    @classmethod
+    def of(cls, trace: MaskTrace, images: int | None, shift: float | None) -> Masks:
+        """Raises TraceError where the trace has too few images, or no margins to shift."""
+        if shift is not None and not trace.salience_images:
+            raise TraceError(f"{trace.path}: no salience stored, thresholds cannot be shifted")
+        held = trace.images if shift is None else trace.salience_images
+        if images and images > held:
+            margins = "" if shift is None else ", of which thresholds can be shifted"
+            raise TraceError(f"--images {images}: {trace.path} holds {held}{margins}")
+        return cls(str(trace.path), str(trace.sha256), images or held, shift)
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).stem
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row to be: ``machine`` is a whole configuration as JSON; ``impossible``: why not.
+
+    Without masks and scheme, a machine that cannot even be built. What a machine can hold is
+    another question (:func:`why_impossible`), asked of points that are to run.
+    """
+
+    machine: str
+    masks: Masks | None
+    scheme: str | None
+    impossible: str | None = None
+
+    @property
+    def arch(self) -> ArchConfig:
+        return _arch(self.machine)
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The machine's dotted keys and their values; lists as JSON."""
+        return dict(_flat(json.loads(self.machine)))
+
+    @property
+    def counts(self) -> str:
+        """The machine without its prices: equal ones take equal cycles and counters."""
+        return _unpriced(self.machine)
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of configuration, trace contents, scheme and model; neither paths nor order."""
+        masks = self.masks and [self.masks.sha256, self.masks.images, self.masks.shift]
+        parts = [json.loads(self.machine), masks, self.scheme, model_sha256()]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _arch(machine: str) -> ArchConfig:
+    return build_arch(json.loads(machine))
+
+
+@lru_cache(maxsize=64)
+def _unpriced(machine: str) -> str:
+    data = json.loads(machine)
+    del data["pricing"], data["dram"]["pj_per_bit"]
+    return json.dumps(data)
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, json.dumps(value) if isinstance(value, list) else value
+
+
+class UnfitError(UserError):
+    """A scheme that no machine and trace of a sweep can use; one line for the user."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What every setting is combined with: None for ``schemes`` are all that fit, for ``batches``
+    the machine's own, for ``shifts`` the recorded masks, for ``images`` all."""
+
+    traces: Sequence[MaskTrace]
+    schemes: Sequence[str] | None = None
+    batches: Sequence[int] | None = None
+    shifts: Sequence[float] | None = None
+    images: int | None = None
+
+
+def points_of(base: ArchConfig, settings: Iterable[Settings], choice: Choice) -> list[Point]:
+    """Every different point, in the order of settings, batches, traces, shifts and schemes.
+
+    As in ``hwsim.run``, a scheme runs where it fits. Raises UserError for a value outside its
+    key's domain or a trace that cannot be shifted, UnfitError for a scheme that fits nowhere.
+    Settings whose keys together make no machine are one point each, marked ``impossible``.
+    """
+    points: dict[Point, None] = {}
+    valid: set[str] = {*FAMILIES}
+    used: set[str] = set()
+    for number, setting in enumerate(settings, start=1):
+        own, chosen = _own(f"point {number}", setting, choice)
+        for machine in _machines(base, setting, own, f"point {number}"):
+            if machine.impossible:
+                points[machine] = None
+                continue
+            valid.update(scheme_names(machine.arch))
+            for point, name in _on_machine(machine, own, chosen):
+                points[point] = None
+                used.add(name)
+    none_built = bool(points) and all(point.masks is None for point in points)
+    for name in choice.schemes or ():
+        if name not in used and not none_built:
+            fits = "fits no machine and trace of this sweep" if name in valid else "unknown"
+            raise UnfitError(f"--scheme {name!r}: {fits}" + nearest(name, sorted(valid - {name})))
+    return list(points)
+
+
+def _own(where: str, setting: Settings, choice: Choice) -> tuple[Choice, str | None]:
+    """The choice with what the setting says for itself, and its scheme."""
+    own = choice
+    if "trace" in setting:
+        own = replace(own, traces=[_trace(where, choice.traces, str(setting["trace"]))])
+    if "threshold_shift" in setting:
+        shift = setting["threshold_shift"]
+        if isinstance(shift, bool) or not isinstance(shift, int | float):
+            raise UserError(f"{where}: threshold_shift: expected a number, found {shift!r}")
+        own = replace(own, shifts=[float(shift)])
+    return own, str(setting["scheme"]) if "scheme" in setting else None
+
+
+def _trace(where: str, traces: Sequence[MaskTrace], wanted: str) -> MaskTrace:
+    for trace in traces:
+        if wanted in (trace.name, str(trace.path)):
+            return trace
+    raise UserError(f"{where}: trace {wanted!r}" + nearest(wanted, [t.name for t in traces]))
+
+
+def _machines(base: ArchConfig, setting: Settings, choice: Choice, where: str) -> Iterator[Point]:
+    """A point without masks and scheme for each batch."""
+    keys = {key: value for key, value in setting.items() if "." in key or key in _TOP_KEYS}
+    if choice.batches and "batch" in keys:
+        raise UserError(f"{where}: batch is varied; leave --batch out")
+    for batch in choice.batches or [keys.get("batch", base.batch)]:
+        data = base.model_dump(mode="json")
+        for key, value in {**keys, "batch": batch}.items():
+            *parents, last = key.split(".")
+            part = data
+            for parent in parents:
+                part = part[parent]
+            part[last] = value
+        named = ", ".join(f"{key}={value}" for key, value in keys.items())
+        try:
+            arch = build_arch(data, source=f"{where} ({named})" if named else base.name)
+        except CombinationError as error:
+            yield Point(json.dumps(data), None, None, str(error))
+        else:
+            EnergyTable.load(arch.pricing.table)
+            yield Point(arch.model_dump_json(), None, None)
+
+
+_TOP_KEYS = tuple(name for name in ArchConfig.model_fields)
+
+
+def _on_machine(machine: Point, choice: Choice, scheme: str | None) -> Iterator[tuple[Point, str]]:
+    """Points of one machine, each with the name under which its scheme was asked for."""
+    arch = machine.arch
+    for trace in choice.traces:
+        usable = usable_schemes(arch, trace)
+        wanted = {name: name for name in usable}
+        if scheme:
+            wanted = {scheme: of_machine(scheme, arch)}
+            require_usable(parse_scheme(wanted[scheme], arch), arch, trace)
+        elif choice.schemes:
+            wanted = {name: of_machine(name, arch) for name in choice.schemes}
+        for shift in choice.shifts or (None,):
+            masks = Masks.of(trace, choice.images, shift)
+            for name, found in wanted.items():
+                if found in usable:
+                    yield Point(machine.machine, masks, found), name
+
+
+def of_machine(scheme: str, arch: ArchConfig) -> str:
+    """The scheme's name on this machine; one of FAMILIES takes its lane group."""
+    if scheme not in FAMILIES:
+        return scheme
+    lane_group = arch.index.lane_group
+    if lane_group == 1:
+        return "unstructured"
+    return f"structured-{lane_group}x" if scheme == "structured" else f"lockstep-{lane_group}"
+
+
+def why_impossible(point: Point, traces: Sequence[MaskTrace]) -> str | None:
+    """What the point's machine cannot hold, or no table can price; None if it runs.
+
+    ``traces``: the point's is among them.
+    With ``array.reshape`` every shape has to have a price; only the array's own has to have room.
+    """
+    if point.masks is None or point.scheme is None:
+        return point.impossible
+    arch = point.arch
+    trace = next(trace for trace in traces if str(trace.path) == point.masks.path)
+    chosen, images = parse_scheme(point.scheme, arch), point.masks.images
+    instance = trace.header.gate_norm == "instance"
+    batch = min(arch.batch, images)
+    try:
+        for size in {batch, images % batch or batch}:
+            # The dense machine is the yardstick of every row.
+            for gating in {False, chosen.kind != "dense"}:
+                _require_room(arch, trace, size, gating, instance)
+            if chosen.kind == "channels":
+                _require_channels_room(arch, trace, size)
+        for shape in arch.array.shapes:
+            _require_prices(arch.shaped(shape), chosen, trace.mask_group)
+    except (MappingError, PriceError) as error:
+        return str(error)
+    return None
+
+
+def _require_room(
+    arch: ArchConfig, trace: MaskTrace, size: int, gating: bool, instance: bool
+) -> None:
+    """Raises MappingError. Asking whether all layers fit is far less work than placing them."""
+    if not _all_held(trace.network, arch, size, gating, instance):
+        map_network(trace.network, arch, size, gating, instance)
+
+
+@lru_cache(maxsize=64)
+def _all_held(network: Network, arch: ArchConfig, size: int, gating: bool, instance: bool) -> bool:
+    return all(shapes_held(network, arch, size, gating, instance, arch.array.shapes[0]))
+
+
+def _require_channels_room(arch: ArchConfig, trace: MaskTrace, size: int) -> None:
+    gates, own = Gates.of(trace.header), arch.array.shapes[0]
+    if not all(channel_shapes_held(trace.network, arch, gates, size, own)):
+        map_channels(trace.network, arch, gates, size, (own,) * len(trace.network.layers))
+
+
+def _require_prices(arch: ArchConfig, scheme: Scheme, mask_group: int) -> None:
+    """Raises PriceError."""
+    hardware = hardware_of(scheme.name, arch, mask_group)
+    table = EnergyTable.load(arch.pricing.table)
+    area(arch, hardware, table)
+    prices(arch, hardware, table)

@@ -1,0 +1,73 @@
+"""A folder of results: Parquet part files, each written once and whole, read as their union."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwsim.errors import UserError, one_line
+from hwsim.results import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+class ResultsFolder:
+    """Rows by ``key``. Any number of processes may write parts; none touches another's."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path}: is a file; expected a folder for results")
+
+    def write(self, part: bytes) -> None:
+        """One more part file: to a temporary name, fsynced, renamed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / f"part-{uuid.uuid4().hex}.parquet", part)
+
+    def keys(self) -> dict[str, str | None]:
+        """What is there: why each row's point is impossible, None where it has figures."""
+        found: dict[str, str | None] = {}
+        for part in self._parts():
+            table = _read(part, ["key", "impossible"])
+            found.update(
+                zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
+            )
+        return found
+
+    def read(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
+        """One row per key, in the order of ``keys``, or all rows there are; docs/sweeps.md.
+
+        A key that stands in several parts has equal rows there.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        tables = [_read(part, None) for part in self._parts()]
+        if keys is not None:
+            wanted = pa.array(list(keys), pa.string())
+            tables = [table.filter(pc.is_in(table["key"], wanted)) for table in tables]
+        if not tables:
+            tables = [pa.table({"key": pa.array([], pa.string())})]
+        # Parts of another version may have other columns: a row has none of those it lacks.
+        rows = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+        rows = rows.drop_duplicates("key", ignore_index=True)
+        if keys is None:
+            return rows.sort_values("key", ignore_index=True)
+        return rows.set_index("key").loc[list(dict.fromkeys(keys))].reset_index()
+
+    def _parts(self) -> Iterable[Path]:
+        return sorted(self.path.glob("part-*.parquet"))
+
+
+def _read(part: Path, columns: list[str] | None) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(part).read(columns)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise UserError(f"{part}: not a whole part file of results ({one_line(error)})") from None
