@@ -79,10 +79,12 @@ def draw_wide(seed: int) -> tuple[dict[str, Value], Drawn]:
     """As ``draw_case``, with tiles of about a word or two in a buffer that does not cut them.
 
     Many are of what the kernel has code of its own for, an index a cycle and words of 32 or 64
-    bits; some lists have as many rounds as there can be, or a one at the very end alone.
+    bits; some lists have as many rounds as there can be, a one at the very end alone, or runs of
+    zeros across the end of a word.
     """
     rng = Random(f"wide {seed}")
-    kind = rng.choices(("any", "one a cycle", "full", "last"), (3, 5, 1, 1))[0]
+    kinds = ("any", "one a cycle", "full", "last", "symbols")
+    kind = rng.choices(kinds, (3, 5, 1, 1, 2))[0]
     while True:
         values = {name: draw_value(name, rng) for name in PARAMETERS}
         values |= {"scheme": rng.choice(MASKED), "P": rng.choice(WIDE), "activation KiB": 512}
@@ -96,6 +98,10 @@ def draw_wide(seed: int) -> tuple[dict[str, Value], Drawn]:
         elif kind == "last":
             values |= {"P": rng.choice([16, 32, 64]), "gate normalisation": "batch"}
             values["format"] = rng.choice(["coordinate", "coordinate", values["format"]])
+        elif kind == "symbols":
+            values |= {"P": rng.choice([97, 127, 128, 130]), "gate normalisation": "batch"}
+            values |= {"format": f"run-length {rng.choice([2, 2, 3])}"}
+            values["density"] = rng.choice([0.05, 0.2, 0.3])
         if case := build(values, rng):
             return values, _last_ones(case, int(values["P"])) if kind == "last" else case
 
