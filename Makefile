@@ -70,7 +70,7 @@ verify: setup
 bench: $(VENV)/.simulator
 	$(PY) -m benchmarks.run $(ARGS)
 
-# Half an hour on two cores, or what an interrupted campaign has left; WRITE=--write keeps the report
+# Forty minutes on two cores, or what an interrupted campaign has left; WRITE=--write keeps the report
 # as docs/mutations.md. Without Icarus Verilog it says so, runs the rest and fails.
 mutate: setup
 	-@$(MAKE) --no-print-directory iverilog
