@@ -22,7 +22,7 @@ from hwsim.arch import ArchConfig, load_arch, parse_override
 from hwsim.design_space import Axes, Settings, drawn, grid, parse_axes, read_settings
 from hwsim.errors import OneLineParser, UserError
 from hwsim.executors import Workers, workers_of
-from hwsim.trace import MaskTrace, find_traces
+from hwsim.trace import MaskTrace, open_traces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +83,7 @@ def run_sweep(
     from hwsim.results_folder import ResultsFolder
 
     base = arch if isinstance(arch, ArchConfig) else load_arch(arch)
-    opened = [MaskTrace.open(path) for path in find_traces([str(path) for path in traces])]
+    opened = open_traces(*traces)
     listed = grid(settings) if isinstance(settings, Mapping) else settings
     choice = Choice(opened, schemes, batches, shifts, images)
     points = points_of(base, listed, choice)
@@ -269,7 +269,7 @@ def _command(options: argparse.Namespace) -> None:
     """Validate everything, replay, say what was done."""
     base, axes = base_of(options), parse_axes(options.vary)
     settings = _settings(options, axes)
-    traces = [MaskTrace.open(path) for path in find_traces(options.trace)]
+    traces = open_traces(*options.trace)
     from hwsim.points import Choice, points_of
     from hwsim.results_folder import ResultsFolder
 

@@ -28,7 +28,15 @@ from hwsim.salience import Salience
 from hwsim.sample import LayerSample
 from hwsim.workload import Network
 
-__all__ = ["MaskTrace", "TraceError", "TraceHeader", "find_traces", "verify", "write_trace"]
+__all__ = [
+    "MaskTrace",
+    "TraceError",
+    "TraceHeader",
+    "find_traces",
+    "open_traces",
+    "verify",
+    "write_trace",
+]
 
 CHUNK_IMAGES = 64
 
@@ -388,6 +396,11 @@ def find_traces(names: Sequence[str | Path]) -> list[Path]:
             shipped = ", ".join(path.name for path in sorted(asset_dir("traces").glob("*.h5")))
             raise TraceError(f"{name}: no such file or folder; shipped traces: {shipped or 'none'}")
     return paths
+
+
+def open_traces(*names: str | Path) -> list[MaskTrace]:
+    """Open the traces meant: without a name the shipped ones, CDG's and SCDG's."""
+    return [MaskTrace.open(path) for path in find_traces(names)]
 
 
 def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
