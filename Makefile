@@ -64,7 +64,7 @@ rtl-synth:
 		|| { echo "RTL NOT SYNTHESISED: yosys is missing and apt-get could not install it"; exit 1; }
 	$(PYTHON) rtl/synth.py
 
-# Twenty minutes on two cores; WRITE=--write keeps the report as docs/verification.md. Without Icarus
+# A quarter of an hour on two cores; WRITE=--write keeps the report as docs/verification.md. Without Icarus
 # Verilog it says so, runs the rest and fails.
 verify: setup
 	-@$(MAKE) --no-print-directory iverilog
@@ -74,7 +74,7 @@ verify: setup
 bench: $(VENV)/.simulator
 	$(PY) -m benchmarks.run $(ARGS)
 
-# Half an hour on two cores, or what an interrupted campaign has left; WRITE=--write keeps the report
+# Forty minutes on two cores, or what an interrupted campaign has left; WRITE=--write keeps the report
 # as docs/mutations.md. Without Icarus Verilog it says so, runs the rest and fails.
 mutate: setup
 	-@$(MAKE) --no-print-directory iverilog

@@ -22,8 +22,8 @@ from hwsim.workload import ConvLayer
 from .cases import PARAMETERS, Value, acting, build, draw_value
 from .compare import Outcome
 
-RTL_CASES = 1_100
-LAYERS = 22
+RTL_CASES = 1_110
+LAYERS = 15
 """Cases of one machine."""
 
 MACHINE = {name: PARAMETERS[name] for name in ("R", "C", "P", "A", "B", "V", "W", "E", "decoders")}

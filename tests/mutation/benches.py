@@ -39,7 +39,7 @@ class Bench:
 
 
 def _lists(*machine: int) -> Bench:
-    """Rows, bits of a word, indices per cycle; then how many lists."""
+    """Rows, bits of a word, indices per cycle, most words of a list; then how many lists."""
     return Bench("bitmap_decoder", partial(decoder.test_random_lists, *machine))
 
 
@@ -58,7 +58,7 @@ def _tiles(machine: int, layers: int, seed: int) -> Bench:
 def _sums(name: str) -> Bench:
     """A few layers on a machine of the test."""
     arch, layers = gated.MACHINES[name]
-    if layers > 3:
+    if layers > 6:
         name = f"{name}, few layers"
         gated.MACHINES[name] = (arch, 3)
 
@@ -71,13 +71,14 @@ def _sums(name: str) -> Bench:
 
 
 gated.MACHINES["B = 1"] = (tile.build(4, 3, 1, 1, 8, 4, 1, 32), 3)
-"""A width of its own: log2 of 1 would be 0."""
+gated.MACHINES["R = A = 1"] = (tile.build(1, 3, 1, 1, 8, 1, 2, 16), 6)
+"""Widths of their own: log2 of 1 would be 0."""
 
 BENCHES = (
     Bench("bitmap_decoder", decoder.test_hand_worked_lists),
-    _lists(3, 8, 2, 60),
-    _lists(1, 8, 1, 40),
-    _lists(4, 64, 8, 40),
+    _lists(3, 8, 2, 8, 60),
+    _lists(1, 8, 1, 8, 40),
+    _lists(4, 64, 8, 8, 40),
     Bench("bank_arbiter", arbiter.test_hand_worked_beats),
     _beats(12, 3, 60),
     _beats(7, 1, 40),
@@ -92,6 +93,7 @@ BENCHES = (
     _tiles(6, 4, 16),
     _tiles(7, 4, 17),
     *(_sums(name) for name in list(gated.MACHINES)),
+    _lists(2, 8, 1, 1, 20),
 )
 """Machines of the tests; those of tiles by their number."""
 

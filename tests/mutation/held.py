@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import count, islice
+from itertools import chain, count, islice
 from random import Random
 
 import numpy as np
@@ -19,7 +19,7 @@ from hwsim.simulate import simulate
 from hwsim.tiling import MappingError
 from hwsim.timing import Engine
 
-CASES, WIDE_CASES = 500, 500
+CASES, WIDE_CASES, FULL = 500, 500, 4
 
 WIDE = (31, 32, 33, 63, 64, 65, 95, 96, 97, 100, 127, 128, 130)
 """Pixels of a tile, around the 64 bits of the kernel's words and the 32 of the index memory's."""
@@ -49,7 +49,9 @@ def held_cases(model: Engine, number: int = CASES, wide: int = WIDE_CASES) -> li
     early, late, shown = [], [], set()
     drawn = ((f"seed {seed}", *draw_case(seed)) for seed in count())
     wider = ((f"wide {seed}", *draw_wide(seed)) for seed in count())
-    for values, held in [*_held(drawn, number, other), *_held(wider, wide, other)]:
+    full = ((f"full {seed}", *draw_full(seed)) for seed in count())
+    several = (_held(drawn, number, other), _held(wider, wide, other), _held(full, FULL, other))
+    for values, held in chain.from_iterable(several):
         options = set(acting(values).items())
         (late if options <= shown else early).append(held)
         shown |= options
@@ -79,10 +81,12 @@ def draw_wide(seed: int) -> tuple[dict[str, Value], Drawn]:
     """As ``draw_case``, with tiles of about a word or two in a buffer that does not cut them.
 
     Many are of what the kernel has code of its own for, an index a cycle and words of 32 or 64
-    bits; some lists have as many rounds as there can be, or a one at the very end alone.
+    bits; some lists have as many rounds as there can be, a one at the very end alone, or runs of
+    zeros across the end of a word.
     """
     rng = Random(f"wide {seed}")
-    kind = rng.choices(("any", "one a cycle", "full", "last"), (3, 5, 1, 1))[0]
+    kinds = ("any", "one a cycle", "full", "last", "symbols")
+    kind = rng.choices(kinds, (3, 5, 1, 1, 2))[0]
     while True:
         values = {name: draw_value(name, rng) for name in PARAMETERS}
         values |= {"scheme": rng.choice(MASKED), "P": rng.choice(WIDE), "activation KiB": 512}
@@ -96,8 +100,24 @@ def draw_wide(seed: int) -> tuple[dict[str, Value], Drawn]:
         elif kind == "last":
             values |= {"P": rng.choice([16, 32, 64]), "gate normalisation": "batch"}
             values["format"] = rng.choice(["coordinate", "coordinate", values["format"]])
+        elif kind == "symbols":
+            values |= {"P": rng.choice([97, 127, 128, 130]), "gate normalisation": "batch"}
+            values |= {"format": f"run-length {rng.choice([2, 2, 3])}"}
+            values["density"] = rng.choice([0.05, 0.2, 0.3])
         if case := build(values, rng):
             return values, _last_ones(case, int(values["P"])) if kind == "last" else case
+
+
+def draw_full(seed: int) -> tuple[dict[str, Value], Drawn]:
+    """Lists of three words with every bit set, a round each: as many rounds as there can be."""
+    rng = Random(f"full {seed}")
+    while True:
+        values = {name: draw_value(name, rng) for name in PARAMETERS}
+        values |= {"scheme": "unstructured", "P": 192, "activation KiB": 512, "R": 1, "C": 1}
+        values |= {"images": 3, "batch": 3, "density": 1.0, "masks": "independent", "kernel": 1}
+        values |= {"gate normalisation": "batch", "reshape": "none"}
+        if (case := build(values, rng)) and case.network.gated_layers[0].out_pixels >= 64:
+            return values, case
 
 
 def _last_ones(case: Drawn, pixels: int) -> Drawn:

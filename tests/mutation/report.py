@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
+from .held import CASES, FULL, WIDE_CASES
 from .mutant import Key, Mutant
 from .trials import NOT_COMPILED, SURVIVED, VERDICTS, Verdict
 
@@ -69,7 +70,7 @@ def report(results: Results, jobs: int, seconds: float) -> str:
     lines = [
         "# Mutations",
         "",
-        *INTRODUCTION.strip().split("\n"),
+        *INTRODUCTION.strip().replace("CASES", f"{CASES + WIDE_CASES + FULL:,}").split("\n"),
         "",
         f"{found.total():,} mutants, {tried - found[SURVIVED]:,} of {tried:,} that compile are",
         f"seen, {found[SURVIVED]} survive and are explained below. {round(seconds / 60)} min of",
@@ -107,7 +108,11 @@ of kernel and reference is changed, one at a time and mechanically: `+` to `-`, 
 annotations and flags given by keyword are left alone.
 
 A mutant of the kernel (run without Numba's compiler) has to differ from what the reference counts,
-one of the reference from what the kernel counts: 800 seeded cases that take every value of every
-option, compared as `make verify` compares; then, for the reference, its own tests. Where a case
-ends in an exception, or takes seconds for what takes milliseconds, the mutant is seen as well.
+one of the reference from what the kernel counts: CASES seeded cases that take every value of every
+option, compared as `make verify` compares; then tests of what no case of two models shows. Where a
+case ends in an exception, or takes seconds for what takes milliseconds, the mutant is seen as well.
+
+A mutant of the RTL has to fail a bench on Icarus Verilog: hand-worked and random lists in the
+decoder and beats in the arbiter, tiles of random layers counted by the oracle and the kernel, gated
+convolutions against NumPy's sums in the kernel's cycles.
 """

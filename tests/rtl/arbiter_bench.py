@@ -24,7 +24,7 @@ async def serve(dut: HierarchyObject, addresses: list[int | None]) -> list[dict[
     dut.addresses.value = pack([address or 0 for address in addresses], bits)
     dut.start.value = 1
     cycles: list[dict[str, list[int]]] = []
-    while True:
+    for _ in range(1 + len(addresses)):  # at least one pointer a cycle is served
         await Timer(1, "ns")
         served = unpack(int(dut.served.value), 1, len(addresses))
         reading = unpack(int(dut.reading.value), 1, banks)
@@ -41,3 +41,4 @@ async def serve(dut: HierarchyObject, addresses: list[int | None]) -> list[dict[
         dut.start.value = 0
         if complete:
             return cycles
+    raise AssertionError("the beat does not end")

@@ -89,16 +89,19 @@ class Gated:
         return case
 
 
-def draw(rng: np.random.Generator, arch: ArchConfig) -> Gated:
-    """A random layer for this machine; a threshold is one of its channel's sums, met exactly."""
+def draw(rng: np.random.Generator, arch: ArchConfig, one_step: bool = False) -> Gated:
+    """A random layer for this machine; a threshold is one of its channel's sums, met exactly.
+
+    ``one_step``: its base path is a single MAC an output.
+    """
     groups, images = int(rng.choice([2, 3, 4])), int(rng.integers(1, 3))
     layer = conv(
         channels=(
-            groups * int(rng.integers(1, 7)),
+            groups * (1 if one_step else int(rng.integers(1, 7))),
             groups * int(rng.integers(1, arch.array.columns + 3)),
         ),
         size=(int(rng.integers(2, 7)), int(rng.integers(2, 7))),
-        kernel=int(rng.choice([1, 3, 3])),
+        kernel=1 if one_step else int(rng.choice([1, 3, 3])),
         stride=int(rng.choice([1, 1, 2])),
         groups=groups,
     )

@@ -93,6 +93,8 @@ def build_of(run: LayerRun) -> dict[str, int]:
 def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
     """The first tile, name and round in which the RTL differs from the oracle, or the kernel."""
     rtl = [counted(passes, run.scheme) for passes in observed]
+    for number, passes in enumerate(observed):
+        _check_rounds(run, number, passes)
     models = {"oracle": oracle_tiles(run)}
     if run.masks is not None:  # a trace has a gated layer
         models["kernel"] = engine_tiles(run, "kernel")
@@ -104,6 +106,17 @@ def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
             where = f"RTL against {model}, layer {run.layer.name}, {found}"
             return f"{where}; {_round(run, model, found.tile, names)}"
     return None
+
+
+def _check_rounds(run: LayerRun, tile: int, passes: Observation) -> None:
+    """Every round of a pass takes as many steps as the pass has for an output."""
+    steps = run.layer.steps
+    base = steps if run.scheme.startswith("dense") else steps // run.layer.groups
+    for number, (seen, of_pass) in enumerate(zip(passes, (base, steps - base), strict=False)):
+        assert seen["steps"] == seen["rounds"] * of_pass, (
+            f"tile {tile}, pass {number}: {seen['rounds']} rounds of {of_pass} steps, "
+            f"but {seen['steps']} steps"
+        )
 
 
 def _round(run: LayerRun, model: str, tile: int, names: tuple[str, ...]) -> str:

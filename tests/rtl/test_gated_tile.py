@@ -23,8 +23,10 @@ MACHINES = {
     "V = 3": (build(5, 6, 3, 1, 16, 3, 3, 25), 15),
     "V = 4": (build(4, 6, 4, 1, 8, 2, 8, 40), 15),
     "shared": (shared(build(4, 3, 1, 1, 8, 4, 2, 20)), 15),
+    "one step": (build(1, 3, 1, 1, 8, 1, 2, 16), 6),
 }
-"""Machines, and the layers drawn for each."""
+"""Machines, and the layers drawn for each. With one row and one step rounds of one cycle follow one
+another."""
 
 machines = pytest.mark.parametrize(
     "name",
@@ -37,7 +39,7 @@ def played(name: str) -> list[tuple[Gated, list[Observation]]]:
     """The layers of a machine, and what the RTL made of their tiles."""
     arch, layers = MACHINES[name]
     rng = np.random.default_rng(1 if name == "short" else 2)
-    drawn = [draw(rng, arch) for _ in range(layers)]
+    drawn = [draw(rng, arch, one_step=name == "one step") for _ in range(layers)]
     cases = [gated.cases() for gated in drawn]
     machine = {**parameters(arch), "DEPTH": 2048, "STEPS": 512}
     with TemporaryDirectory() as folder:
