@@ -65,6 +65,8 @@ def run_sweep(
     batches: Sequence[int] | None = None,
     shifts: Sequence[float] | None = None,
     images: int | None = None,
+    channel_orders: Sequence[str] | None = None,
+    order_from: Sequence[str | Path] = (),
     workers: int | None = None,
     scheduler: str | None = None,
     skip_impossible: bool = False,
@@ -74,7 +76,9 @@ def run_sweep(
     ``settings``: values by key, of which all combinations are run, or one mapping of keys to values
     for each point (:func:`hwsim.design_space.drawn`, ``read_settings``). ``traces``: files or
     folders, without any the shipped ones; ``schemes``: as in ``hwsim.run``, or ``structured`` and
-    ``lockstep`` for those of each machine's lane group; ``shifts``: of all thresholds, units of Z.
+    ``lockstep`` for those of each machine's lane group; ``shifts``: of all thresholds, units of Z;
+    ``channel_orders``: ``natural`` or ``density``, measured on ``order_from`` (traces), or on the
+    images of the replayed traces that are not replayed.
     ``workers``: processes, one per core; with 1 all runs in this one. A script that asks for more
     needs ``if __name__ == "__main__"``. ``scheduler``: address of a Dask scheduler instead.
     Columns and units: docs/sweeps.md. Raises UserError before anything runs.
@@ -83,14 +87,19 @@ def run_sweep(
     from hwsim.results_folder import ResultsFolder
 
     base = arch if isinstance(arch, ArchConfig) else load_arch(arch)
-    opened = [MaskTrace.open(path) for path in find_traces([str(path) for path in traces])]
+    opened = _opened(traces)
     listed = grid(settings) if isinstance(settings, Mapping) else settings
-    choice = Choice(opened, schemes, batches, shifts, images)
+    measured = _opened(order_from) if order_from else ()
+    choice = Choice(opened, schemes, batches, shifts, images, channel_orders, measured)
     points = points_of(base, listed, choice)
     folder = ResultsFolder(out)
     with workers_of(workers, scheduler) as where:
         replay(points, opened, folder, where, skip_impossible)
     return folder.read([point.key for point in points])
+
+
+def _opened(paths: Sequence[str | Path]) -> list[MaskTrace]:
+    return [MaskTrace.open(path) for path in find_traces(paths)]
 
 
 def replay(
@@ -213,6 +222,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="default: all that fit; structured, lockstep: of each machine's V")  # fmt: skip
     add("--batch", nargs="+", type=positive, metavar="N", help="default: the machine's")
     add("--shift", nargs="+", type=float, metavar="Z", help="move all thresholds (approximate)")
+    add("--channel-order", nargs="+", metavar="NAME",
+        help="natural (default), density: channels sorted inside each gating group")  # fmt: skip
+    add("--order-from", nargs="+", default=[], metavar="PATH",
+        help="traces to measure densities on; default: images that are not replayed")  # fmt: skip
     add("--images", type=positive, metavar="N", help="only the first N")
     add("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:8786")
     add("--skip-impossible", action="store_true",
@@ -269,11 +282,20 @@ def _command(options: argparse.Namespace) -> None:
     """Validate everything, replay, say what was done."""
     base, axes = base_of(options), parse_axes(options.vary)
     settings = _settings(options, axes)
-    traces = [MaskTrace.open(path) for path in find_traces(options.trace)]
+    traces = _opened(options.trace)
+    order_from = _opened(options.order_from) if options.order_from else []
     from hwsim.points import Choice, points_of
     from hwsim.results_folder import ResultsFolder
 
-    choice = Choice(traces, options.scheme, options.batch, options.shift, options.images)
+    choice = Choice(
+        traces,
+        options.scheme,
+        options.batch,
+        options.shift,
+        options.images,
+        options.channel_order,
+        order_from,
+    )
     folder = ResultsFolder(options.out)
     points = points_of(base, settings, choice)
     with workers_of(options.workers, options.scheduler) as workers:
