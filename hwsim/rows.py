@@ -70,6 +70,9 @@ FIGURES: tuple[str, ...] = (
 )
 """Of :func:`hwsim.results.summary`, float64."""
 
+READ = "activation_bytes_per_cycle"
+"""What the activation buffer's banks really deliver to the array, on average; float64."""
+
 
 ARCH_KEYS: tuple[str, ...] = tuple(key for key in known_keys() if key not in ("name", "batch"))
 """Every dotted key of a machine; its name and batch are columns of IDENTITY."""
@@ -94,7 +97,7 @@ SCHEMA = pa.schema(
         **IDENTITY,
         **{key: _arch_type(key) for key in ARCH_KEYS},
         **OF_MASKS,
-        **dict.fromkeys(FIGURES, pa.float64()),
+        **dict.fromkeys((*FIGURES, READ), pa.float64()),
         **{f"{component}_uj": pa.float64() for component in COMPONENTS},
         **{f"{component}_mm2": pa.float64() for component in AREA_COMPONENTS},
         **{f"{cause}_cycles_per_image": pa.float64() for cause in CAUSES},
@@ -149,7 +152,9 @@ def row_of(point: Point, result: SimResult, dense: SimResult) -> dict[str, Any]:
         f"{cause}_cycles_per_image": cycles / result.images
         for cause, cycles in found["stalls"].items()
     }
-    figures = flat(found) | {f"{name}_mm2": mm2 for name, mm2 in areas.items()} | causes
+    words = result.totals["activation_word_reads"]
+    read = {READ: words * result.arch.activation.word_channels / result.cycles}
+    figures = flat(found) | read | {f"{name}_mm2": mm2 for name, mm2 in areas.items()} | causes
     own = identity(point)
     wanted = (name for name in SCHEMA.names if name in figures and name not in own)
     return own | {"batch": result.batch} | {name: figures[name] for name in wanted}

@@ -87,18 +87,19 @@ def run_sweep(
     from hwsim.results_folder import ResultsFolder
 
     base = arch if isinstance(arch, ArchConfig) else load_arch(arch)
-    opened = _opened(traces)
+    held = opened(traces)
     listed = grid(settings) if isinstance(settings, Mapping) else settings
-    measured = _opened(order_from) if order_from else ()
-    choice = Choice(opened, schemes, batches, shifts, images, channel_orders, measured)
+    measured = opened(order_from) if order_from else ()
+    choice = Choice(held, schemes, batches, shifts, images, channel_orders, measured)
     points = points_of(base, listed, choice)
     folder = ResultsFolder(out)
     with workers_of(workers, scheduler) as where:
-        replay(points, opened, folder, where, skip_impossible)
+        replay(points, held, folder, where, skip_impossible)
     return folder.read([point.key for point in points])
 
 
-def _opened(paths: Sequence[str | Path]) -> list[MaskTrace]:
+def opened(paths: Sequence[str | Path]) -> list[MaskTrace]:
+    """The traces meant, without any the shipped ones; TraceError where one cannot be read."""
     return [MaskTrace.open(path) for path in find_traces(paths)]
 
 
@@ -233,13 +234,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_machine(parser: argparse.ArgumentParser) -> None:
-    """Options that sweeps and searches share."""
+def add_machine(parser: argparse.ArgumentParser, vary: bool = True) -> None:
+    """Options that sweeps, searches and comparisons of equal area share."""
     add = parser.add_argument
     add("--arch", default="pe16x16", help="machine that gives all other keys")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of every point")
-    add("--vary", action="append", default=[], metavar="KEY=1,2,4",
-        help="all combinations are run; KEY=LOW..HIGH to draw from")  # fmt: skip
+    if vary:
+        add("--vary", action="append", default=[], metavar="KEY=1,2,4",
+            help="all combinations are run; KEY=LOW..HIGH to draw from")  # fmt: skip
     add("--workers", type=positive, metavar="N", help="processes; default: one per core")
     add("--out", type=Path, required=True, metavar="DIR",
         help="folder of results; what is there is not run again")  # fmt: skip
@@ -282,8 +284,8 @@ def _command(options: argparse.Namespace) -> None:
     """Validate everything, replay, say what was done."""
     base, axes = base_of(options), parse_axes(options.vary)
     settings = _settings(options, axes)
-    traces = _opened(options.trace)
-    order_from = _opened(options.order_from) if options.order_from else []
+    traces = opened(options.trace)
+    order_from = opened(options.order_from) if options.order_from else []
     from hwsim.points import Choice, points_of
     from hwsim.results_folder import ResultsFolder
 
