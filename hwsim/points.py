@@ -39,6 +39,7 @@ _NO_FIGURE_FROM = (
     "equal_area.py",
     "executors.py",
     "fair.py",
+    "listing.py",
     "results_folder.py",
     "run.py",
     "search.py",

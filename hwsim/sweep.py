@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.arch import ArchConfig, load_arch, parse_override
-from hwsim.design_space import Axes, Settings, drawn, grid, parse_axes, read_settings
+from hwsim.design_space import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
 from hwsim.errors import OneLineParser, UserError
 from hwsim.executors import Workers, workers_of
 from hwsim.trace import MaskTrace, find_traces
@@ -228,6 +228,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--order-from", nargs="+", default=[], metavar="PATH",
         help="traces to measure densities on; default: images that are not replayed")  # fmt: skip
     add("--images", type=positive, metavar="N", help="only the first N")
+    add("--show", nargs="+", default=[], metavar="COLUMN",
+        help="print these columns of the sweep's rows, beside what differs")  # fmt: skip
     add("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:8786")
     add("--skip-impossible", action="store_true",
         help="list machines that cannot hold a layer, with the reason; run the others")  # fmt: skip
@@ -286,9 +288,11 @@ def _command(options: argparse.Namespace) -> None:
     settings = _settings(options, axes)
     traces = opened(options.trace)
     order_from = opened(options.order_from) if options.order_from else []
+    from hwsim.listing import listing, require_columns
     from hwsim.points import Choice, points_of
     from hwsim.results_folder import ResultsFolder
 
+    require_columns(options.show)
     choice = Choice(
         traces,
         options.scheme,
@@ -309,6 +313,10 @@ def _command(options: argparse.Namespace) -> None:
         f"{done.points:,} points: {done.replayed:,} replayed or listed, {done.found:,} were there, "
         f"{done.impossible:,} impossible; {folder.path}"
     )
+    if options.show:
+        varied = [*BESIDE, "batch", *(key for key in points[0].keys if "." in key)]
+        rows = folder.read([point.key for point in points])
+        print(listing(rows[rows["impossible"].isna()], options.show, varied))
 
 
 def _settings(options: argparse.Namespace, axes: Axes) -> Iterable[Settings]:
