@@ -27,7 +27,7 @@ from hwsim.trace import MaskTrace
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hwsim.points import Point
+    from hwsim.points import Choice, Point
 
 AS_IT_IS, EQUAL_AREA = "as it is", "equal area"
 
@@ -95,7 +95,7 @@ def run_fair(
     return found
 
 
-def contenders_of(arch: ArchConfig, choice: Any, terms: Terms) -> Iterator[Contender]:
+def contenders_of(arch: ArchConfig, choice: Choice, terms: Terms) -> Iterator[Contender]:
     """Every scheme that fits, on the machine as it is and on those of equal area.
 
     The reference's area is that of its hardware for each trace's own masks. UserError where the
@@ -134,7 +134,7 @@ def _of_trace(
     trace: MaskTrace,
     names: Sequence[str],
     reference: str,
-    choice: Any,
+    choice: Choice,
     terms: Terms,
 ) -> Iterator[Contender]:
     """Contenders of one trace and one set of prices."""

@@ -69,7 +69,7 @@ def parameters() -> Iterator[object]:
         yield pytest.param(block, id=block.name, marks=marks)
 
 
-@pytest.mark.parametrize("block", parameters())
+@pytest.mark.parametrize("block", list(parameters()))
 def test_the_page_shows_what_its_commands_print(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
