@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 import pytest
 
+from hwsim.jit import DISABLED
+
 PAGE = Path(__file__).parent.parent / "docs" / "findings.md"
 BLOCK = re.compile(
     r"^### (?P<name>\w+)\n\n[^\n]*\n\n```(?P<kind>sh|python)\n(?P<code>.*?)```\n"
@@ -69,6 +71,7 @@ def parameters() -> Iterator[object]:
         yield pytest.param(block, id=block.name, marks=marks)
 
 
+@pytest.mark.skipif(DISABLED, reason="thousands of images: hours without compiled kernels")
 @pytest.mark.parametrize("block", list(parameters()))
 def test_the_page_shows_what_its_commands_print(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
