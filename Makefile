@@ -6,7 +6,7 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint 
 MODELS := $(addprefix tests/test_,by_hand.py closed_forms.py laws_of_models.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow test-modes verify mutate bench negative-result iverilog rtl-test rtl-synth \
+.PHONY: setup demo test test-slow test-modes notebooks verify mutate bench negative-result iverilog rtl-test rtl-synth \
         lint clean
 
 $(PY):
@@ -18,10 +18,10 @@ $(VENV)/.simulator: pyproject.toml constraints.txt | $(PY)
 	$(PIP) --editable .
 	@touch $@
 
-# Trainer, tests, linters and cocotb as well.
+# Trainer, tests, linters, notebooks and cocotb as well.
 $(VENV)/.everything: pyproject.toml constraints.txt | $(PY)
-	@echo "installing simulator, trainer, tests and linters into $(VENV)"
-	$(PIP) --editable '.[train,dev,rtl]'
+	@echo "installing simulator, trainer, tests, linters and notebooks into $(VENV)"
+	$(PIP) --editable '.[train,dev,rtl,notebooks]'
 	@touch $@ $(VENV)/.simulator $(VENV)/.rtl
 
 setup: $(VENV)/.everything
@@ -34,6 +34,10 @@ test: setup lint
 
 test-slow: setup
 	$(PY) -m pytest -q -rs -m slow
+
+# Runs the notebooks and keeps their outputs; NAMES=03_design_space.py runs one.
+notebooks: setup
+	$(PY) notebooks/refresh.py $(NAMES)
 
 # The suite once more where kernels are plain Python, and where every index of theirs is checked.
 test-modes: setup

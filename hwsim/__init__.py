@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hwsim.simulate import simulate
     from hwsim.sweep import run_sweep
     from hwsim.synthetic import synthetic_channels, synthetic_trace
-    from hwsim.trace import MaskTrace, TraceHeader, write_trace
+    from hwsim.trace import MaskTrace, TraceHeader, open_traces, verify, write_trace
     from hwsim.workload import ConvLayer, Network, resnet18
 
 _HOMES = {
@@ -36,6 +36,7 @@ _HOMES = {
     "density_sweep": "comparison",
     "layers_frame": "results",
     "load_arch": "arch",
+    "open_traces": "trace",
     "resnet18": "workload",
     "run_search": "search",
     "run_sweep": "sweep",
@@ -44,6 +45,7 @@ _HOMES = {
     "synthetic_channels": "synthetic",
     "synthetic_trace": "synthetic",
     "two_by_two": "comparison",
+    "verify": "trace",
     "write_trace": "trace",
 }
 
@@ -60,6 +62,7 @@ __all__ = [
     "density_sweep",
     "layers_frame",
     "load_arch",
+    "open_traces",
     "resnet18",
     "run_search",
     "run_sweep",
@@ -68,6 +71,7 @@ __all__ = [
     "synthetic_channels",
     "synthetic_trace",
     "two_by_two",
+    "verify",
     "write_trace",
 ]
 

@@ -72,6 +72,21 @@ class Comparison:
     def results(self) -> list[SimResult]:
         return [result for result, _ in self.runs]
 
+    def to_frame(self) -> pd.DataFrame:
+        """One row per distinct run: the summary's figures, one ``<component>_uj`` each."""
+        import pandas as pd
+
+        return pd.DataFrame([flat(row) for row in self.distinct().rows()])
+
+    def other_prices(self) -> pd.DataFrame:
+        """Energy per image (uJ): a row per distinct run, a column per set of PRICES."""
+        import pandas as pd
+
+        runs = ["trace", "label", "scheme", "batch"]
+        prices = ["table", "operand_network_scale", "dram_pj_per_bit"]
+        rows = pd.DataFrame(other_prices(self.distinct().results())).set_index(runs + prices)
+        return rows["energy_uj_per_image"].unstack(prices, sort=False)
+
 
 def choose_schemes(
     arch: ArchConfig, traces: Sequence[MaskTrace], wanted: Sequence[str] | None

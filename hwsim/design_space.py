@@ -1,7 +1,8 @@
 """Design spaces: architecture keys and the values that each may take, and settings drawn from them.
 
 A setting is one design point's dotted keys and their values, over a machine that gives the rest. In
-a file of settings, ``trace``, ``scheme`` and ``threshold_shift`` may stand beside them.
+a file of settings, ``trace``, ``scheme``, ``threshold_shift`` and ``channel_order`` may stand
+beside them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import yaml
 from hwsim.arch import UniqueKeyLoader, known_keys
 from hwsim.errors import UserError, nearest, one_line
 
-BESIDE = ("trace", "scheme", "threshold_shift")
+BESIDE = ("trace", "scheme", "threshold_shift", "channel_order")
 """What a file of settings may say of a point beside its architecture keys."""
 
 Settings = dict[str, Any]

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib import metadata
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hwsim.arch import ArchConfig, CombinationError, build_arch
 from hwsim.area import area
 from hwsim.channel_mapping import Gates, channel_shapes_held, map_channels
+from hwsim.channel_order import NATURAL, images_apart, require_order, same_gates
 from hwsim.design_space import Settings
 from hwsim.energy import prices
 from hwsim.energy_table import EnergyTable, PriceError
@@ -23,7 +25,7 @@ from hwsim.residency import map_network, shapes_held
 from hwsim.schemes import Scheme, parse_scheme, scheme_names
 from hwsim.simulate import require_usable, usable_schemes
 from hwsim.tiling import MappingError
-from hwsim.trace import MaskTrace, TraceError
+from hwsim.trace import MaskTrace, TraceError, TraceHeader
 from hwsim.workload import Network
 
 FAMILIES = ("structured", "lockstep")
@@ -34,7 +36,10 @@ _NO_FIGURE_FROM = (
     "analysis.py",
     "comparison.py",
     "design_space.py",
+    "equal_area.py",
     "executors.py",
+    "fair.py",
+    "listing.py",
     "results_folder.py",
     "run.py",
     "search.py",
@@ -61,24 +66,71 @@ def model_sha256() -> str:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """The trace file on whose ``images`` images that are not replayed densities are measured."""
+
+    path: str
+    sha256: str
+    images: int
+
+    @classmethod
+    def of(cls, sources: Sequence[MaskTrace], replayed: TraceHeader, path: str) -> Measured:
+        """Of the first of ``sources`` with the gates of the replayed images, of the file ``path``.
+
+        Raises TraceError where there is none, or none of its images is left.
+        """
+        for source in sources:
+            if same_gates(source.header, replayed):
+                apart = len(images_apart(source.header, replayed))
+                if apart:
+                    return cls(str(source.path), str(source.sha256), apart)
+                raise TraceError(
+                    f"{source.path}: no image beside the {replayed.images} replayed, and channel "
+                    "orders are measured on others; replay fewer (--images N), or give a trace "
+                    "of others (--order-from FILE)"
+                )
+        raise TraceError(f"{path}: no trace of --order-from has its network and gates")
+
+
+@dataclass(frozen=True)
 class Masks:
-    """The first ``images`` images of a trace file; with ``shift``, at other thresholds."""
+    """The first ``images`` images of a trace file; with ``shift``, at other thresholds; with
+    ``order``, their mask lists sorted by the densities measured there."""
 
     path: str
     sha256: str
     images: int
     shift: float | None = None
+    order: Measured | None = None
 
     @classmethod
-    def of(cls, trace: MaskTrace, images: int | None, shift: float | None) -> Masks:
-        """Raises TraceError where the trace has too few images, or no margins to shift."""
+    def of(
+        cls,
+        trace: MaskTrace,
+        images: int | None,
+        shift: float | None,
+        order_from: Sequence[MaskTrace] | None = None,
+    ) -> Masks:
+        """``order_from``: where to measure a channel order; None leaves the natural one.
+
+        Raises TraceError where the trace has too few images, no margins to shift, or masks of
+        channels to sort.
+        """
         if shift is not None and not trace.salience_images:
             raise TraceError(f"{trace.path}: no salience stored, thresholds cannot be shifted")
         held = trace.images if shift is None else trace.salience_images
         if images and images > held:
             margins = "" if shift is None else ", of which thresholds can be shifted"
             raise TraceError(f"--images {images}: {trace.path} holds {held}{margins}")
-        return cls(str(trace.path), str(trace.sha256), images or held, shift)
+        replayed = images or held
+        measured = None
+        if order_from is not None:
+            if trace.header.of_channels:
+                raise TraceError(f"{trace.path}: masks of channels have no channel order")
+            ids = trace.header.image_ids[:replayed]
+            header = trace.header.model_copy(update={"image_ids": ids})
+            measured = Measured.of(order_from, header, str(trace.path))
+        return cls(str(trace.path), str(trace.sha256), replayed, shift, measured)
 
     @property
     def name(self) -> str:
@@ -115,7 +167,12 @@ class Point:
     @cached_property
     def key(self) -> str:
         """SHA-256 of configuration, trace contents, scheme and model; neither paths nor order."""
-        masks = self.masks and [self.masks.sha256, self.masks.images, self.masks.shift]
+        masks = self.masks and [
+            self.masks.sha256,
+            self.masks.images,
+            self.masks.shift,
+            self.masks.order and self.masks.order.sha256,
+        ]
         parts = [json.loads(self.machine), masks, self.scheme, model_sha256()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -147,17 +204,21 @@ class UnfitError(UserError):
 @dataclass(frozen=True)
 class Choice:
     """What every setting is combined with: None for ``schemes`` are all that fit, for ``batches``
-    the machine's own, for ``shifts`` the recorded masks, for ``images`` all."""
+    the machine's own, for ``shifts`` the recorded masks, for ``images`` all, for ``orders`` the
+    natural one; densities are measured on ``order_from``, without any on the replayed trace's other
+    images."""
 
     traces: Sequence[MaskTrace]
     schemes: Sequence[str] | None = None
     batches: Sequence[int] | None = None
     shifts: Sequence[float] | None = None
     images: int | None = None
+    orders: Sequence[str] | None = None
+    order_from: Sequence[MaskTrace] = ()
 
 
 def points_of(base: ArchConfig, settings: Iterable[Settings], choice: Choice) -> list[Point]:
-    """Every different point, in the order of settings, batches, traces, shifts and schemes.
+    """Every different point, in the order of settings, batches, traces, shifts, orders, schemes.
 
     As in ``hwsim.run``, a scheme runs where it fits. Raises UserError for a value outside its
     key's domain or a trace that cannot be shifted, UnfitError for a scheme that fits nowhere.
@@ -194,6 +255,8 @@ def _own(where: str, setting: Settings, choice: Choice) -> tuple[Choice, str | N
         if isinstance(shift, bool) or not isinstance(shift, int | float):
             raise UserError(f"{where}: threshold_shift: expected a number, found {shift!r}")
         own = replace(own, shifts=[float(shift)])
+    if "channel_order" in setting:
+        own = replace(own, orders=[str(setting["channel_order"])])
     return own, str(setting["scheme"]) if "scheme" in setting else None
 
 
@@ -241,8 +304,9 @@ def _on_machine(machine: Point, choice: Choice, scheme: str | None) -> Iterator[
             require_usable(parse_scheme(wanted[scheme], arch), arch, trace)
         elif choice.schemes:
             wanted = {name: of_machine(name, arch) for name in choice.schemes}
-        for shift in choice.shifts or (None,):
-            masks = Masks.of(trace, choice.images, shift)
+        for shift, order in product(choice.shifts or (None,), choice.orders or (NATURAL,)):
+            sources = None if require_order(order) == NATURAL else choice.order_from or [trace]
+            masks = Masks.of(trace, choice.images, shift, sources)
             for name, found in wanted.items():
                 if found in usable:
                     yield Point(machine.machine, masks, found), name

@@ -9,15 +9,17 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, Literal, get_args, get_origin
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hwsim.arch import ArchConfig, known_keys
 from hwsim.area import AREA_COMPONENTS, area
+from hwsim.channel_order import density_order, images_apart
 from hwsim.counts import CAUSES
 from hwsim.energy import COMPONENTS
 from hwsim.errors import UserError
-from hwsim.points import Masks, Point, model_sha256, version
+from hwsim.points import Masks, Measured, Point, model_sha256, version
 from hwsim.results import SimResult, flat, summary
 from hwsim.simulate import simulate
 from hwsim.trace import MaskTrace, TraceError
@@ -32,10 +34,14 @@ IDENTITY: dict[str, pa.DataType] = {
     "trace": pa.string(),
     "trace_sha256": pa.string(),
     "threshold_shift": pa.float64(),
+    "channel_order": pa.string(),
+    "order_sha256": pa.string(),
+    "order_images": pa.int64(),
     "scheme": pa.string(),
     "batch": pa.int64(),
 }
-"""``impossible``: why a point has no figures; ``threshold_shift``: null of the recorded masks."""
+"""``impossible``: why a point has no figures; ``threshold_shift``: null of the recorded masks;
+``order_sha256`` and ``order_images``: on how many images of which trace the order was measured."""
 
 OF_MASKS: dict[str, pa.DataType] = {
     "method": pa.string(),
@@ -64,6 +70,9 @@ FIGURES: tuple[str, ...] = (
 )
 """Of :func:`hwsim.results.summary`, float64."""
 
+READ = "activation_bytes_per_cycle"
+"""What the activation buffer's banks really deliver to the array, on average; float64."""
+
 
 ARCH_KEYS: tuple[str, ...] = tuple(key for key in known_keys() if key not in ("name", "batch"))
 """Every dotted key of a machine; its name and batch are columns of IDENTITY."""
@@ -88,7 +97,7 @@ SCHEMA = pa.schema(
         **IDENTITY,
         **{key: _arch_type(key) for key in ARCH_KEYS},
         **OF_MASKS,
-        **dict.fromkeys(FIGURES, pa.float64()),
+        **dict.fromkeys((*FIGURES, READ), pa.float64()),
         **{f"{component}_uj": pa.float64() for component in COMPONENTS},
         **{f"{component}_mm2": pa.float64() for component in AREA_COMPONENTS},
         **{f"{cause}_cycles_per_image": pa.float64() for cause in CAUSES},
@@ -143,7 +152,9 @@ def row_of(point: Point, result: SimResult, dense: SimResult) -> dict[str, Any]:
         f"{cause}_cycles_per_image": cycles / result.images
         for cause, cycles in found["stalls"].items()
     }
-    figures = flat(found) | {f"{name}_mm2": mm2 for name, mm2 in areas.items()} | causes
+    words = result.totals["activation_word_reads"]
+    read = {READ: words * result.arch.activation.word_channels / result.cycles}
+    figures = flat(found) | read | {f"{name}_mm2": mm2 for name, mm2 in areas.items()} | causes
     own = identity(point)
     wanted = (name for name in SCHEMA.names if name in figures and name not in own)
     return own | {"batch": result.batch} | {name: figures[name] for name in wanted}
@@ -162,16 +173,37 @@ def identity(point: Point) -> dict[str, Any]:
         "trace": masks and masks.name,
         "trace_sha256": masks and masks.sha256,
         "threshold_shift": masks and masks.shift,
+        **_order_of(masks),
         "scheme": point.scheme,
         "batch": keys.pop("batch"),
         **keys,
     }
 
 
+def _order_of(masks: Masks | None) -> dict[str, Any]:
+    measured = masks and masks.order
+    return {
+        "channel_order": masks and ("density" if measured else "natural"),
+        "order_sha256": measured and measured.sha256,
+        "order_images": measured and measured.images,
+    }
+
+
 @lru_cache(maxsize=64)
 def _trace(masks: Masks) -> MaskTrace:
     trace = _recorded(masks.path, masks.sha256)
-    return (trace if masks.shift is None else trace.shifted(masks.shift)).head(masks.images)
+    trace = (trace if masks.shift is None else trace.shifted(masks.shift)).head(masks.images)
+    if masks.order is None:
+        return trace
+    return trace.reordered(_measured(masks.order, masks.path, masks.sha256, masks.images))
+
+
+@lru_cache(maxsize=8)
+def _measured(measured: Measured, path: str, sha256: str, images: int) -> dict[str, np.ndarray]:
+    """The order of the mask lists, from images that are not among those replayed."""
+    source, header = _recorded(measured.path, measured.sha256), _recorded(path, sha256).header
+    replayed = header.model_copy(update={"image_ids": header.image_ids[:images]})
+    return density_order(source, images_apart(source.header, replayed))
 
 
 @lru_cache(maxsize=8)

@@ -268,17 +268,15 @@ def _write_all(
 ) -> None:
     import io
 
-    import pandas as pd
-
     from hwsim import plots
     from hwsim.comparison import density_sweep
-    from hwsim.results import flat, layers_frame
+    from hwsim.results import layers_frame
 
     out: Path = options.out
     frame = layers_frame(comparison.results())
     parquet = io.BytesIO()
     frame.to_parquet(parquet, index=False)
-    rows = pd.DataFrame([flat(row) for row in comparison.distinct().rows()])
+    rows = comparison.to_frame()
     files: dict[str, str | bytes] = {
         **texts,
         "layers.csv": frame.to_csv(index=False),

@@ -223,7 +223,9 @@ def _under_way(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 def _study(folder: Path, asked: Mapping[str, Any], problem: Problem) -> Iterator[optuna.Study]:
     """The study of a folder, made or gone on with; no other search has it open meanwhile."""
     try:
-        import optuna
+        # In a notebook its progress bars, which are not shown, warn that they need a package more.
+        with warnings.catch_warnings(action="ignore"):
+            import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
     except ImportError:

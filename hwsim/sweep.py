@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.arch import ArchConfig, load_arch, parse_override
-from hwsim.design_space import Axes, Settings, drawn, grid, parse_axes, read_settings
+from hwsim.design_space import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
 from hwsim.errors import OneLineParser, UserError
 from hwsim.executors import Workers, workers_of
-from hwsim.trace import MaskTrace, find_traces
+from hwsim.trace import MaskTrace, open_traces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,8 @@ def run_sweep(
     batches: Sequence[int] | None = None,
     shifts: Sequence[float] | None = None,
     images: int | None = None,
+    channel_orders: Sequence[str] | None = None,
+    order_from: Sequence[str | Path] = (),
     workers: int | None = None,
     scheduler: str | None = None,
     skip_impossible: bool = False,
@@ -74,7 +76,9 @@ def run_sweep(
     ``settings``: values by key, of which all combinations are run, or one mapping of keys to values
     for each point (:func:`hwsim.design_space.drawn`, ``read_settings``). ``traces``: files or
     folders, without any the shipped ones; ``schemes``: as in ``hwsim.run``, or ``structured`` and
-    ``lockstep`` for those of each machine's lane group; ``shifts``: of all thresholds, units of Z.
+    ``lockstep`` for those of each machine's lane group; ``shifts``: of all thresholds, units of Z;
+    ``channel_orders``: ``natural`` or ``density``, measured on ``order_from`` (traces), or on the
+    images of the replayed traces that are not replayed.
     ``workers``: processes, one per core; with 1 all runs in this one. A script that asks for more
     needs ``if __name__ == "__main__"``. ``scheduler``: address of a Dask scheduler instead.
     Columns and units: docs/sweeps.md. Raises UserError before anything runs.
@@ -83,13 +87,14 @@ def run_sweep(
     from hwsim.results_folder import ResultsFolder
 
     base = arch if isinstance(arch, ArchConfig) else load_arch(arch)
-    opened = [MaskTrace.open(path) for path in find_traces([str(path) for path in traces])]
+    held = open_traces(*traces)
     listed = grid(settings) if isinstance(settings, Mapping) else settings
-    choice = Choice(opened, schemes, batches, shifts, images)
+    measured = open_traces(*order_from) if order_from else ()
+    choice = Choice(held, schemes, batches, shifts, images, channel_orders, measured)
     points = points_of(base, listed, choice)
     folder = ResultsFolder(out)
     with workers_of(workers, scheduler) as where:
-        replay(points, opened, folder, where, skip_impossible)
+        replay(points, held, folder, where, skip_impossible)
     return folder.read([point.key for point in points])
 
 
@@ -213,20 +218,27 @@ def build_parser() -> argparse.ArgumentParser:
         help="default: all that fit; structured, lockstep: of each machine's V")  # fmt: skip
     add("--batch", nargs="+", type=positive, metavar="N", help="default: the machine's")
     add("--shift", nargs="+", type=float, metavar="Z", help="move all thresholds (approximate)")
+    add("--channel-order", nargs="+", metavar="NAME",
+        help="natural (default), density: channels sorted inside each gating group")  # fmt: skip
+    add("--order-from", nargs="+", default=[], metavar="PATH",
+        help="traces to measure densities on; default: images that are not replayed")  # fmt: skip
     add("--images", type=positive, metavar="N", help="only the first N")
+    add("--show", nargs="+", default=[], metavar="COLUMN",
+        help="print these columns of the sweep's rows, beside what differs")  # fmt: skip
     add("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:8786")
     add("--skip-impossible", action="store_true",
         help="list machines that cannot hold a layer, with the reason; run the others")  # fmt: skip
     return parser
 
 
-def add_machine(parser: argparse.ArgumentParser) -> None:
-    """Options that sweeps and searches share."""
+def add_machine(parser: argparse.ArgumentParser, vary: bool = True) -> None:
+    """Options that sweeps, searches and comparisons of equal area share."""
     add = parser.add_argument
     add("--arch", default="pe16x16", help="machine that gives all other keys")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of every point")
-    add("--vary", action="append", default=[], metavar="KEY=1,2,4",
-        help="all combinations are run; KEY=LOW..HIGH to draw from")  # fmt: skip
+    if vary:
+        add("--vary", action="append", default=[], metavar="KEY=1,2,4",
+            help="all combinations are run; KEY=LOW..HIGH to draw from")  # fmt: skip
     add("--workers", type=positive, metavar="N", help="processes; default: one per core")
     add("--out", type=Path, required=True, metavar="DIR",
         help="folder of results; what is there is not run again")  # fmt: skip
@@ -269,11 +281,22 @@ def _command(options: argparse.Namespace) -> None:
     """Validate everything, replay, say what was done."""
     base, axes = base_of(options), parse_axes(options.vary)
     settings = _settings(options, axes)
-    traces = [MaskTrace.open(path) for path in find_traces(options.trace)]
+    traces = open_traces(*options.trace)
+    order_from = open_traces(*options.order_from) if options.order_from else []
+    from hwsim.listing import listing, require_columns
     from hwsim.points import Choice, points_of
     from hwsim.results_folder import ResultsFolder
 
-    choice = Choice(traces, options.scheme, options.batch, options.shift, options.images)
+    require_columns(options.show)
+    choice = Choice(
+        traces,
+        options.scheme,
+        options.batch,
+        options.shift,
+        options.images,
+        options.channel_order,
+        order_from,
+    )
     folder = ResultsFolder(options.out)
     points = points_of(base, settings, choice)
     with workers_of(options.workers, options.scheduler) as workers:
@@ -285,6 +308,10 @@ def _command(options: argparse.Namespace) -> None:
         f"{done.points:,} points: {done.replayed:,} replayed or listed, {done.found:,} were there, "
         f"{done.impossible:,} impossible; {folder.path}"
     )
+    if options.show:
+        varied = [*BESIDE, "batch", *(key for key in points[0].keys if "." in key)]
+        rows = folder.read([point.key for point in points])
+        print(listing(rows[rows["impossible"].isna()], options.show, varied))
 
 
 def _settings(options: argparse.Namespace, axes: Axes) -> Iterable[Settings]:

@@ -26,9 +26,17 @@ from hwsim.formats import count_ones, pack_bits, unpack_bits
 from hwsim.header import TraceError, TraceHeader
 from hwsim.salience import Salience
 from hwsim.sample import LayerSample
-from hwsim.workload import Network
+from hwsim.workload import ConvLayer, Network
 
-__all__ = ["MaskTrace", "TraceError", "TraceHeader", "find_traces", "verify", "write_trace"]
+__all__ = [
+    "MaskTrace",
+    "TraceError",
+    "TraceHeader",
+    "find_traces",
+    "open_traces",
+    "verify",
+    "write_trace",
+]
 
 CHUNK_IMAGES = 64
 
@@ -195,6 +203,20 @@ class MaskTrace:
         packed = {name: pack_bits(salience.cut(name, shift)) for name in names}
         return self._part(salience.images, packed, training, margins={})
 
+    def reordered(self, orders: Mapping[str, np.ndarray]) -> MaskTrace:
+        """The same images, in memory; at place k of each gated layer list ``orders[layer][k]``.
+
+        ``orders``: int64 (lists,), permutations inside each gating group; margins move along.
+        Raises TraceError for other orders, and for masks of channels.
+        """
+        for layer in self.network.gated_layers:
+            self._check_order(layer, orders.get(layer.name))
+        names = [layer.name for layer in self.network.gated_layers]
+        packed = {name: self._moved(self._masks, name, orders[name]) for name in names}
+        margins = {name: self._moved(self._salience, name, orders[name]) for name in self._salience}
+        training = {**self.header.training, "channels_reordered": True}
+        return self._part(self.images, packed, training, margins)
+
     def shift_for_density(self, density_macs: float) -> float:
         """The threshold shift whose MAC-weighted density is nearest to ``density_macs``."""
         return self._require_salience().shift_for_density(self.header, density_macs)
@@ -217,6 +239,34 @@ class MaskTrace:
             path=self.path,
             sha256=self.sha256,
         )
+
+    def _check_order(self, layer: ConvLayer, order: np.ndarray | None) -> None:
+        if self.header.of_channels:
+            raise TraceError(f"{self.path or self.name}: masks of channels cannot be reordered")
+        lists = self.header.lists(layer)
+        inside = np.arange(lists).reshape(layer.groups, -1)
+        if (
+            order is None
+            or np.shape(order) != (lists,)
+            or not np.array_equal(np.sort(np.reshape(order, inside.shape), axis=1), inside)
+        ):
+            raise TraceError(
+                f"{self.path or self.name}: layer {layer.name}: the channel order is no "
+                f"permutation of {lists} mask lists inside {layer.groups} gating groups"
+            )
+
+    def _moved(self, data: Mapping[str, Any], name: str, order: np.ndarray) -> np.ndarray:
+        """All images' packed masks or margins of a layer, lists in another order."""
+        shape = self.header.mask_shape(self.network.by_name[name])
+        parts = []
+        for start in range(0, len(data[name]), CHUNK_IMAGES):
+            part = self._read(data, name, start, start + CHUNK_IMAGES)
+            if data is self._masks:
+                parts.append(pack_bits(unpack_bits(part, shape)[:, order]))
+            else:
+                lists = part.reshape(len(part), *shape)[:, order]
+                parts.append(lists.reshape(len(part), -1))
+        return np.concatenate(parts)
 
     def _require_salience(self) -> Salience:
         """Margins, read once. Raises TraceError where none are stored."""
@@ -388,6 +438,11 @@ def find_traces(names: Sequence[str | Path]) -> list[Path]:
             shipped = ", ".join(path.name for path in sorted(asset_dir("traces").glob("*.h5")))
             raise TraceError(f"{name}: no such file or folder; shipped traces: {shipped or 'none'}")
     return paths
+
+
+def open_traces(*names: str | Path) -> list[MaskTrace]:
+    """Open the traces meant: without a name the shipped ones, CDG's and SCDG's."""
+    return [MaskTrace.open(path) for path in find_traces(names)]
 
 
 def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hwsim.arch import ArchConfig
-from hwsim.comparison import compare, density_sweep, other_prices, two_by_two
+from hwsim.comparison import PRICES, compare, density_sweep, other_prices, two_by_two
 from hwsim.errors import UserError
 from hwsim.synthetic import synthetic_trace
 from hwsim.trace import MaskTrace
@@ -42,6 +42,26 @@ def test_equal_dense_runs_are_one_row(pe16x16: ArchConfig, traces: list[MaskTrac
     schemes = [row["scheme"] for row in comparison.rows()]
     assert schemes.count("dense") == 2
     assert schemes.count("unstructured") == 4
+
+
+def test_a_comparison_is_a_frame(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
+    comparison = compare(pe16x16, traces, ["dense", "unstructured"], [4])
+    frame = comparison.to_frame()
+    assert list(frame["scheme"]) == ["dense", "unstructured", "unstructured"]
+    assert frame["mac_uj"].iloc[0] == comparison.rows()[0]["energy_uj"]["mac"]
+
+
+def test_a_frame_of_prices_has_a_column_for_each(
+    pe16x16: ArchConfig, traces: list[MaskTrace]
+) -> None:
+    comparison = compare(pe16x16, traces, ["dense", "unstructured"], [4])
+    prices = comparison.other_prices()
+    assert prices.shape == (3, len(PRICES))
+    assert list(prices.index.get_level_values("scheme")) == list(comparison.to_frame()["scheme"])
+    own = prices["cacti22", 1.0, 8.0].to_numpy()
+    assert own == pytest.approx(comparison.to_frame()["energy_uj_per_image"].to_numpy())
+    listed = [row["energy_uj_per_image"] for row in other_prices(comparison.results()[:1])]
+    assert list(prices.iloc[0]) == listed
 
 
 def test_two_by_two_meets_the_density(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:

@@ -19,6 +19,7 @@ from hwsim.counts import CAUSES, DRAM_COUNTERS
 from hwsim.errors import UserError
 from hwsim.plots.energy import COMPONENTS
 from hwsim.plots.layers import CAUSE_STYLES
+from hwsim.plots.style import scheme_style
 from hwsim.results import flat, layers_frame
 from hwsim.trace import MaskTrace
 
@@ -195,6 +196,14 @@ def test_the_front_is_joined_and_the_baseline_ringed() -> None:
     assert panel.get_xlabel() == "cycles per image"
     assert panel.get_ylabel() == "energy per image (µJ)"
     assert texts(figure) == [*frame["scheme"], "front", "baseline machine"]
+
+
+def test_lane_groups_of_a_scheme_are_told_apart_by_their_markers() -> None:
+    schemes = [f"structured-{lanes}x" for lanes in (2, 4, 8, 16)]
+    schemes += [f"lockstep-{lanes}" for lanes in (2, 4, 8, 16)]
+    styles = [scheme_style(scheme) for scheme in schemes]
+    assert len({drawn.marker for drawn in styles}) == len(schemes)
+    assert len({drawn.colour for drawn in styles}) == 2
 
 
 def test_where_more_is_better_the_front_is_on_the_other_side() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from hwsim import trace as trace_module
 from hwsim.synthetic import synthetic_trace
-from hwsim.trace import MaskTrace, TraceError, find_traces, verify, write_trace
+from hwsim.trace import MaskTrace, TraceError, find_traces, open_traces, verify, write_trace
 from hwsim.workload import Network
 
 
@@ -239,6 +239,11 @@ def test_find_traces_takes_folders_files_and_names(trace_folder: Path) -> None:
     assert find_traces([both[1]]) == both[1:]
     with pytest.raises(TraceError, match="no such file or folder"):
         find_traces([trace_folder / "none.h5"])
+
+
+def test_traces_are_opened_by_folder_or_as_shipped(trace_folder: Path) -> None:
+    assert [trace.name for trace in open_traces(trace_folder)] == ["small-cdg", "small-scdg"]
+    assert [trace.header.method for trace in open_traces()] == ["cdg", "scdg"]
 
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:

@@ -34,6 +34,12 @@ SCHEMES = {
 }
 """By scheme; those of a lane group (structured-8x, lockstep-8) by what stands before the number."""
 
+LANE_GROUPS = {
+    "structured": {"2x": "p", "4x": "h", "16x": "*", "32x": "8"},
+    "lockstep": {"2": "<", "4": ">", "16": "d", "32": "H"},
+}
+"""Markers of schemes of other lane groups than the usual, which differ by them alone."""
+
 NOTES = ("synthetic", "barely trained", "thresholds shifted, approximate")
 """What a trace's label may say and no figure may leave out."""
 
@@ -42,7 +48,11 @@ TEXT_POINTS = 9
 
 
 def scheme_style(scheme: str) -> SchemeStyle:
-    return SCHEMES[scheme if scheme in SCHEMES else scheme.partition("-")[0]]
+    if scheme in SCHEMES:
+        return SCHEMES[scheme]
+    kind, _, lane_group = scheme.partition("-")
+    style = SCHEMES[kind]
+    return style._replace(marker=LANE_GROUPS.get(kind, {}).get(lane_group, style.marker))
 
 
 def require_columns(figure: str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
