@@ -40,15 +40,19 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hwsim.sweep.CHUNK_IMAGES", 1)
 
 
-def command(trace_folder: Path, out: Path, *more: str, banks: Sequence[int] = BANKS) -> list[str]:
-    """The sweep of AXES in a process of its own, a point a chunk."""
+def command(
+    trace_folder: Path, out: Path, *more: str, banks: Sequence[int] = BANKS, pause: float = 0
+) -> list[str]:
+    """The sweep of AXES in a process of its own, a point a chunk; it rests after each part."""
     arguments = [
         "--vary", f"activation.banks={','.join(map(str, banks))}",
         "--vary", "index.word_bits=16,32", "--images", "1", "--scheme", *SCHEMES,
         "--trace", str(trace_folder / "small-scdg.h5"), "--out", str(out), *more,
     ]  # fmt: skip
     code = (
-        "from hwsim import sweep\nsweep.CHUNK_IMAGES = 1\n"
+        "import time\nfrom hwsim import sweep\nfrom hwsim.results_folder import ResultsFolder\n"
+        "sweep.CHUNK_IMAGES, write = 1, ResultsFolder.write\n"
+        f"ResultsFolder.write = lambda *part: (write(*part), time.sleep({pause}))\n"
         f"if __name__ == '__main__':\n    raise SystemExit(sweep.main({arguments!r}))"
     )
     return [sys.executable, "-c", code]
@@ -77,7 +81,7 @@ def test_a_sweep_goes_on_where_it_was(
 ) -> None:
     """Workers of a killed parent end as well; what the first wrote is not touched again."""
     with subprocess.Popen(
-        command(trace_folder, tmp_path, "--workers", workers),
+        command(trace_folder, tmp_path, "--workers", workers, pause=0.2),  # seconds to be killed in
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as running:
