@@ -50,7 +50,10 @@ def command(
         "--trace", str(trace_folder / "small-scdg.h5"), "--out", str(out), *more,
     ]  # fmt: skip
     code = (
-        "import time\nfrom hwsim import sweep\nfrom hwsim.results_folder import ResultsFolder\n"
+        "import signal, time\n"
+        "from hwsim import sweep\nfrom hwsim.results_folder import ResultsFolder\n"
+        # Tests that run in the background have inherited that interrupts are ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "sweep.CHUNK_IMAGES, write = 1, ResultsFolder.write\n"
         f"ResultsFolder.write = lambda *part: (write(*part), time.sleep({pause}))\n"
         f"if __name__ == '__main__':\n    raise SystemExit(sweep.main({arguments!r}))"
