@@ -80,7 +80,7 @@ mutate: setup
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) tests/mutate.py $(WRITE)
 
-# Eight small networks, about ten minutes each on a core; a killed run goes on where it was.
+# Eight small networks, two minutes each on two idle cores; a killed run goes on where it was.
 RUNS ?= runs/negative-result
 negative-result: setup
 	@test -n "$(DATA)" || { echo "usage: make negative-result DATA=DIR (train*.parquet, test*.parquet)"; exit 2; }
