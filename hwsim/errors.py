@@ -28,6 +28,14 @@ class OneLineParser(argparse.ArgumentParser):
         sys.exit(2)
 
 
+def positive(text: str) -> int:
+    """Type of an option that counts something."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, found {text!r}")
+    return value
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """``; nearest valid: 'x'`` for the end of a message, or all choices where none is near."""
     choices = list(choices)

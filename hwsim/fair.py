@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.arch import ArchConfig
 from hwsim.channel_order import NATURAL
-from hwsim.errors import OneLineParser, UserError, nearest
+from hwsim.errors import OneLineParser, UserError, nearest, positive
 from hwsim.executors import workers_of
-from hwsim.sweep import add_machine, base_of, guarded, positive, replay
+from hwsim.sweep import add_machine, add_masks, base_of, guarded, replay
 from hwsim.trace import MaskTrace, open_traces
 
 if TYPE_CHECKING:
@@ -244,16 +244,10 @@ def build_parser() -> argparse.ArgumentParser:
     add_machine(parser, vary=False)
     add("--reference", default="unstructured", metavar="NAME",
         help="the scheme whose area all may take (default: unstructured)")  # fmt: skip
-    add("--trace", nargs="*", default=[], metavar="PATH",
-        help="files or folders; none: the shipped")  # fmt: skip
+    add_masks(parser)
     add("--scheme", nargs="+", metavar="NAME", help="default: all that fit; dense runs always")
     add("--columns", nargs="+", type=positive, metavar="C", help="default: the machine's")
     add("--banks", nargs="+", type=positive, metavar="B", help="default: the machine's")
-    add("--batch", nargs="+", type=positive, metavar="N", help="default: the machine's")
-    add("--images", type=positive, metavar="N", help="only the first N")
-    add("--channel-order", nargs="+", metavar="NAME", help="natural (default), density")
-    add("--order-from", nargs="+", default=[], metavar="PATH",
-        help="traces to measure densities on; default: images that are not replayed")  # fmt: skip
     add("--table", nargs="+", metavar="NAME", help="energy tables; default: the machine's")
     add("--operand-network", nargs="+", type=float, metavar="X",
         help="price factors of energy and area; default: the machine's")  # fmt: skip

@@ -118,6 +118,10 @@ class TraceHeader(BaseModel):
     def images(self) -> int:
         return len(self.image_ids)
 
+    def head(self, images: int) -> TraceHeader:
+        """Of the first ``images`` images."""
+        return self.model_copy(update={"image_ids": self.image_ids[:images]})
+
     def lists(self, layer: ConvLayer) -> int:
         """Masks of ``layer`` per image: one per ``mask_group`` output channels."""
         return layer.out_channels // self.mask_group

@@ -127,9 +127,7 @@ class Masks:
         if order_from is not None:
             if trace.header.of_channels:
                 raise TraceError(f"{trace.path}: masks of channels have no channel order")
-            ids = trace.header.image_ids[:replayed]
-            header = trace.header.model_copy(update={"image_ids": ids})
-            measured = Measured.of(order_from, header, str(trace.path))
+            measured = Measured.of(order_from, trace.header.head(replayed), str(trace.path))
         return cls(str(trace.path), str(trace.sha256), replayed, shift, measured)
 
     @property
@@ -290,7 +288,7 @@ def _machines(base: ArchConfig, setting: Settings, choice: Choice, where: str) -
             yield Point(arch.model_dump_json(), None, None)
 
 
-_TOP_KEYS = tuple(name for name in ArchConfig.model_fields)
+_TOP_KEYS = tuple(ArchConfig.model_fields)
 
 
 def _on_machine(machine: Point, choice: Choice, scheme: str | None) -> Iterator[tuple[Point, str]]:

@@ -201,8 +201,8 @@ def _trace(masks: Masks) -> MaskTrace:
 @lru_cache(maxsize=8)
 def _measured(measured: Measured, path: str, sha256: str, images: int) -> dict[str, np.ndarray]:
     """The order of the mask lists, from images that are not among those replayed."""
-    source, header = _recorded(measured.path, measured.sha256), _recorded(path, sha256).header
-    replayed = header.model_copy(update={"image_ids": header.image_ids[:images]})
+    source = _recorded(measured.path, measured.sha256)
+    replayed = _recorded(path, sha256).header.head(images)
     return density_order(source, images_apart(source.header, replayed))
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from hwsim.arch import ArchConfig, find_arch, load_arch, parse_override
-from hwsim.errors import OneLineParser, UserError
+from hwsim.errors import OneLineParser, UserError, positive
 from hwsim.timing import Engine
 from hwsim.trace import MaskTrace, find_traces
 
@@ -33,8 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--trace", nargs="*", default=[], metavar="PATH", help="files or folders; none: the shipped"
     )
     parser.add_argument("--scheme", nargs="+", metavar="NAME", help="default: all that fit")
-    parser.add_argument("--batch", nargs="+", type=_positive, metavar="N", help="images in flight")
-    parser.add_argument("--images", type=_positive, metavar="N", help="only the first N")
+    parser.add_argument("--batch", nargs="+", type=positive, metavar="N", help="images in flight")
+    parser.add_argument("--images", type=positive, metavar="N", help="only the first N")
     parser.add_argument(
         "--engine",
         choices=get_args(Engine),
@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="the model that replays the comparison; the reference is slow: take --images 1",
     )
     parser.add_argument(
-        "--threads", type=_positive, metavar="N", help="of the kernel; default: one per core"
+        "--threads", type=positive, metavar="N", help="of the kernel; default: one per core"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="index.lane_group=4"
@@ -304,13 +304,6 @@ def _write(path: Path, contents: str | bytes) -> None:
     from hwsim.results import write_atomically
 
     write_atomically(path, contents.encode() if isinstance(contents, str) else contents)
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive integer, found {text!r}")
-    return value
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class Salience:
 
     def density_macs(self, header: TraceHeader) -> Callable[[float], float]:
         """MAC-weighted density as a function of the shift, from histograms of the margins."""
-        few = header.model_copy(update={"image_ids": header.image_ids[: self.images]})
+        few = header.head(self.images)
         histograms = {
             name: np.roll(np.bincount(margins.view(np.uint8).ravel(), minlength=256), 128)
             for name, margins in self.margins.items()

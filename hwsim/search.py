@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 from hwsim.analysis import pareto_front
 from hwsim.arch import ArchConfig, load_arch
 from hwsim.design_space import Axes, Axis, Range, Settings, check_axes, parse_axes
-from hwsim.errors import OneLineParser, UserError, nearest
+from hwsim.errors import OneLineParser, UserError, nearest, positive
 from hwsim.executors import Workers, workers_of
-from hwsim.sweep import add_machine, base_of, guarded, positive, replay
+from hwsim.sweep import add_machine, base_of, guarded, replay
 from hwsim.trace import MaskTrace, find_traces
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from hwsim.arch import ArchConfig, load_arch, parse_override
 from hwsim.design_space import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
-from hwsim.errors import OneLineParser, UserError
+from hwsim.errors import OneLineParser, UserError, positive
 from hwsim.executors import Workers, workers_of
 from hwsim.trace import MaskTrace, open_traces
 
@@ -212,17 +212,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--random", type=positive, metavar="N", help="draw N different points of --vary")
     add("--seed", type=int, default=0, metavar="N", help="of --random (default: 0)")
     add("--points", type=Path, metavar="FILE", help="points listed in a .csv or .yaml file")
-    add("--trace", nargs="*", default=[], metavar="PATH",
-        help="files or folders; none: the shipped")  # fmt: skip
+    add_masks(parser)
     add("--scheme", nargs="+", metavar="NAME",
         help="default: all that fit; structured, lockstep: of each machine's V")  # fmt: skip
-    add("--batch", nargs="+", type=positive, metavar="N", help="default: the machine's")
     add("--shift", nargs="+", type=float, metavar="Z", help="move all thresholds (approximate)")
-    add("--channel-order", nargs="+", metavar="NAME",
-        help="natural (default), density: channels sorted inside each gating group")  # fmt: skip
-    add("--order-from", nargs="+", default=[], metavar="PATH",
-        help="traces to measure densities on; default: images that are not replayed")  # fmt: skip
-    add("--images", type=positive, metavar="N", help="only the first N")
     add("--show", nargs="+", default=[], metavar="COLUMN",
         help="print these columns of the sweep's rows, beside what differs")  # fmt: skip
     add("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:8786")
@@ -244,11 +237,17 @@ def add_machine(parser: argparse.ArgumentParser, vary: bool = True) -> None:
         help="folder of results; what is there is not run again")  # fmt: skip
 
 
-def positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive integer, found {text!r}")
-    return value
+def add_masks(parser: argparse.ArgumentParser) -> None:
+    """Options that sweeps and comparisons of equal area share."""
+    add = parser.add_argument
+    add("--trace", nargs="*", default=[], metavar="PATH",
+        help="files or folders; none: the shipped")  # fmt: skip
+    add("--batch", nargs="+", type=positive, metavar="N", help="default: the machine's")
+    add("--channel-order", nargs="+", metavar="NAME",
+        help="natural (default), density: channels sorted inside each gating group")  # fmt: skip
+    add("--order-from", nargs="+", default=[], metavar="PATH",
+        help="traces to measure densities on; default: images that are not replayed")  # fmt: skip
+    add("--images", type=positive, metavar="N", help="only the first N")
 
 
 def base_of(options: argparse.Namespace) -> ArchConfig:

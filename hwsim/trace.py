@@ -229,9 +229,8 @@ class MaskTrace:
         margins: Mapping[str, np.ndarray],
     ) -> MaskTrace:
         """The first ``images`` images with masks ``packed``, in memory."""
-        update = {"image_ids": self.header.image_ids[:images], "training": training}
         return MaskTrace(
-            self.header.model_copy(update=update),
+            self.header.head(images).model_copy(update={"training": training}),
             packed,
             {name: counts[:images] for name, counts in self._zero_operand_macs.items()},
             margins,
