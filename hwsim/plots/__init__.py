@@ -10,11 +10,14 @@ from hwsim.plots.layers import cycles_by_cause, roofline, utilisation_by_layer
 from hwsim.plots.masks import mask_overlay
 from hwsim.plots.style import png
 from hwsim.plots.tradeoffs import pareto, realised_speedup
+from hwsim.plots.training import accuracy_against_cost, learning_curves
 
 __all__ = [
+    "accuracy_against_cost",
     "cycles_by_cause",
     "energy_breakdown",
     "energy_vs_sparsity",
+    "learning_curves",
     "mask_overlay",
     "pareto",
     "png",

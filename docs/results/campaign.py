@@ -1,0 +1,122 @@
+"""Trains, evaluates, records and replays every run of the campaign.
+
+    python -m docs.results.campaign --data DIR --out RUNS [--group w32 ...] [--workers 2]
+
+DIR holds a folder per data set (cifar10, imagenet100-64). What is finished is not done again, and
+an interrupted training goes on at its last checkpoint. What docs/results.md is made from is kept
+in docs/results; weights and traces stay in RUNS. `python -m docs.results.page` writes the page.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hwsim.errors import OneLineParser, UserError, one_line
+from hwsim.results import write_atomically
+from hwsim.train.table import run_figures
+
+from .replay import replay
+from .runs import GROUPS, KEPT, Run, runs_of
+
+PLACES = ("config.json", "log.csv")
+"""Kept as they are."""
+
+
+class RunFailed(UserError):
+    """A command of a run ended with an error."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    runs = [run for run in runs_of() if run.group in options.group]
+    try:
+        failed = make(runs, options)
+        if not options.no_replay:
+            replay([run for run in runs if run not in failed], options.out)
+    except (UserError, OSError) as error:
+        print(f"docs.results.campaign: {one_line(error)}", file=sys.stderr)
+        return 2
+    return 1 if failed else 0
+
+
+def parse(arguments: Sequence[str] | None) -> Namespace:
+    parser = OneLineParser(prog="python -m docs.results.campaign", description=__doc__)
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder with a folder per data set")
+    add("--out", type=Path, required=True, help="runs: checkpoints, weights, traces")
+    add("--group", nargs="+", choices=GROUPS, default=list(GROUPS))
+    add("--workers", type=int, default=2, help="runs at a time, a thread each")
+    add("--no-replay", action="store_true", help="leave the hardware's figures as they are")
+    options = parser.parse_args(arguments)
+    if options.workers < 1:
+        parser.error(f"--workers {options.workers}: at least 1 was expected")
+    return options
+
+
+def make(runs: Sequence[Run], options: Namespace) -> list[Run]:
+    """All runs, so many at a time; those that failed, each of them with a line on the terminal."""
+    failed = []
+    with ThreadPoolExecutor(options.workers) as pool:
+        pending = {run: pool.submit(make_one, run, options) for run in runs}
+        for run, future in pending.items():
+            try:
+                future.result()
+            except (UserError, OSError) as error:
+                print(f"{run.name}: {one_line(error)}", file=sys.stderr, flush=True)
+                failed.append(run)
+    return failed
+
+
+def make_one(run: Run, options: Namespace) -> None:
+    """Train, evaluate and keep one run, as far as that has not been done."""
+    group, folder = GROUPS[run.group], options.out / run.name
+    data = ["--data", str(options.data / group.data), "--cache", str(options.out / group.data)]
+    if not (folder / "evaluation.json").exists():
+        command(run, "train", options, [*group.options(run), *data, "--out", str(folder)])
+    weights = weights_of(folder)
+    if "linear_percent" not in run_figures(weights):
+        measured = ["--weights", str(weights), "--save", *data, *group.evaluation.split()]
+        command(run, "train.evaluate", options, [*measured, "--seed", str(run.seed)])
+    keep(run, folder)
+
+
+def command(run: Run, module: str, options: Namespace, arguments: Sequence[str]) -> None:
+    """One command of the package in its own process; its words go to a file beside the runs."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    words = options.out / f"{run.name}.txt"
+    with words.open("a") as handle:
+        print(f"python -m hwsim.{module} {' '.join(arguments)}", file=handle, flush=True)
+        done = subprocess.run(
+            [sys.executable, "-m", f"hwsim.{module}", *arguments], stdout=handle, stderr=handle
+        )
+    if done.returncode:
+        last = (words.read_text().splitlines() or ["nothing said"])[-1]
+        raise RunFailed(f"hwsim.{module} ended with {done.returncode}: {last}; see {words}")
+
+
+def weights_of(folder: Path) -> Path:
+    """The one weights file of a run's folder. Raises RunFailed."""
+    found = sorted(folder.glob("*.npz"))
+    if len(found) != 1:
+        raise RunFailed(f"{folder}: {len(found)} weights files, expected one")
+    return found[0]
+
+
+def keep(run: Run, folder: Path) -> None:
+    """Options, learning curve and figures of a run, into the repository."""
+    kept = KEPT / run.name
+    kept.mkdir(parents=True, exist_ok=True)
+    for name in PLACES:
+        write_atomically(kept / name, (folder / name).read_bytes())
+    figures = json.dumps(run_figures(weights_of(folder)), indent=2)
+    write_atomically(kept / "figures.json", f"{figures}\n".encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

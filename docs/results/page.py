@@ -1,0 +1,215 @@
+"""Writes the tables and figures of docs/results.md from what the campaign kept.
+
+    python -m docs.results.page
+
+The page's text is written by hand; between `<!-- NAME -->` and `<!-- end of NAME -->` stands what
+TABLES makes of the logs beside this file. Nothing is trained or replayed here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hwsim import plots
+from hwsim.results import write_atomically
+from hwsim.train import table
+
+from .claims import CLAIMS
+from .replay import HARDWARE, MASKS
+from .runs import GROUPS, KEPT, Run, runs_of
+
+PAGE = Path(__file__).parent.parent / "results.md"
+IMAGES = PAGE.parent / "images"
+METHOD_SCHEMES = {
+    "dense": ("dense",),
+    "cdg": ("unstructured", "lockstep"),
+    "scdg": ("structured", "unstructured"),
+    "cgnet": ("unstructured", "lockstep"),
+    "broadcast": ("unstructured", "lockstep"),
+    "fbs": ("channels",),
+    "dgc": ("channels",),
+}
+"""How each method's masks are replayed in the tables; lane groups as wide as the machine's."""
+
+
+def kept_runs(group: str) -> list[Run]:
+    """The group's runs of which figures were kept."""
+    return [r for r in runs_of() if r.group == group and (KEPT / r.name / "figures.json").exists()]
+
+
+def figures_of(run: Run) -> dict[str, Any]:
+    return dict(json.loads((KEPT / run.name / "figures.json").read_text()))
+
+
+def learning(group: str) -> pd.DataFrame:
+    """log.csv of every run: method, seed, epochs (passes over the images), loss, knn_percent."""
+    parts = []
+    for run in kept_runs(group):
+        log = pd.read_csv(KEPT / run.name / "log.csv")
+        figures = figures_of(run)
+        epochs = log["step"] * figures["epochs"] / figures["steps"]
+        parts.append(
+            log.assign(method=run.method, seed=run.seed, epochs=epochs)
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def hardware() -> pd.DataFrame:
+    """hardware.csv, kNN accuracy and its gain over the untrained network beside every row."""
+    rows = pd.read_csv(HARDWARE)
+    known = {run.name: figures_of(run) for run in runs_of() if run in kept_runs(run.group)}
+    for key in ("knn_percent", "linear_percent"):
+        rows[key] = [known[name][key] for name in rows["run"]]
+    return rows
+
+
+def accuracy_table(group: str) -> str:
+    """A row per method; `failed` where a seed's kNN is not above its untrained self."""
+    runs = [figures_of(run) for run in kept_runs(group)]
+    rows = table.rows_of(runs)
+    headings, lines = table.cells(rows)
+    failed = {r["method"] for r in runs if r["knn_percent"] <= r["untrained_knn_percent"]}
+    at = headings.index("method")
+    for line in lines:
+        if line[at] in failed:
+            line[at] += " **failed**"
+    return markdown(headings, lines, left=at + 2)
+
+
+def hardware_table(group: str, array: str, batch: str = "largest") -> str:
+    """A row per method and scheme, mean and spread over the seeds."""
+    rows = hardware()
+    rows = rows[(rows["group"] == group) & (rows["array"] == array)]
+    rows = rows[rows["batch"] == (rows["batch"].max() if batch == "largest" else 1)]
+    headings = [
+        "method", "scheme", "cycles/image", "speed-up", "ideal", "share realised %",
+        "DRAM kB/image", "SRAM MB/image", "index B/image", "energy uJ/image", "kNN %", "linear %",
+    ]  # fmt: skip
+    columns = (
+        ("cycles_per_image", 1, 0), ("speedup", 1, 2), ("ideal_speedup_network", 1, 2),
+        ("share_realised", 100, 0), ("dram_bytes_per_image", 1e-3, 0),
+        ("sram_bytes_per_image", 1e-6, 1), ("index_bits_per_image", 1 / 8, 0),
+        ("energy_uj_per_image", 1, 1), ("knn_percent", 1, 1), ("linear_percent", 1, 1),
+    )  # fmt: skip
+    lines = []
+    for method, schemes in METHOD_SCHEMES.items():
+        for wanted in schemes:
+            # Of the dense machine every trace says the same, but for what masks leave to gate.
+            found = rows if method == "dense" else rows[rows["method"] == method]
+            found = found[found["scheme"].str.partition("-")[0] == wanted]
+            if method == "dense":
+                found = dense_rows(found[found["scheme"] == "dense"], group)
+            if len(found):
+                cells = (spread(found[key] * by, digits) for key, by, digits in columns)
+                lines.append([method, str(found["scheme"].iloc[0]), *cells])
+    return markdown(headings, lines, left=2)
+
+
+def dense_rows(found: pd.DataFrame, group: str) -> pd.DataFrame:
+    """The dense machine's row, once, with the accuracy of the dense networks."""
+    assert found["cycles_per_image"].nunique() == 1
+    runs = [figures_of(run) for run in kept_runs(group) if run.method == "dense"]
+    once = found.head(1).drop(columns=["knn_percent", "linear_percent"])
+    known = pd.DataFrame(runs)[["knn_percent", "linear_percent"]]
+    rows = once.merge(known, how="cross") if runs else once.assign(knn_percent=None)
+    nothing = ["ideal_speedup_network", "share_realised", "index_bits_per_image"]
+    return rows.assign(**dict.fromkeys(nothing, float("nan")))
+
+
+def mask_table() -> str:
+    """Of every method of element masks: the whole network's figures, mean and spread over seeds."""
+    rows = pd.read_csv(MASKS)
+    rows = rows[rows["layer"] == TOTAL]
+    columns = (
+        ("density", 100, 1), ("lockstep_density", 100, 1), ("expected_lockstep_density", 100, 1),
+        ("expected_lockstep_density_channels", 100, 1), ("spatial_correlation", 1, 2),
+        ("channel_correlation", 1, 2),
+    )  # fmt: skip
+    headings = [
+        "networks", "method", "lanes", "d %", "measured d_V %", "1-(1-d)^V %",
+        "lists' own d %", "spatial corr.", "channel corr.",
+    ]  # fmt: skip
+    lines = []
+    for (group, method), found in rows.groupby(["group", "method"], sort=False):
+        cells = (spread(found[key] * by, digits) for key, by, digits in columns)
+        title = GROUPS[group].title
+        lines.append([title, method, str(found["lanes"].iloc[0]), *cells])
+    return markdown(headings, lines, left=2)
+
+
+TOTAL = "all gated layers"
+
+
+def claims_table() -> str:
+    """Every conclusion beside the seeds in which it holds, and its figures there."""
+    rows = hardware()
+    lines = []
+    for claim in CLAIMS:
+        found = claim.check(rows)
+        holds = sum(case.holds for case in found)
+        verdict = "holds" if holds == len(found) else "does **not** hold in all"
+        said = "; ".join(f"{case.where}: {case.figure}" for case in found)
+        lines.append([claim.text, f"{verdict} ({holds} of {len(found)})", said])
+    return markdown(["conclusion", "cases", "figures"], lines, left=3)
+
+
+def spread(values: pd.Series[float], digits: int) -> str:
+    """ "1.22 ± 0.03": mean and sample deviation; the mean alone of one value."""
+    values = values.dropna()
+    if values.empty:
+        return ""
+    mean = f"{values.mean():,.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {values.std():,.{digits}f}"
+
+
+def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]], left: int) -> str:
+    rule = ["---"] * left + ["---:"] * (len(headings) - left)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *lines)) + "\n"
+
+
+def tables() -> dict[str, Callable[[], str]]:
+    """By the name between the page's marks."""
+    found: dict[str, Callable[[], str]] = {"masks": mask_table, "conclusions": claims_table}
+    for group in GROUPS:
+        found[f"accuracy {group}"] = lambda group=group: accuracy_table(group)
+        found[f"hardware {group}"] = lambda group=group: hardware_table(group, "16x16")
+        found[f"shapes {group}"] = lambda group=group: hardware_table(group, "best shape")
+        found[f"batch 1 {group}"] = lambda group=group: hardware_table(group, "16x16", "1")
+    return found
+
+
+def pictures() -> dict[str, bytes]:
+    """By file name in docs/images."""
+    found = {}
+    for group in GROUPS:
+        frame = learning(group)
+        found[f"learning_{group}.png"] = plots.png(plots.learning_curves(frame))
+    return found
+
+
+MARKED = re.compile(r"(<!-- (?P<name>[\w ]+) -->\n).*?(<!-- end of (?P=name) -->)", re.DOTALL)
+
+
+def written(text: str) -> str:
+    """The page with every marked part made anew. KeyError for a name that is no table's."""
+    known = tables()
+    return MARKED.sub(lambda m: f"{m[1]}\n{known[m['name']]()}\n{m[3]}", text)
+
+
+def main() -> int:
+    page = written(PAGE.read_text(encoding="utf-8"))
+    for name, picture in pictures().items():
+        write_atomically(IMAGES / name, picture)
+    write_atomically(PAGE, page.encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

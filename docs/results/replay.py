@@ -1,0 +1,73 @@
+"""What the machine makes of the runs' own traces, and what their masks are like.
+
+`hardware.csv` has a row per run, scheme, batch and array; `masks.csv` one per run and gated layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from hwsim.mask_statistics import mask_statistics
+
+import hwsim
+from hwsim.errors import UserError
+from hwsim.results import write_atomically
+
+from .runs import GROUPS, Run
+
+HARDWARE, MASKS = (Path(__file__).parent / name for name in ("hardware.csv", "masks.csv"))
+ARCH = "pe16x16"
+
+ARRAYS = {
+    "16x16": {},
+    "best shape": {"array.reshape": [[32, 8], [64, 4]]},
+}
+"""The array as it is, and every layer on the fastest of three shapes: a narrow network's gating
+groups are narrower than 16 columns."""
+
+
+def replay(runs: Sequence[Run], out: Path) -> None:
+    """Rows of these runs into hardware.csv and masks.csv, in place of what they had there."""
+    for path, rows in ((HARDWARE, hardware_rows), (MASKS, mask_rows)):
+        found = pd.concat([rows(run, out / run.name) for run in runs])
+        merge(path, found)
+
+
+def hardware_rows(run: Run, folder: Path) -> pd.DataFrame:
+    """Every scheme that fits, both batches and arrays; none of a dense run, which has no trace."""
+    if run.method == "dense":
+        return pd.DataFrame()
+    trace, parts = trace_of(folder), []
+    for array, shapes in ARRAYS.items():
+        arch = hwsim.load_arch(ARCH, {**GROUPS[run.group].machine, **shapes})
+        rows = hwsim.compare(arch, [trace]).to_frame()
+        identity = {"run": run.name, "group": run.group, "seed": run.seed, "array": array}
+        parts.append(rows.assign(**identity, trace_sha256=trace.sha256))
+    return pd.concat(parts)
+
+
+def mask_rows(run: Run, folder: Path) -> pd.DataFrame:
+    """Of element masks, in lane groups as wide as the machine's."""
+    if run.method in ("dense", "fbs", "dgc"):
+        return pd.DataFrame()
+    lanes = GROUPS[run.group].machine.get("index.lane_group", 8)
+    rows = mask_statistics(trace_of(folder), lanes)
+    return rows.assign(run=run.name, group=run.group, seed=run.seed, lanes=lanes)
+
+
+def trace_of(folder: Path) -> hwsim.MaskTrace:
+    found = sorted(folder.glob("*.h5"))
+    if len(found) != 1:
+        raise UserError(f"{folder}: {len(found)} traces (*.h5), expected one")
+    return hwsim.MaskTrace.open(found[0])
+
+
+def merge(path: Path, found: pd.DataFrame) -> None:
+    """Rows of runs that ``found`` has replace those of the file; the others stay."""
+    if path.exists():
+        before = pd.read_csv(path)
+        found = pd.concat([before[~before["run"].isin(found["run"])], found])
+    found = found.sort_values("run", kind="stable")
+    write_atomically(path, found.to_csv(index=False, lineterminator="\n").encode())

@@ -1,0 +1,100 @@
+"""docs/results.md: every cell comes from a run's log, and every run that is announced is there."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from docs.results import page
+from docs.results.claims import Claim, compared
+from docs.results.replay import HARDWARE, MASKS, merge
+from docs.results.runs import GROUPS, KEPT, Run, runs_of
+from hwsim.train import options
+
+RUNS = list(runs_of())
+
+
+def test_the_page_shows_what_the_logs_say() -> None:
+    text = page.PAGE.read_text()
+    assert page.written(text) == text
+
+
+def test_every_table_of_the_campaign_is_on_the_page() -> None:
+    shown = [found["name"] for found in page.MARKED.finditer(page.PAGE.read_text())]
+    assert len(shown) == len(set(shown))
+    assert {f"accuracy {group}" for group in GROUPS} <= set(shown)
+
+
+@pytest.mark.parametrize("run", RUNS, ids=[run.name for run in RUNS])
+def test_a_run_was_trained_with_its_groups_options_to_its_end(run: Run) -> None:
+    kept = KEPT / run.name
+    asked = options.parse([*GROUPS[run.group].options(run), "--data", ".", "--out", "."])
+    config = json.loads((kept / "config.json").read_text())
+    wanted = options.deciding(asked)
+    assert {key: config.get(key) for key in wanted} == wanted
+    figures = json.loads((kept / "figures.json").read_text())
+    last = pd.read_csv(kept / "log.csv").iloc[-1]
+    assert (figures["method"], figures["seed"]) == (run.method, run.seed)
+    assert 0 <= figures["steps"] - last["step"] < asked.log_every
+    assert figures["epochs"] == pytest.approx(asked.epochs, abs=0.01)
+
+
+def test_every_trace_was_replayed_on_both_arrays_and_batches() -> None:
+    rows = pd.read_csv(HARDWARE)
+    for run in RUNS:
+        if run.method != "dense":
+            found = rows[rows["run"] == run.name]
+            assert found["trace_sha256"].nunique() == 1, run.name
+            assert set(found["array"]) == {"16x16", "best shape"}, run.name
+            assert set(found["batch"]) == {1, 16}, run.name
+
+
+def test_a_densities_of_the_replayed_masks_are_near_those_of_a_thousand_images() -> None:
+    """Two programs on two sets of images: 64 replayed, 1,000 counted by the trainer."""
+    rows = pd.read_csv(HARDWARE).groupby("run").first()
+    for run in RUNS:
+        if run.method != "dense":
+            figures = json.loads((KEPT / run.name / "figures.json").read_text())
+            replayed = rows.loc[run.name]["ideal_speedup"]
+            assert replayed == pytest.approx(figures["flops_reduction_gated"], rel=0.06), run.name
+
+
+def frame() -> pd.DataFrame:
+    """One group, two seeds: scdg is faster than cdg with the first alone."""
+    rows = [
+        ("w32", 0, "cdg", "unstructured", 1.2), ("w32", 0, "scdg", "structured-8x", 2.0),
+        ("w32", 1, "cdg", "unstructured", 1.5), ("w32", 1, "scdg", "structured-8x", 1.4),
+        ("w32", 2, "cdg", "unstructured", 1.5),
+    ]  # fmt: skip
+    found = pd.DataFrame(rows, columns=["group", "seed", "method", "scheme", "speedup"])
+    return found.assign(array="16x16", batch=16)
+
+
+def test_a_claim_is_checked_seed_by_seed_where_both_networks_are() -> None:
+    claim = Claim("", compared("speedup", ("cdg", "unstructured"), ("scdg", "structured")))
+    found = claim.check(frame())
+    assert [case.where for case in found] == ["w32 s0", "w32 s1"]
+    assert [case.holds for case in found] == [True, False]
+    assert [case.figure for case in found] == ["1.20 : 2.00", "1.50 : 1.40"]
+
+
+def test_spread_is_mean_and_sample_deviation() -> None:
+    """1 and 3: mean 2, deviation sqrt(2)."""
+    assert page.spread(pd.Series([1.0, 3.0]), 2) == "2.00 ± 1.41"
+    assert page.spread(pd.Series([1234.5]), 0) == "1,234"
+    assert page.spread(pd.Series([float("nan")]), 0) == ""
+
+
+def test_rows_of_a_run_replace_those_it_had(tmp_path) -> None:
+    path = tmp_path / "rows.csv"
+    merge(path, pd.DataFrame({"run": ["a", "b"], "x": [1, 2]}))
+    merge(path, pd.DataFrame({"run": ["b"], "x": [3]}))
+    assert pd.read_csv(path).to_dict("list") == {"run": ["a", "b"], "x": [1, 3]}
+
+
+def test_masks_are_those_of_the_gated_methods() -> None:
+    rows = pd.read_csv(MASKS)
+    gated = {r.name for r in RUNS if r.method in ("cdg", "scdg", "cgnet", "broadcast")}
+    assert set(rows["run"]) == gated
