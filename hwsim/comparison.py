@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hwsim.arch import ArchConfig
 from hwsim.errors import UserError
+from hwsim.progress import Advance, progress
 from hwsim.results import SimResult, flat, summary
 from hwsim.schemes import parse_scheme
 from hwsim.simulate import (
@@ -43,8 +42,6 @@ PRICES = (
 )
 """Under which a conclusion has to hold, or be said not to: both tables, the assumed price of the
 operand network at x0, x1 and x4, DRAM at 4 and 20 pJ/bit."""
-
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -251,20 +248,6 @@ def density_sweep(
                     result = _advancing(arch, shifted, name, arch.batch, advance, threads=threads)
                 rows.append(flat(summary(result, dense)) | {"threshold_shift": shift})
     return pd.DataFrame(rows)
-
-
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Advance]:
-    """A progress bar over ``total`` images on standard error; nothing where it is no terminal."""
-    if not sys.stderr.isatty():
-        yield lambda images: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda images: bar.advance(task, images)
 
 
 def _batches(

@@ -22,6 +22,7 @@ from hwsim.arch import ArchConfig, load_arch, parse_override
 from hwsim.design_space import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
 from hwsim.errors import OneLineParser, UserError, positive
 from hwsim.executors import Workers, workers_of
+from hwsim.progress import progress
 from hwsim.trace import MaskTrace, open_traces
 
 if TYPE_CHECKING:
@@ -110,7 +111,6 @@ def replay(
     ``traces``: those of the points. Raises ImpossibleError, before anything runs, for points that
     their machine cannot hold; where they are skipped they become rows that say why.
     """
-    from hwsim.comparison import progress
     from hwsim.points import why_impossible
 
     if not points:

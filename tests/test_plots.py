@@ -17,6 +17,7 @@ from hwsim.arch import ArchConfig
 from hwsim.comparison import compare, density_sweep
 from hwsim.counts import CAUSES, DRAM_COUNTERS
 from hwsim.errors import UserError
+from hwsim.mask_statistics import ALL_LAYERS
 from hwsim.plots.energy import COMPONENTS
 from hwsim.plots.layers import CAUSE_STYLES
 from hwsim.plots.style import scheme_style
@@ -66,6 +67,18 @@ def layer_frame() -> pd.DataFrame:
             | {"macs_base": 56 * factor, "macs_conditional": 28 * factor, "dense_macs": 560}
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def mask_frame() -> pd.DataFrame:
+    """Two layers of a trace and all of them, lane groups of 8 mask lists."""
+    layers = [("a", 0.1, 0.5), ("b", 0.3, 0.9), (ALL_LAYERS, 0.2, 0.7)]
+    return pd.DataFrame(
+        [
+            RUN | {"layer": layer, "density": density, "lockstep_density": lockstep}
+            | {"lanes": 8, "lists_per_lane_group": 8}
+            for layer, density, lockstep in layers
+        ]
+    )  # fmt: skip
 
 
 def line(panel: Axes, label: str) -> list[list[float]]:
@@ -272,6 +285,26 @@ def test_pictures_of_another_kind_are_refused(trace_folder: Path, picture: np.nd
         plots.mask_overlay(trace, "layer1.0.conv1", [0, 1], np.zeros((1, 8, 8), np.uint8))
 
 
+def test_lane_groups_run_between_alike_and_independent() -> None:
+    (panel,) = plots.lockstep_density(mask_frame()).axes
+    assert line(panel, "cdg") == [[pytest.approx(10), pytest.approx(30)], [50, 90]]
+    densities, alike = line(panel, "all bits of a lane group alike: d")
+    assert alike == densities
+    independent = line(panel, "8 independent mask lists: 1 - (1 - d)^8")[1]
+    assert independent == pytest.approx([100 - 100 * (1 - d / 100) ** 8 for d in densities])
+    assert densities[-1] > 30
+    (together,) = [each for each in panel.lines if each.get_markerfacecolor() == "none"]
+    assert together.get_xydata().tolist() == [[20, 70]]
+    assert panel.get_xlabel() == "density of the mask (%)"
+
+
+def test_one_list_per_lane_group_has_nothing_to_be_independent_of() -> None:
+    both = pd.concat([mask_frame(), mask_frame().assign(trace="s", lists_per_lane_group=1)])
+    assert texts(plots.lockstep_density(both)) == [
+        "8 independent mask lists: 1 - (1 - d)^8", "all bits of a lane group alike: d", "t", "s",
+    ]  # fmt: skip
+
+
 FIGURES = [
     (plots.energy_vs_sparsity, sweep_frame, "threshold_shift"),
     (plots.energy_breakdown, summary_frame, "partial_sums_uj"),
@@ -280,6 +313,7 @@ FIGURES = [
     (plots.roofline, layer_frame, "dram_weight_bytes"),
     (plots.pareto, summary_frame, "energy_uj_per_image"),
     (plots.realised_speedup, summary_frame, "ideal_speedup_network"),
+    (plots.lockstep_density, mask_frame, "lists_per_lane_group"),
 ]
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from hwsim import plots
+from hwsim.mask_statistics import ALL_LAYERS
 from hwsim.results import write_atomically
 from hwsim.train import table
 
@@ -55,9 +56,7 @@ def learning(group: str) -> pd.DataFrame:
         log = pd.read_csv(KEPT / run.name / "log.csv")
         figures = figures_of(run)
         epochs = log["step"] * figures["epochs"] / figures["steps"]
-        parts.append(
-            log.assign(method=run.method, seed=run.seed, epochs=epochs)
-        )
+        parts.append(log.assign(method=run.method, seed=run.seed, epochs=epochs))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -126,7 +125,7 @@ def dense_rows(found: pd.DataFrame, group: str) -> pd.DataFrame:
 def mask_table() -> str:
     """Of every method of element masks: the whole network's figures, mean and spread over seeds."""
     rows = pd.read_csv(MASKS)
-    rows = rows[rows["layer"] == TOTAL]
+    rows = rows[rows["layer"] == ALL_LAYERS]
     columns = (
         ("density", 100, 1), ("lockstep_density", 100, 1), ("expected_lockstep_density", 100, 1),
         ("expected_lockstep_density_channels", 100, 1), ("spatial_correlation", 1, 2),
@@ -142,9 +141,6 @@ def mask_table() -> str:
         title = GROUPS[group].title
         lines.append([title, method, str(found["lanes"].iloc[0]), *cells])
     return markdown(headings, lines, left=2)
-
-
-TOTAL = "all gated layers"
 
 
 def claims_table() -> str:

@@ -1,4 +1,4 @@
-"""Where a network computes: the share of open gates at each pixel, over the images or alone."""
+"""Where a network computes: open gates at each pixel, and in the lane groups of each layer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,30 @@ import numpy as np
 
 from hwsim.analysis import open_gates
 from hwsim.errors import UserError
-from hwsim.plots.style import HEADING_POINTS, head, label_outer, panels
+from hwsim.mask_statistics import ALL_LAYERS, expected_lockstep_density
+from hwsim.plots.style import (
+    HEADING_POINTS,
+    TEXT_POINTS,
+    head,
+    label_outer,
+    panels,
+    require_columns,
+    run_names,
+)
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from hwsim.trace import MaskTrace
+
+COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
+MARKERS = ("o", "D", "^", "s", "v", "P")
+"""By trace."""
+
+LINES = ("-", "-.", ":")
+"""Of independent bits, by the mask lists of a lane group."""
 
 
 def mask_overlay(
@@ -81,3 +99,71 @@ def _checked(pictures: np.ndarray, images: int) -> np.ndarray:
     if len(pictures) != images:
         raise UserError(f"mask_overlay: {len(pictures)} pictures for {images} images")
     return pictures
+
+
+def lockstep_density(frame: pd.DataFrame) -> Figure:
+    """How often a lane group runs, over the density of the mask, a point per layer and trace.
+
+    ``frame`` as :func:`hwsim.mask_statistics.mask_statistics` gives it, of one trace or several:
+    ``trace``, ``method``, ``label``, ``layer``, ``lanes``, ``lists_per_lane_group``, ``density``
+    and ``lockstep_density``. The curves are what independent bits would do, and bits that are alike
+    throughout a lane group.
+    """
+    columns = ("trace", "method", "label", "layer", "lanes", "lists_per_lane_group", "density")
+    require_columns("lockstep_density", frame, (*columns, "lockstep_density"))
+    figure, (panel,) = panels(1, 7.2, 4.8, 1)
+    most = min(1.0, 1.25 * float(frame["density"].max())) or 1.0
+    _lines_of_expectation(panel, most, sorted(set(frame["lists_per_lane_group"])))
+    for at, (trace, name) in enumerate(run_names(frame).items()):
+        of_trace = frame[frame["trace"] == trace]
+        together = of_trace["layer"] == ALL_LAYERS
+        colour, marker = COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)]
+        # The large one is hollow, because layers lie under it.
+        for rows, size, fill, label in (
+            (of_trace[~together], 5, colour, name),
+            (of_trace[together], 13, "none", None),
+        ):
+            panel.plot(
+                100 * rows["density"],
+                100 * rows["lockstep_density"],
+                color=colour,
+                marker=marker,
+                markersize=size,
+                markerfacecolor=fill,
+                linestyle="",
+                label=label,
+            )
+    panel.set_xlim(0, 100 * most)
+    panel.set_ylim(0, 103)
+    panel.set_xlabel("density of the mask (%)")
+    panel.set_ylabel("pixels at which a lane group runs (%)")
+    panel.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=TEXT_POINTS)
+    lanes = " or ".join(map(str, sorted(set(frame["lanes"]))))
+    note = "small markers: a layer each; large: all gated layers"
+    head(figure, frame["label"], f"Lockstep density, lane groups of {lanes} channels", note)
+    return figure
+
+
+def _lines_of_expectation(panel: Axes, most: float, lists: Sequence[int]) -> None:
+    density = np.linspace(0, most, 100)
+    several = [number for number in lists if number > 1]
+    for at, number in enumerate(several):
+        panel.plot(
+            100 * density,
+            100 * expected_lockstep_density(density, number),
+            color="#555555",
+            linestyle=LINES[at % len(LINES)],
+            linewidth=1,
+            label=f"{number} independent mask lists: 1 - (1 - d)^{number}",
+            zorder=1,
+        )
+    panel.plot(
+        100 * density,
+        100 * density,
+        color="#555555",
+        linestyle="--",
+        linewidth=1,
+        label="all bits of a lane group alike: d",
+        zorder=1,
+    )
