@@ -8,6 +8,7 @@ colour differs by marker, line or hatch as well. Every figure takes a frame of
 from hwsim.plots.energy import energy_breakdown, energy_vs_sparsity
 from hwsim.plots.layers import cycles_by_cause, roofline, utilisation_by_layer
 from hwsim.plots.masks import mask_overlay
+from hwsim.plots.paths import path_maps
 from hwsim.plots.style import png
 from hwsim.plots.tradeoffs import pareto, realised_speedup
 
@@ -17,6 +18,7 @@ __all__ = [
     "energy_vs_sparsity",
     "mask_overlay",
     "pareto",
+    "path_maps",
     "png",
     "realised_speedup",
     "roofline",
