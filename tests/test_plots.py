@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -303,6 +304,61 @@ def test_one_list_per_lane_group_has_nothing_to_be_independent_of() -> None:
     assert texts(plots.lockstep_density(both)) == [
         "8 independent mask lists: 1 - (1 - d)^8", "all bits of a lane group alike: d", "t", "s",
     ]  # fmt: skip
+def maps_of_paths() -> dict[str, Any]:
+    """Two images and one layer of 2 x 2; gates up to 0.5, base sums up to 4, edges none."""
+    about = {"weights": "w.npz", "method": "cdg", "dataset": "CIFAR-10", "layers": ["a.conv1"]}
+    about |= {"image_ids": [3, 8], "barely_trained": True}
+    line = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    found = {
+        "about": np.array(json.dumps(about)),
+        "pictures": np.zeros((2, 4, 4, 3), np.uint8),
+        "edges": np.zeros((2, 4, 4), np.float32),
+    }
+    for network, factor in (("trained", 1), ("untrained", 2)):
+        scales = (("base", 4 / 7), ("conditional", 1), ("gates", 1 / 14))
+        found |= {f"{network}/a.conv1/{part}": factor * scale * line for part, scale in scales}
+    return found
+
+
+def test_maps_of_paths_stand_beside_their_picture() -> None:
+    figure = plots.path_maps(maps_of_paths())
+    drawn = [panel for panel in figure.axes if panel.images]
+    first, second = drawn[:5], drawn[5:10]
+    assert [panel.get_title() for panel in first] == [
+        "image 3", "edges", "base", "a.conv1\nconditional", "gates",
+    ]  # fmt: skip
+    assert second[0].get_title() == "image 8"
+    line = np.arange(8).reshape(2, 2, 2)
+    for panels, values in ((first, line[0]), (second, line[1])):
+        base, conditional, gates = (panel.images[0] for panel in panels[2:])
+        assert np.asarray(base.get_array()) == pytest.approx(4 / 7 * values)
+        assert np.asarray(conditional.get_array()) == pytest.approx(values)
+        assert [image.get_clim() for image in (base, conditional, gates)] == [
+            (0, pytest.approx(4)), (0, 7), (0, pytest.approx(0.5)),
+        ]  # fmt: skip
+    scales = [text.get_text() for panel in second for text in panel.texts]
+    assert scales == ["0 to 0", "0 to 4", "0 to 7", "0 to 50 %"]
+    heading = figure.get_suptitle()
+    assert "cdg carry: the trained network" in heading
+    assert "barely trained" in heading
+    assert plots.png(figure).startswith(b"\x89PNG")
+
+
+def test_a_control_is_named_and_no_trained_network() -> None:
+    heading = plots.path_maps(maps_of_paths(), "untrained").get_suptitle()
+    assert "cdg carry: the untrained network" in heading
+    assert "barely" not in heading
+
+
+def test_maps_that_do_not_fit_are_told() -> None:
+    maps = maps_of_paths()
+    with pytest.raises(UserError, match="no network 'untraind'; nearest valid: 'untrained'"):
+        plots.path_maps(maps, "untraind")
+    with pytest.raises(UserError, match=r"no maps 'untrained_equal_density/a\.conv1/base'"):
+        plots.path_maps(maps, "untrained_equal_density")
+    del maps["about"]
+    with pytest.raises(UserError, match=r"not the maps of python -m hwsim\.train\.paths"):
+        plots.path_maps(maps)
 
 
 FIGURES = [

@@ -9,6 +9,7 @@ where a column is missing.
 from hwsim.plots.energy import energy_breakdown, energy_vs_sparsity
 from hwsim.plots.layers import cycles_by_cause, roofline, utilisation_by_layer
 from hwsim.plots.masks import lockstep_density, mask_overlay
+from hwsim.plots.paths import path_maps
 from hwsim.plots.style import png
 from hwsim.plots.tradeoffs import pareto, realised_speedup
 from hwsim.plots.training import accuracy_against_cost, learning_curves
@@ -22,6 +23,7 @@ __all__ = [
     "lockstep_density",
     "mask_overlay",
     "pareto",
+    "path_maps",
     "png",
     "realised_speedup",
     "roofline",
