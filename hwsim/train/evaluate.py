@@ -27,6 +27,7 @@ from hwsim.errors import OneLineParser, UserError, one_line
 from hwsim.train import data, int8, models, probe
 from hwsim.train.costs import costs_of, network_of
 from hwsim.train.data import Split, plain
+from hwsim.train.dataset import add_options, chosen
 from hwsim.train.features import (
     batches,
     embed,
@@ -144,7 +145,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--weights", type=Path, required=True)
-    add("--data", type=Path, required=True, help="folder with the data, or tiny")
+    add_options(parser)
     add("--what", nargs="+", choices=list(WHAT), default=list(DEFAULT), metavar="WHAT",
         help=f"{', '.join(WHAT)} (default: {' '.join(DEFAULT)})")  # fmt: skip
     add("--branch", choices=BRANCHES, default="diagonal")
@@ -216,8 +217,9 @@ def main(argv: list[str] | None = None) -> int:
         encoder, training = models.load_weights(args.weights)
         cache = args.cache or args.weights.parent
         device = torch.device(args.device)
+        source = chosen(args)
         train, test = (
-            data.load_split(args.data, name, cache).head(count).to(device)
+            data.load_split(source, name, cache).head(count).to(device)
             for name, count in (("train", args.train_images), ("test", args.test_images))
         )
         encoder = encoder.to(device)
@@ -228,7 +230,7 @@ def main(argv: list[str] | None = None) -> int:
         evaluation = Evaluation(encoder, train, test, args.branch, recipe)
         origin = {
             "weights": args.weights.name, "method": encoder.method, "width": encoder.width,
-            "dataset": data.name_of(args.data), "data": data.describe(args.data),
+            "dataset": source.name, "data": source.describe(),
             "image_size": test.images.shape[-1], "seed": training.get("seed"),
         }  # fmt: skip
         figures = origin | evaluation.figures(args.what)

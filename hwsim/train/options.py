@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from hwsim.errors import OneLineParser
+from hwsim.train.dataset import add_options
 from hwsim.train.gating import GATE_NORMS
 from hwsim.train.methods import CHANNELS_KEPT, GATE_GROUPS, GATED, MASK_GROUP, METHODS
 
@@ -43,8 +44,9 @@ RESULT = (
     "method", "preset", "minutes", "epochs", "steps", "batch", "width", "stages", "gate_norm",
     "mask_group", "density", "train_images", "resolution", "min_crop_area", "optimiser", "lr",
     "weight_decay", "warm_up", "tau_lr", "penalty", "target", "temperature", "seed", "precision",
+    "image_size",
 )  # fmt: skip
-"""Options that decide the result of a run."""
+"""Options that decide the result of a run; a checkpoint older than one of them means its None."""
 
 BUDGET = ("preset", "minutes", "epochs", "steps")
 """Of these, the ones that a resumed run may change."""
@@ -57,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--method", choices=METHODS, required=True)
-    add("--data", type=Path, required=True, help="folder with train*.parquet and test*.parquet")
+    add_options(parser)
     add("--out", type=Path, required=True, help="checkpoint, log, weights and trace go here")
     add("--preset", choices=PRESETS, help="; ".join(f"{k}: {v}" for k, v in PRESET_HELP.items()))
     add("--cache", type=Path, help="decoded images (default: OUT)")
@@ -172,3 +174,8 @@ def resolution_stages(text: str) -> list[tuple[int, float]]:
 def deciding(args: argparse.Namespace) -> dict[str, Any]:
     """What decides the result of a run, without paths: a checkpoint carries it."""
     return {name: getattr(args, name) for name in RESULT}
+
+
+def different(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The names in which what :func:`deciding` gave differs, of two runs."""
+    return [name for name in RESULT if one.get(name) != other.get(name)]

@@ -123,7 +123,7 @@ class Trainer:
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
         saved, mine = state["config"], options.deciding(self.args)
-        different = [k for k in mine if k not in options.BUDGET and saved.get(k) != mine[k]]
+        different = [k for k in options.different(saved, mine) if k not in options.BUDGET]
         if different:
             key = different[0]
             raise data.DataError(
