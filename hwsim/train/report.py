@@ -101,12 +101,14 @@ def summary(trainer: Trainer, images: int, source: Source) -> dict[str, Any]:
     """How the network came about, as plain JSON values: a trace carries it."""
     args = trainer.args
     views = 2 * args.batch * trainer.step
+    epochs = round(views / 2 / images, 2)
     return {
         "framework": methods.FRAMEWORK[args.method],
         "seed": args.seed,
         "steps": trainer.step,
         "views": views,
-        "epochs": round(views / 2 / images, 2),
+        "epochs": epochs,
+        **(args.start.record(epochs) if args.start else {}),
         "seconds": round(trainer.seconds),
         "batch": args.batch,
         "resolution_schedule": args.resolution,

@@ -107,11 +107,16 @@ def weights_files(runs: Iterable[Path]) -> list[Path]:
 
 
 def run_figures(weights: Path) -> dict[str, Any]:
-    """Everything known of one run, with what its row goes by, minutes and density in per cent."""
+    """Everything known of one run, with what its row goes by, minutes and density in per cent.
+
+    ``epochs``: with those of the weights that it started from.
+    """
     encoder, training = models.load_weights(weights)
     found = {**training, **read_saved(weights)}
     found |= {"method": encoder.method, "width": encoder.width}
     found["stages"] = ",".join(map(str, encoder.stages))
+    if "epochs_total" in found:
+        found["epochs"] = found["epochs_total"]
     if "dataset" not in found:
         # "CIFAR-10 re-encoded as ...", "CIFAR-10 stored as ..."
         described = str(found.get("data", "unknown data"))

@@ -28,6 +28,8 @@ class Trainer:
         torch.manual_seed(args.seed)
         self.model = models.SimCLR(fresh_encoder(args)).to(self.device)
         self.model = self.model.to(memory_format=torch.channels_last)
+        if args.start:
+            self.model.encoder.load_state_dict(args.start.encoder.state_dict())
         # dynamic=False: one graph per resolution; shape-generic code is slower.
         self.network: Any = torch.compile(self.model, dynamic=False) if args.compile else self.model
         self.optimisers = optimisers(self.model, args)
