@@ -29,6 +29,7 @@ from hwsim.train.costs import costs_of, network_of
 from hwsim.train.data import Split, plain
 from hwsim.train.dataset import add_options, chosen
 from hwsim.train.features import (
+    autocast,
     batches,
     embed,
     evaluating,
@@ -45,6 +46,10 @@ __all__ = [
 ]  # fmt: skip
 
 DEFAULT = ("knn", "density", "int8")
+AUTOCAST = ("knn", "linear", "finetune")
+"""What --precision is of; costs and int8 are those of fp32."""
+
+PRECISIONS = ("fp32", "bf16")
 DENSITY_IMAGES, FLIP_IMAGES, CALIBRATION_IMAGES = 1000, 1000, 256
 RECALIBRATION_IMAGES = 1024
 
@@ -53,7 +58,8 @@ RECALIBRATION_IMAGES = 1024
 class Evaluation:
     """An encoder and the images that it is measured on; each method gives named figures.
 
-    ``train`` and ``test`` are what kNN, linear evaluation and fine-tuning see.
+    ``train`` and ``test`` are what kNN, linear evaluation and fine-tuning see, the networks of
+    the three in ``precision``.
     """
 
     encoder: models.ResNet18
@@ -61,13 +67,16 @@ class Evaluation:
     test: Split
     branch: Branch = "diagonal"
     recipe: probe.FineTuning = field(default_factory=probe.FineTuning)
+    precision: str = "fp32"
 
     @cached_property
     def features(self) -> tuple[Tensor, Tensor]:
-        """Of the training and the test images, (N, D), in fp32."""
-        known, asked = (
-            features(self.encoder, split.images, self.branch) for split in (self.train, self.test)
-        )
+        """Of the training and the test images, (N, D), stored in fp32."""
+        with autocast(self.train.images.device, self.precision):
+            known, asked = (
+                features(self.encoder, split.images, self.branch)
+                for split in (self.train, self.test)
+            )
         return known, asked
 
     def knn(self) -> dict[str, Any]:
@@ -81,9 +90,8 @@ class Evaluation:
         return {"linear_percent": accuracy}
 
     def finetune(self) -> dict[str, Any]:
-        accuracy, tuned = probe.fine_tune(
-            self.encoder, self.train, self.test, self.recipe, self.branch
-        )
+        recipe = replace(self.recipe, precision=self.precision)
+        accuracy, tuned = probe.fine_tune(self.encoder, self.train, self.test, recipe, self.branch)
         found = {"finetune_percent": accuracy, "finetune_epochs": self.recipe.epochs}
         tuned_costs = replace(self, encoder=tuned).density()
         return found | {
@@ -125,6 +133,8 @@ class Evaluation:
             "train_images": len(self.train),
             "test_images": len(self.test),
         }
+        if any(name in AUTOCAST for name in what):
+            found["precision"] = self.precision
         for name in what:
             if sys.stderr.isatty():
                 print(f"measuring {name}", file=sys.stderr)
@@ -149,6 +159,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--what", nargs="+", choices=list(WHAT), default=list(DEFAULT), metavar="WHAT",
         help=f"{', '.join(WHAT)} (default: {' '.join(DEFAULT)})")  # fmt: skip
     add("--branch", choices=BRANCHES, default="diagonal")
+    add("--precision", choices=PRECISIONS, default="fp32",
+        help=f"of {', '.join(AUTOCAST)} (default: fp32)")  # fmt: skip
     add("--train-images", type=int, help="the first N: kNN bank, linear, finetune (default: all)")
     add("--test-images", type=int, help="the first N (default: all)")
     add("--epochs", type=int, default=10, help="of fine-tuning")
@@ -227,7 +239,7 @@ def main(argv: list[str] | None = None) -> int:
             # What is shipped is calibrated for the diagonal.
             recalibrate(encoder, train.images[:RECALIBRATION_IMAGES], args.branch)
         recipe = probe.FineTuning(args.epochs, args.batch, args.lr, seed=args.seed)
-        evaluation = Evaluation(encoder, train, test, args.branch, recipe)
+        evaluation = Evaluation(encoder, train, test, args.branch, recipe, args.precision)
         origin = {
             "weights": args.weights.name, "method": encoder.method, "width": encoder.width,
             "dataset": source.name, "data": source.describe(),

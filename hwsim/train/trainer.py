@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hwsim.train import controller, data, models, options
+from hwsim.train.features import autocast
 from hwsim.train.gating import penalty
 from hwsim.train.losses import nt_xent
 from hwsim.train.methods import advance, lasso, pairing, view_branches
@@ -52,9 +53,7 @@ class Trainer:
                     self.args.sizes[-1][0])  # fmt: skip
 
     def autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.args.precision == "bf16"
-        )
+        return autocast(self.device, self.args.precision)
 
     def views(self) -> list[Tensor]:
         """Two augmented views of the next batch."""
