@@ -121,7 +121,7 @@ def summary(trainer: Trainer, images: int, source: Source) -> dict[str, Any]:
         **thresholds(args),
         "precision": args.precision,
         "recalibration_images": min(RECALIBRATION_IMAGES, images),
-        "dataset": source.name,
+        "data_name": source.name,
         "data": source.describe(),
         "software": {
             "python": platform.python_version(),

@@ -120,7 +120,8 @@ def run_figures(weights: Path) -> dict[str, Any]:
     if "dataset" not in found:
         # "CIFAR-10 re-encoded as ...", "CIFAR-10 stored as ..."
         described = str(found.get("data", "unknown data"))
-        found["dataset"] = described.split(" re-encoded")[0].split(" stored")[0]
+        older = described.split(" re-encoded")[0].split(" stored")[0]
+        found["dataset"] = found.get("data_name", older)
     if "seconds" in found:
         found["minutes"] = found["seconds"] / 60
     if "density_macs" in found:

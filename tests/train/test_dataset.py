@@ -88,6 +88,7 @@ def test_a_run_tells_the_size_and_records_at_it(run: Path, drawn: Path, tmp_path
     trace = verify(run.with_suffix(".h5"))
     assert trace.header.dataset == "ImageNet-100/64 shrunk to 16x16 test split, 16x16"
     assert trace.header.training["data"] == "ImageNet-100/64 stored as PNG; shrunk to 16x16"
+    assert trace.header.training["data_name"] == "ImageNet-100/64 shrunk to 16x16"
     assert trace.network.layers[0].in_height == 16
     assert json.loads((run.parent / "config.json").read_text())["image_size"] == 16
     arguments = ["--weights", str(run), "--data", str(drawn), "--images", "2", *OPTIONS]

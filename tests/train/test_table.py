@@ -68,7 +68,7 @@ def test_networks_of_different_width_or_stages_stand_apart(tmp_path: Path) -> No
     for seed, width in enumerate((16, 32, 32)):
         write_run(tmp_path / str(seed), "cdg", seed, 30.0, width=width)
     small = models.ResNet18("cdg", 32, stages=(1, 1))
-    training = {"seed": 3, "dataset": "CIFAR-10", "knn_percent": 1.0}
+    training = {"seed": 3, "data_name": "CIFAR-10", "knn_percent": 1.0}
     models.save_weights(tmp_path / "small.npz", small, training)
     assert table.main([str(tmp_path), "--out", str(tmp_path)]) == 0
     with (tmp_path / "table.csv").open(newline="") as handle:
@@ -87,7 +87,7 @@ def test_epochs_are_those_of_all_that_went_before(tmp_path: Path) -> None:
 def test_other_data_have_nothing_of_the_poster(tmp_path: Path) -> None:
     names = ("ImageNet-100", "ImageNet-100/64", "CIFAR-10", "CIFAR-10 shrunk to 16x16")
     for name in names:
-        write_run(tmp_path / name.replace("/", "-"), "scdg", 0, 1.0, dataset=name)
+        write_run(tmp_path / name.replace("/", "-"), "scdg", 0, 1.0, data_name=name)
     rows = table.rows_of(table.run_figures(path) for path in table.weights_files([tmp_path]))
     tuned = {row.dataset: row.figures["finetune_percent"].poster for row in rows}
     assert tuned == dict(zip(names, (76.63, None, 90.37, None), strict=True))
