@@ -304,6 +304,8 @@ def test_one_list_per_lane_group_has_nothing_to_be_independent_of() -> None:
     assert texts(plots.lockstep_density(both)) == [
         "8 independent mask lists: 1 - (1 - d)^8", "all bits of a lane group alike: d", "t", "s",
     ]  # fmt: skip
+
+
 def maps_of_paths() -> dict[str, Any]:
     """Two images and one layer of 2 x 2; gates up to 0.5, base sums up to 4, edges none."""
     about = {"weights": "w.npz", "method": "cdg", "dataset": "CIFAR-10", "layers": ["a.conv1"]}

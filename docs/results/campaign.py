@@ -24,6 +24,8 @@ from hwsim.train.table import run_figures
 from .replay import replay
 from .runs import GROUPS, KEPT, Run, runs_of
 
+START = Path(__file__).parents[2] / "traces" / "weights"
+
 PLACES = ("config.json", "log.csv")
 """Kept as they are."""
 
@@ -50,6 +52,7 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder with a folder per data set")
     add("--out", type=Path, required=True, help="runs: checkpoints, weights, traces")
+    add("--start", type=Path, default=START, help="weights that w64 is trained on from")
     add("--group", nargs="+", choices=GROUPS, default=list(GROUPS))
     add("--workers", type=int, default=2, help="runs at a time, a thread each")
     add("--no-replay", action="store_true", help="leave the hardware's figures as they are")
@@ -78,7 +81,9 @@ def make_one(run: Run, options: Namespace) -> None:
     group, folder = GROUPS[run.group], options.out / run.name
     data = ["--data", str(options.data / group.data), "--cache", str(options.out / group.data)]
     if not (folder / "evaluation.json").exists():
-        command(run, "train", options, [*group.options(run), *data, "--out", str(folder)])
+        command(
+            run, "train", options, [*group.options(run, options.start), *data, "--out", str(folder)]
+        )
     weights = weights_of(folder)
     if "linear_percent" not in run_figures(weights):
         measured = ["--weights", str(weights), "--save", *data, *group.evaluation.split()]

@@ -19,9 +19,11 @@ TRAINING = (
 """Thresholds aim at 0.38 and not at Phi's 0.573: Z is skewed, and so the density ends near 0.28."""
 
 EVALUATION = (
-    "--what knn linear finetune int8 density --train-images 20000 --test-images 5000 --epochs 1 "
+    "--what knn linear finetune int8 density --train-images 10000 --test-images 5000 --epochs 1 "
     "--precision bf16"
 )
+
+IMAGENET = "--image-size 32 --data-name ImageNet-100/64"
 
 
 class Run(NamedTuple):
@@ -53,10 +55,10 @@ class Group:
     machine: Mapping[str, int] = field(default_factory=dict)
     data: str = "cifar10"
 
-    def options(self, run: Run) -> list[str]:
-        """Of the training, without places."""
+    def options(self, run: Run, start: Path) -> list[str]:
+        """Of the training, without places; ``start``: where weights lie that are trained on."""
         text = f"--method {run.method} --seed {run.seed} {self.training}"
-        return f"{text} {self.more.get(run.method, '')}".split()
+        return f"{text} {self.more.get(run.method, '').format(start=start)}".split()
 
 
 GROUPS: Mapping[str, Group] = {
@@ -66,6 +68,15 @@ GROUPS: Mapping[str, Group] = {
         more={"scdg": "--mask-group 4"}, machine={"index.lane_group": 4},
     ),
     "w32": Group("Width 32", METHODS, (0, 1), f"--width 32 --epochs 2 {TRAINING}"),
+    "w64": Group(
+        "Width 64", ("cdg", "scdg"), (0,), f"--epochs 2 {TRAINING} --lr 1.5e-3",
+        more={m: f"--weights {{start}}/resnet18-cifar10-{m}.npz" for m in ("cdg", "scdg")},
+    ),
+    "imagenet": Group(
+        "ImageNet-100/64", ("dense", "scdg"), (0,),
+        f"--width 32 --epochs 3 {TRAINING} {IMAGENET}", f"{EVALUATION} {IMAGENET}",
+        data="imagenet100-64",
+    ),
 }  # fmt: skip
 
 

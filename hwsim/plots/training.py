@@ -117,7 +117,7 @@ def accuracy_against_cost(
     figure, (panel,) = panels(1, 7.2, 4.8, 1)
     for (method, scheme), points in frame.groupby(["method", "scheme"], sort=False):
         style = METHODS.get(str(method), OTHER)
-        hollow = scheme.startswith("lockstep")
+        hollow = str(scheme).startswith("lockstep")
         panel.plot(
             points[cost],
             points[accuracy],

@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
 
 from hwsim.errors import UserError, one_line
-from hwsim.train import data, evaluate, options, report
+from hwsim.train import data, dataset, evaluate, options, report
 from hwsim.train.log import Log
 from hwsim.train.methods import dynamic_layers
+from hwsim.train.sources import Source
 from hwsim.train.trainer import Trainer
 
 
@@ -30,10 +30,10 @@ def small_knn(trainer: Trainer, train: data.Split, test: data.Split) -> float:
     """A cheap look at progress: 1,500 bank and 500 test images at the training resolution."""
     parts: list[data.Split] = []
     for split, count in ((train, 1500), (test, 500)):
-        images = split.images[:count].float()
+        images = split.images[:count]
         if trainer.resolution < images.shape[-1]:
-            images = nn.functional.interpolate(images, size=[trainer.resolution] * 2, mode="area")
-        parts.append(data.Split(images.round().byte(), split.labels[:count]))
+            images = dataset.shrink(images, trainer.resolution)
+        parts.append(data.Split(images, split.labels[:count]))
     with trainer.autocast():
         evaluate.recalibrate(trainer.model.encoder, parts[0].images[:512])
         return evaluate.knn(trainer.model.encoder, parts[0], parts[1])
@@ -93,9 +93,9 @@ def log_row(trainer: Trainer, loss: float, added: float, mark: tuple[int, float]
     return row
 
 
-def load(args: argparse.Namespace) -> tuple[data.Split, data.Split]:
+def load(args: argparse.Namespace, source: Source) -> tuple[data.Split, data.Split]:
     """The training and the test split on the device, as many images as asked for."""
-    train, test = (data.load_split(args.data, name, args.cache) for name in ("train", "test"))
+    train, test = (data.load_split(source, name, args.cache) for name in ("train", "test"))
     train = train.head(args.train_images)
     if len(train) < args.batch:
         raise data.DataError(f"--batch {args.batch}: the data hold only {len(train)} images")
@@ -120,10 +120,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.threads:
             torch.set_num_threads(args.threads)
-        train, test = load(args)
+        source = dataset.chosen(args)
+        train, test = load(args, source)
         trainer = train_network(args, train, test)
         print(f"trained {trainer.step} steps; evaluating", flush=True)
-        report.finish(trainer, train, test)
+        report.finish(trainer, train, test, source)
         trace = "" if args.method == "dense" else ", trace"
         print(f"log, weights, evaluation.json{trace}: all in {args.out}")
     except (UserError, OSError) as error:

@@ -27,9 +27,7 @@ __all__ = [
     "Shuffler",
     "Split",
     "augment",
-    "describe",
     "load_split",
-    "name_of",
     "plain",
 ]
 
@@ -60,13 +58,14 @@ class Split:
         return Split(self.images.to(device), self.labels.to(device))
 
 
-def load_split(folder: Path, split: str, cache: Path) -> Split:
-    """The "train" or "test" split of any source (sources.py), decoded once into `cache`.
+def load_split(source: Source | Path, split: str, cache: Path) -> Split:
+    """The "train" or "test" split of a source or of the one in a folder, decoded once into `cache`.
 
     The arrays are mapped, not read: what is larger than memory can be used. Raises DataError.
     """
-    source = find_source(folder)
-    paths = [cache / f"{split}-{what}-{_stamp(source, split)}.npy" for what in ("images", "labels")]
+    source = find_source(source) if isinstance(source, Path) else source
+    stamp = f"{_stamp(source, split)}{source.size_tag}"
+    paths = [cache / f"{split}-{what}-{stamp}.npy" for what in ("images", "labels")]
     if not all(path.exists() for path in paths):
         cache.mkdir(parents=True, exist_ok=True)
         _decode(source, split, *paths)
@@ -77,7 +76,7 @@ def load_split(folder: Path, split: str, cache: Path) -> Split:
 
 def _stamp(source: Source, split: str) -> str:
     """Keeps a cache from being taken for that of another folder or a changed file."""
-    text = source.name
+    text = source.key
     for path in source.files(split):
         stat = path.stat()
         text += f"\n{path.parent.name}/{path.name} {stat.st_size} {stat.st_mtime_ns}"
@@ -130,16 +129,6 @@ def _watched(
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
-
-
-def describe(folder: Path) -> str:
-    """The data set's name and encoding, with the warning that a lossy format deserves."""
-    return find_source(folder).describe()
-
-
-def name_of(folder: Path) -> str:
-    """The data set's name: CIFAR-10, CIFAR-100, or the folder's."""
-    return find_source(folder).name
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -27,7 +27,9 @@ from hwsim.errors import OneLineParser, UserError, one_line
 from hwsim.train import data, int8, models, probe
 from hwsim.train.costs import costs_of, network_of
 from hwsim.train.data import Split, plain
+from hwsim.train.dataset import add_options, chosen
 from hwsim.train.features import (
+    autocast,
     batches,
     embed,
     evaluating,
@@ -44,6 +46,10 @@ __all__ = [
 ]  # fmt: skip
 
 DEFAULT = ("knn", "density", "int8")
+AUTOCAST = ("knn", "linear", "finetune")
+"""What --precision is of; costs and int8 are those of fp32."""
+
+PRECISIONS = ("fp32", "bf16")
 DENSITY_IMAGES, FLIP_IMAGES, CALIBRATION_IMAGES = 1000, 1000, 256
 RECALIBRATION_IMAGES = 1024
 
@@ -52,7 +58,8 @@ RECALIBRATION_IMAGES = 1024
 class Evaluation:
     """An encoder and the images that it is measured on; each method gives named figures.
 
-    ``train`` and ``test`` are what kNN, linear evaluation and fine-tuning see.
+    ``train`` and ``test`` are what kNN, linear evaluation and fine-tuning see, the networks of
+    the three in ``precision``.
     """
 
     encoder: models.ResNet18
@@ -60,13 +67,16 @@ class Evaluation:
     test: Split
     branch: Branch = "diagonal"
     recipe: probe.FineTuning = field(default_factory=probe.FineTuning)
+    precision: str = "fp32"
 
     @cached_property
     def features(self) -> tuple[Tensor, Tensor]:
-        """Of the training and the test images, (N, D), in fp32."""
-        known, asked = (
-            features(self.encoder, split.images, self.branch) for split in (self.train, self.test)
-        )
+        """Of the training and the test images, (N, D), stored in fp32."""
+        with autocast(self.train.images.device, self.precision):
+            known, asked = (
+                features(self.encoder, split.images, self.branch)
+                for split in (self.train, self.test)
+            )
         return known, asked
 
     def knn(self) -> dict[str, Any]:
@@ -80,9 +90,8 @@ class Evaluation:
         return {"linear_percent": accuracy}
 
     def finetune(self) -> dict[str, Any]:
-        accuracy, tuned = probe.fine_tune(
-            self.encoder, self.train, self.test, self.recipe, self.branch
-        )
+        recipe = replace(self.recipe, precision=self.precision)
+        accuracy, tuned = probe.fine_tune(self.encoder, self.train, self.test, recipe, self.branch)
         found = {"finetune_percent": accuracy, "finetune_epochs": self.recipe.epochs}
         tuned_costs = replace(self, encoder=tuned).density()
         return found | {
@@ -124,6 +133,8 @@ class Evaluation:
             "train_images": len(self.train),
             "test_images": len(self.test),
         }
+        if any(name in AUTOCAST for name in what):
+            found["precision"] = self.precision
         for name in what:
             if sys.stderr.isatty():
                 print(f"measuring {name}", file=sys.stderr)
@@ -144,10 +155,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--weights", type=Path, required=True)
-    add("--data", type=Path, required=True, help="folder with the data, or tiny")
+    add_options(parser)
     add("--what", nargs="+", choices=list(WHAT), default=list(DEFAULT), metavar="WHAT",
         help=f"{', '.join(WHAT)} (default: {' '.join(DEFAULT)})")  # fmt: skip
     add("--branch", choices=BRANCHES, default="diagonal")
+    add("--precision", choices=PRECISIONS, default="fp32",
+        help=f"of {', '.join(AUTOCAST)} (default: fp32)")  # fmt: skip
     add("--train-images", type=int, help="the first N: kNN bank, linear, finetune (default: all)")
     add("--test-images", type=int, help="the first N (default: all)")
     add("--epochs", type=int, default=10, help="of fine-tuning")
@@ -216,8 +229,9 @@ def main(argv: list[str] | None = None) -> int:
         encoder, training = models.load_weights(args.weights)
         cache = args.cache or args.weights.parent
         device = torch.device(args.device)
+        source = chosen(args)
         train, test = (
-            data.load_split(args.data, name, cache).head(count).to(device)
+            data.load_split(source, name, cache).head(count).to(device)
             for name, count in (("train", args.train_images), ("test", args.test_images))
         )
         encoder = encoder.to(device)
@@ -225,10 +239,10 @@ def main(argv: list[str] | None = None) -> int:
             # What is shipped is calibrated for the diagonal.
             recalibrate(encoder, train.images[:RECALIBRATION_IMAGES], args.branch)
         recipe = probe.FineTuning(args.epochs, args.batch, args.lr, seed=args.seed)
-        evaluation = Evaluation(encoder, train, test, args.branch, recipe)
+        evaluation = Evaluation(encoder, train, test, args.branch, recipe, args.precision)
         origin = {
             "weights": args.weights.name, "method": encoder.method, "width": encoder.width,
-            "dataset": data.name_of(args.data), "data": data.describe(args.data),
+            "dataset": source.name, "data": source.describe(),
             "image_size": test.images.shape[-1], "seed": training.get("seed"),
         }  # fmt: skip
         figures = origin | evaluation.figures(args.what)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,14 @@ from hwsim.train.gating import Branch, gated_layers
 from hwsim.train.models import ResNet18
 
 NEIGHBOURS, KNN_TEMPERATURE = 200, 0.1
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """What a network of this precision, fp32 or bf16, runs in.
+
+    It keeps weights in bf16 until it is left: enter it anew for every step of an optimiser.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @contextmanager

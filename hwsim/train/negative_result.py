@@ -19,11 +19,12 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from torch import nn
 
 from hwsim.errors import OneLineParser, UserError, one_line
 from hwsim.train import data, evaluate, options
 from hwsim.train.__main__ import load, train_network
+from hwsim.train.dataset import chosen as chosen_source
+from hwsim.train.dataset import shrink
 from hwsim.train.models import ResNet18
 from hwsim.train.report import RECALIBRATION_IMAGES
 from hwsim.train.trainer import fresh_encoder
@@ -43,12 +44,8 @@ SETTINGS = (
 
 
 def small(split: data.Split) -> data.Split:
-    """The images shrunk to SIZE x SIZE, each pixel the mean of those it covers."""
-    parts = [
-        nn.functional.interpolate(part.float(), size=[SIZE, SIZE], mode="area").round().byte()
-        for part in split.images.split(1000)
-    ]
-    return data.Split(torch.cat(parts), split.labels)
+    """The images shrunk to SIZE x SIZE."""
+    return data.Split(shrink(split.images, SIZE), split.labels)
 
 
 def knn(encoder: ResNet18, train: data.Split, test: data.Split) -> float:
@@ -67,11 +64,13 @@ def run(method: str, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
     places = ["--data", str(chosen.data), "--out", str(out), "--cache", str(chosen.out)]
     args = options.parse([*arguments, *places, *chosen.more])
     config = options.deciding(args)
-    if done.exists() and (row := json.loads(done.read_text()))["config"] == config:
-        return row
+    if done.exists():
+        row = json.loads(done.read_text())
+        if not options.different(row["config"], config):
+            return row
     if args.threads:
         torch.set_num_threads(args.threads)
-    train, test = load(args)
+    train, test = load(args, chosen_source(args))
     trainer = train_network(args, train, test)
     train, test = small(train), small(test)
     with (out / "log.csv").open(newline="") as handle:

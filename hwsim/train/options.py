@@ -8,9 +8,12 @@ from typing import Any
 
 import torch
 
-from hwsim.errors import OneLineParser
+from hwsim.errors import OneLineParser, one_line
+from hwsim.train.dataset import add_options
 from hwsim.train.gating import GATE_NORMS
 from hwsim.train.methods import CHANNELS_KEPT, GATE_GROUPS, GATED, MASK_GROUP, METHODS
+from hwsim.train.models import WeightsError
+from hwsim.train.start import Start
 
 PEAK_RATE = {"adamw": 1.5e-3, "sgd": 0.25, "lars": 1.0}
 WEIGHT_DECAY = {"adamw": 0.02, "sgd": 1e-4, "lars": 1e-6}
@@ -43,8 +46,9 @@ RESULT = (
     "method", "preset", "minutes", "epochs", "steps", "batch", "width", "stages", "gate_norm",
     "mask_group", "density", "train_images", "resolution", "min_crop_area", "optimiser", "lr",
     "weight_decay", "warm_up", "tau_lr", "penalty", "target", "temperature", "seed", "precision",
+    "image_size", "weights_sha256",
 )  # fmt: skip
-"""Options that decide the result of a run."""
+"""Options that decide the result of a run; a checkpoint older than one of them means its None."""
 
 BUDGET = ("preset", "minutes", "epochs", "steps")
 """Of these, the ones that a resumed run may change."""
@@ -57,9 +61,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--method", choices=METHODS, required=True)
-    add("--data", type=Path, required=True, help="folder with train*.parquet and test*.parquet")
+    add_options(parser)
     add("--out", type=Path, required=True, help="checkpoint, log, weights and trace go here")
     add("--preset", choices=PRESETS, help="; ".join(f"{k}: {v}" for k, v in PRESET_HELP.items()))
+    add("--weights", type=Path, help="an encoder's weights (.npz) to train on from; it decides "
+        "--width, --stages, --gate-norm and --mask-group")  # fmt: skip
     add("--cache", type=Path, help="decoded images (default: OUT)")
     add("--train-images", type=int, help="the first N training images (default: all)")
     add("--minutes", type=float, help="budget of training time; overrides --epochs and --steps")
@@ -109,10 +115,23 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """The options with every default filled in; --stages and --resolution also as numbers."""
     options = parser()
     # Unknown or missing options are the second parse's to report.
-    first = OneLineParser(add_help=False, allow_abbrev=False)
+    first = OneLineParser(prog=options.prog, add_help=False)
     first.add_argument("--preset", choices=PRESETS)
-    options.set_defaults(**PRESETS.get(first.parse_known_args(argv)[0].preset, {}))
+    first.add_argument("--weights", type=Path)
+    known = first.parse_known_args(argv)[0]
+    options.set_defaults(**PRESETS.get(known.preset, {}))
+    try:
+        start = Start.read(known.weights) if known.weights else None
+    except WeightsError as error:
+        options.error(f"--weights {one_line(error)}")
+    decided = start.options() if start else {}
+    options.set_defaults(**decided)
     args = options.parse_args(argv)
+    for name, value in decided.items():
+        if (given := getattr(args, name)) != value:
+            option = f"--{name.replace('_', '-')}"
+            options.error(f"{option} {given}: {args.weights} was trained with {option} {value}")
+    args.start, args.weights_sha256 = start, start.sha256 if start else None
     args.cache = args.cache or args.out
     args.precision = args.precision or ("bf16" if args.device.startswith("cuda") else "fp32")
     if args.lr is None:
@@ -172,3 +191,8 @@ def resolution_stages(text: str) -> list[tuple[int, float]]:
 def deciding(args: argparse.Namespace) -> dict[str, Any]:
     """What decides the result of a run, without paths: a checkpoint carries it."""
     return {name: getattr(args, name) for name in RESULT}
+
+
+def different(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The names in which what :func:`deciding` gave differs, of two runs."""
+    return [name for name in RESULT if one.get(name) != other.get(name)]

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from hwsim.errors import OneLineParser, UserError, nearest, one_line, positive
 from hwsim.train import data, models
+from hwsim.train.dataset import add_options, chosen
 from hwsim.train.evaluate import RECALIBRATION_IMAGES
 from hwsim.train.features import evaluating, watched_batches
 from hwsim.train.layer_paths import MAPS, SHOWN, SUMS, LayerBatch, Site, row_of, sites_of
@@ -164,7 +165,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--weights", type=Path, required=True)
-    add("--data", type=Path, required=True, help="folder with the data, or tiny")
+    add_options(parser)
     add("--images", type=positive, default=256, help="the first N test images")
     add("--show", type=positive, default=6, help="maps of the first N of them in paths.npz")
     add("--layers", nargs="+", metavar="LAYER", help="in paths.npz (default: each stage's first)")
@@ -194,7 +195,8 @@ def run(args: argparse.Namespace) -> pd.DataFrame:
     if not isinstance(training.get("seed"), int):
         raise UserError(f"{args.weights}: no seed in its training record, so nothing to compare to")
     cache = args.cache or args.weights.parent
-    train, test = (data.load_split(args.data, name, cache) for name in ("train", "test"))
+    source = chosen(args)
+    train, test = (data.load_split(source, name, cache) for name in ("train", "test"))
     images = test.images[: args.images]
     figures, maps = compare(
         encoder, training["seed"], train.images[:RECALIBRATION_IMAGES], images, args.show, layers
@@ -202,7 +204,7 @@ def run(args: argparse.Namespace) -> pd.DataFrame:
     pictures = images[: args.show]
     about = {
         "weights": args.weights.name, "method": encoder.method, "layers": layers,
-        "dataset": data.name_of(args.data), "image_ids": list(range(len(pictures))),
+        "dataset": source.name, "image_ids": list(range(len(pictures))),
         "barely_trained": bool(training.get("barely_trained")),
     }  # fmt: skip
     contents = {

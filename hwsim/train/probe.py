@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from hwsim.train.data import Shuffler, Split, plain
-from hwsim.train.features import batches, evaluating
+from hwsim.train.features import autocast, batches, evaluating
 from hwsim.train.gating import Branch, gated_layers
 from hwsim.train.models import ResNet18
 
@@ -66,18 +66,20 @@ class FineTuning:
     lr: float = 0.02
     weight_decay: float = 5e-4
     seed: int = 0
+    precision: str = "fp32"
 
 
 class Classifier(nn.Module):
-    """An encoder and a linear layer on its features, on one branch."""
+    """An encoder and a linear layer on its features, on one branch; scores in fp32."""
 
-    def __init__(self, encoder: ResNet18, classes: int, branch: Branch) -> None:
+    def __init__(self, encoder: ResNet18, classes: int, branch: Branch, precision: str) -> None:
         super().__init__()
-        self.encoder, self.branch = encoder, branch
+        self.encoder, self.branch, self.precision = encoder, branch, precision
         self.fc = nn.Linear(encoder.features, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc(self.encoder(x, self.branch))
+        with autocast(x.device, self.precision):
+            return self.fc(self.encoder(x, self.branch)).float()
 
 
 def fine_tune(
@@ -93,7 +95,8 @@ def fine_tune(
     """
     device = train.images.device
     torch.manual_seed(recipe.seed)
-    model = Classifier(copy.deepcopy(encoder), int(train.labels.max()) + 1, branch).to(device)
+    classes = int(train.labels.max()) + 1
+    model = Classifier(copy.deepcopy(encoder), classes, branch, recipe.precision).to(device)
     for layer in gated_layers(model).values():
         layer.tau.requires_grad_(False)
     trained = [p for p in model.parameters() if p.requires_grad]

@@ -23,6 +23,7 @@ from hwsim.trace import TraceHeader, write_trace
 from hwsim.train import data, models
 from hwsim.train.channel_masks import GRANULARITY, mask_fields, record_channels
 from hwsim.train.costs import network_of
+from hwsim.train.dataset import add_options, chosen
 from hwsim.train.features import evaluating, watched_batches
 from hwsim.train.gating import Branch, GatedConv2d, gated_layers
 from hwsim.train.quantised import sample_of
@@ -126,7 +127,7 @@ def write(
 def main(argv: list[str] | None = None) -> int:
     parser = OneLineParser(prog="python -m hwsim.train.record", description=__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the data, or tiny")
+    add_options(parser)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path, help="decoded images (default: beside OUT)")
@@ -143,9 +144,9 @@ def main(argv: list[str] | None = None) -> int:
                 f"--sample {args.sample}: {args.weights} is a network of {encoder.method}, whose "
                 f"masks are of whole channels; samples go with {', '.join(models.MASK_GROUP)}"
             )
-        test = data.load_split(args.data, "test", args.cache or args.out.parent)
-        dataset = data.name_of(args.data)
-        write(args.out, encoder, test, args.images, training, args.sample, dataset)
+        source = chosen(args)
+        test = data.load_split(source, "test", args.cache or args.out.parent)
+        write(args.out, encoder, test, args.images, training, args.sample, source.name)
     except (UserError, OSError) as error:
         print(f"python -m hwsim.train.record: {one_line(error)}", file=sys.stderr)
         return 2

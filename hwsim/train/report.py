@@ -13,6 +13,7 @@ import torch
 
 from hwsim.train import data, evaluate, methods, models, record
 from hwsim.train.costs import costs_of, network_of
+from hwsim.train.sources import Source
 from hwsim.train.trainer import Trainer, fresh_encoder
 
 RECALIBRATION_IMAGES = 1024
@@ -29,14 +30,14 @@ FIGURES = (
 NAMES = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9", "lars": "LARS"}
 
 
-def finish(trainer: Trainer, train: data.Split, test: data.Split) -> None:
+def finish(trainer: Trainer, train: data.Split, test: data.Split, source: Source) -> None:
     """Evaluates the encoder as it is shipped; writes weights, evaluation.json and the trace.
 
     The weights are rounded to fp16 first: statistics, accuracy and masks are theirs.
     """
     args, encoder = trainer.args, trainer.model.encoder
     announce("evaluating the trained encoder")
-    training = summary(trainer, len(train))
+    training = summary(trainer, len(train), source)
     training |= final_knn(trainer, encoder, train, test, "knn_percent")
     announce("evaluating the untrained encoder")
     torch.manual_seed(args.seed)
@@ -49,7 +50,7 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split) -> None:
     network = network_of(encoder, images.shape[-1], int(train.labels.max()) + 1)
     found = costs_of(encoder, images, network)
     training |= {name: found[name] for name in FIGURES if name in found}
-    name = f"resnet18-cifar10-{args.method}"
+    name = f"resnet18-{source.file_name}-{args.method}"
     models.save_weights(args.out / f"{name}.npz", encoder, training)
     (args.out / "evaluation.json").write_text(json.dumps(training, indent=2) + "\n")
     if args.method != "dense":
@@ -61,7 +62,7 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split) -> None:
             test.to(torch.device("cpu")),
             args.images,
             training,
-            dataset=data.name_of(args.data),
+            dataset=source.name,
         )
 
 
@@ -96,16 +97,18 @@ def thresholds(args: argparse.Namespace) -> dict[str, Any]:
     return found | {"tau_target": args.target, "tau_penalty": args.penalty}
 
 
-def summary(trainer: Trainer, images: int) -> dict[str, Any]:
+def summary(trainer: Trainer, images: int, source: Source) -> dict[str, Any]:
     """How the network came about, as plain JSON values: a trace carries it."""
     args = trainer.args
     views = 2 * args.batch * trainer.step
+    epochs = round(views / 2 / images, 2)
     return {
         "framework": methods.FRAMEWORK[args.method],
         "seed": args.seed,
         "steps": trainer.step,
         "views": views,
-        "epochs": round(views / 2 / images, 2),
+        "epochs": epochs,
+        **(args.start.record(epochs) if args.start else {}),
         "seconds": round(trainer.seconds),
         "batch": args.batch,
         "resolution_schedule": args.resolution,
@@ -118,7 +121,8 @@ def summary(trainer: Trainer, images: int) -> dict[str, Any]:
         **thresholds(args),
         "precision": args.precision,
         "recalibration_images": min(RECALIBRATION_IMAGES, images),
-        "data": data.describe(args.data),
+        "data_name": source.name,
+        "data": source.describe(),
         "software": {
             "python": platform.python_version(),
             "torch": torch.__version__,

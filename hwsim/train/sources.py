@@ -8,6 +8,7 @@ images, and a drawn set that needs no files.
 from __future__ import annotations
 
 import io
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,18 @@ class Source(ABC):
     """One data set; ``name`` stands in tables and traces."""
 
     name: str
+    size_tag = ""
+    """In names of files, where images are not of their own size: "-32x32"."""
+
+    @property
+    def key(self) -> str:
+        """What a cache knows the source by, beside its files."""
+        return self.name
+
+    @property
+    def file_name(self) -> str:
+        """The name as a part of a file's."""
+        return slug(self.name)
 
     @abstractmethod
     def files(self, split: str) -> list[Path]:
@@ -61,6 +74,10 @@ class Drawn(Source):
     """Coloured squares on noise, the same in every run: `--data tiny`."""
 
     name = "drawn squares"
+
+    @property
+    def file_name(self) -> str:
+        return TINY
 
     def files(self, split: str) -> list[Path]:
         return []
@@ -271,6 +288,13 @@ def decode(stream: io.BytesIO | Path, side: int | None = None) -> np.ndarray:
         if side:
             colour = ImageOps.fit(colour, (side, side), Image.Resampling.BILINEAR)
         return np.asarray(colour).transpose(2, 0, 1)
+
+
+def slug(name: str) -> str:
+    """A data set's name as part of a file's: "CIFAR-10" gives "cifar10", "A/B" "a-b"."""
+    words = re.sub(r"[^\w.]+", "-", name.lower()).strip("-.")
+    # As the shipped traces are called: no hyphen between a word and its number.
+    return re.sub(r"(?<=[^\W\d])-(?=\d)", "", words) or "data"
 
 
 def find_source(folder: Path) -> Source:

@@ -46,8 +46,8 @@ COLUMNS = (
     Column("minutes", "minutes", 1),
 )
 
-Key = tuple[str, str]
-"""Data set and method: a row."""
+Key = tuple[str, str, int, str]
+"""Data set, method, width and stages: a row."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """A method on a data set; ``figures`` by column key."""
+    """A network on a data set; ``figures`` by column key."""
 
     dataset: str
     method: str
+    width: int
+    stages: str
     seeds: tuple[str, ...]
     figures: Mapping[str, Figure]
 
@@ -105,13 +107,21 @@ def weights_files(runs: Iterable[Path]) -> list[Path]:
 
 
 def run_figures(weights: Path) -> dict[str, Any]:
-    """Everything known of one run, with method, dataset, minutes and density in per cent."""
+    """Everything known of one run, with what its row goes by, minutes and density in per cent.
+
+    ``epochs``: with those of the weights that it started from.
+    """
     encoder, training = models.load_weights(weights)
-    found = {**training, **read_saved(weights), "method": encoder.method}
+    found = {**training, **read_saved(weights)}
+    found |= {"method": encoder.method, "width": encoder.width}
+    found["stages"] = ",".join(map(str, encoder.stages))
+    if "epochs_total" in found:
+        found["epochs"] = found["epochs_total"]
     if "dataset" not in found:
         # "CIFAR-10 re-encoded as ...", "CIFAR-10 stored as ..."
         described = str(found.get("data", "unknown data"))
-        found["dataset"] = described.split(" re-encoded")[0].split(" stored")[0]
+        older = described.split(" re-encoded")[0].split(" stored")[0]
+        found["dataset"] = found.get("data_name", older)
     if "seconds" in found:
         found["minutes"] = found["seconds"] / 60
     if "density_macs" in found:
@@ -124,25 +134,25 @@ def run_figures(weights: Path) -> dict[str, Any]:
 
 
 def rows_of(runs: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """One row per data set and method, in the order in which they first appear."""
+    """One row per data set and network, in the order in which they first appear."""
     grouped: dict[Key, list[Mapping[str, Any]]] = {}
     for run in runs:
-        grouped.setdefault((run["dataset"], run["method"]), []).append(run)
+        key = run["dataset"], run["method"], run["width"], run["stages"]
+        grouped.setdefault(key, []).append(run)
     poster = poster_figures()
     return [
         Row(
-            dataset,
-            method,
+            *key,
             tuple(str(run.get("seed", "?")) for run in members),
             {
                 column.key: Figure(
                     tuple(float(run[column.key]) for run in members if column.key in run),
-                    poster.get((method, dataset, column.key)),
+                    poster.get((key[1], key[0], column.key)),
                 )
                 for column in COLUMNS
             },
         )
-        for (dataset, method), members in grouped.items()
+        for key, members in grouped.items()
     ]
 
 
@@ -154,13 +164,23 @@ def shown_columns(rows: list[Row]) -> list[Column]:
 def cells(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     """Headings and text of the table."""
     columns = shown_columns(rows)
-    headings = ["data", "method", "seeds", *(column.heading for column in columns)]
+    headings = [
+        "data",
+        "method",
+        "width",
+        "stages",
+        "seeds",
+        *(column.heading for column in columns),
+    ]
     return headings, [
-        [row.dataset, row.method, ", ".join(row.seeds)]
+        [row.dataset, row.method, str(row.width), row.stages, ", ".join(row.seeds)]
         + [row.figures[column.key].text(column.decimals) for column in columns]
         for row in rows
     ]
 
+
+LABELS = 5
+"""Columns before the figures."""
 
 NOTE = "Mean ± sample deviation over the runs; in brackets the poster's."
 
@@ -172,7 +192,7 @@ def print_table(rows: list[Row]) -> None:
     headings, lines = cells(rows)
     table = Table(box=None, header_style="bold", caption=NOTE, caption_justify="left")
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number < 3 else "right")
+        table.add_column(heading, justify="left" if number < LABELS else "right")
     for line in lines:
         table.add_row(*line)
     Console().print(table)
@@ -180,7 +200,7 @@ def print_table(rows: list[Row]) -> None:
 
 def write_markdown(path: Path, rows: list[Row]) -> None:
     headings, lines = cells(rows)
-    rule = ["---"] * 3 + ["---:"] * (len(headings) - 3)
+    rule = ["---"] * LABELS + ["---:"] * (len(headings) - LABELS)
     text = "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *lines))
     path.write_text(f"{text}\n\n{NOTE}\n", encoding="utf-8")
 
@@ -189,13 +209,16 @@ def write_csv(path: Path, rows: list[Row]) -> None:
     """One line per row and figure, unrounded."""
     with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle)
-        writer.writerow(["dataset", "method", "figure", "mean", "deviation", "runs", "poster"])
+        writer.writerow(
+            ["dataset", "method", "width", "stages", "figure", "mean", "deviation", "runs",
+             "poster"]
+        )  # fmt: skip
         for row in rows:
             for key, figure in row.figures.items():
                 if figure.values or figure.poster is not None:
                     writer.writerow(
-                        [row.dataset, row.method, key, figure.mean, figure.deviation,
-                         len(figure.values), figure.poster]
+                        [row.dataset, row.method, row.width, row.stages, key, figure.mean,
+                         figure.deviation, len(figure.values), figure.poster]
                     )  # fmt: skip
 
 

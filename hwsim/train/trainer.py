@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hwsim.train import controller, data, models, options
+from hwsim.train.features import autocast
 from hwsim.train.gating import penalty
 from hwsim.train.losses import nt_xent
 from hwsim.train.methods import advance, lasso, pairing, view_branches
@@ -28,6 +29,8 @@ class Trainer:
         torch.manual_seed(args.seed)
         self.model = models.SimCLR(fresh_encoder(args)).to(self.device)
         self.model = self.model.to(memory_format=torch.channels_last)
+        if args.start:
+            self.model.encoder.load_state_dict(args.start.encoder.state_dict())
         # dynamic=False: one graph per resolution; shape-generic code is slower.
         self.network: Any = torch.compile(self.model, dynamic=False) if args.compile else self.model
         self.optimisers = optimisers(self.model, args)
@@ -50,9 +53,7 @@ class Trainer:
                     self.args.sizes[-1][0])  # fmt: skip
 
     def autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.args.precision == "bf16"
-        )
+        return autocast(self.device, self.args.precision)
 
     def views(self) -> list[Tensor]:
         """Two augmented views of the next batch."""
@@ -123,7 +124,7 @@ class Trainer:
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
         saved, mine = state["config"], options.deciding(self.args)
-        different = [k for k in mine if k not in options.BUDGET and saved.get(k) != mine[k]]
+        different = [k for k in options.different(saved, mine) if k not in options.BUDGET]
         if different:
             key = different[0]
             raise data.DataError(

@@ -90,6 +90,33 @@ def test_command_measures_and_keeps_all_figures(
     assert "inverse" in capsys.readouterr().out
 
 
+def test_precision_is_of_features_and_fine_tuning_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    encoder = models.ResNet18("cdg", 16, stages=(1, 1))
+    tiny = data.load_split(Path("tiny"), "train", tmp_path).head(24)
+    evaluate.recalibrate(encoder, tiny.images)
+    whole, half = (
+        evaluate.Evaluation(encoder, tiny, tiny, precision=precision).features[0]
+        for precision in ("fp32", "bf16")
+    )
+    assert half.dtype == torch.float32
+    assert not torch.equal(whole, half)
+    torch.testing.assert_close(whole, half, rtol=0.1, atol=0.1)
+    weights = tmp_path / "w.npz"
+    models.save_weights(weights, encoder, {"precision": "of the training"})
+    arguments = ["--weights", str(weights), "--data", "tiny", "--train-images", "24",
+                 "--test-images", "8", "--epochs", "1", "--batch", "8", "--json"]  # fmt: skip
+    found = []
+    for more in (["--precision", "bf16"], []):
+        for what in (["knn", "linear", "finetune"], ["int8", "density"]):
+            assert evaluate.main([*arguments, *more, "--what", *what]) == 0
+            found.append(json.loads(capsys.readouterr().out))
+    assert [figures.get("precision") for figures in found] == ["bf16", None, "fp32", None]
+    assert found[1] == found[3]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

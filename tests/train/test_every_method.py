@@ -40,7 +40,7 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        return self.out / f"resnet18-cifar10-{self.method}.npz"
+        return self.out / f"resnet18-tiny-{self.method}.npz"
 
     @cached_property
     def trace(self) -> MaskTrace:

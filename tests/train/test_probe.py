@@ -60,3 +60,24 @@ def test_fine_tuning_learns_and_keeps_thresholds_and_the_original(tmp_path: Path
     once = probe.FineTuning(epochs=1, batch=20)
     first, second = (probe.fine_tune(encoder, seen, seen, once)[1] for _ in range(2))
     assert torch.equal(first.conv1.weight, second.conv1.weight)
+
+
+def test_fine_tuning_in_bf16_moves_the_weights_as_fp32_does(tmp_path: Path) -> None:
+    split = data.load_split(Path("tiny"), "train", tmp_path).head(40)
+    seen = data.Split(split.images[:, :, ::4, ::4], split.labels)
+    torch.manual_seed(0)
+    encoder = models.ResNet18("dense", 16, stages=(1, 1))
+    recalibrate(encoder, seen.images)
+    moved = {}
+    for precision in ("fp32", "bf16"):
+        recipe = probe.FineTuning(epochs=4, batch=10, lr=0.01, precision=precision)
+        _, tuned = probe.fine_tune(encoder, seen, seen, recipe)
+        parts = [p for p in tuned.parameters() if p.ndim == 4]
+        before = [p for p in encoder.parameters() if p.ndim == 4]
+        moves = [(a - b).flatten() for a, b in zip(parts, before, strict=True)]
+        moved[precision] = torch.cat(moves).detach()
+        assert {p.dtype for p in tuned.parameters()} == {torch.float32}
+    assert not torch.equal(moved["fp32"], moved["bf16"])
+    # A tenth; more than a quarter where one autocast spans the steps and keeps its first weights.
+    difference = float((moved["fp32"] - moved["bf16"]).norm() / moved["fp32"].norm())
+    assert difference < 0.2

@@ -81,8 +81,8 @@ def test_every_source_gives_the_same_pictures(
         np.testing.assert_array_equal(found.images.numpy(), pictures()[order])
         assert found.labels.tolist() == [LABELS[i] for i in order]
         assert found.images.dtype == torch.uint8
-    assert data.name_of(folder) == name
-    assert data.describe(folder).startswith(name)
+    assert find_source(folder).name == name
+    assert find_source(folder).describe().startswith(name)
 
 
 def test_the_drawn_set_needs_no_files(tmp_path: Path) -> None:

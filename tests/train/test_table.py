@@ -11,14 +11,17 @@ import pytest
 from hwsim.train import evaluate, models, table
 
 
-def write_run(folder: Path, method: str, seed: int, knn: float) -> Path:
+def write_run(
+    folder: Path, method: str, seed: int, knn: float, *, width: int = 32, **more: object
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"resnet18-cifar10-{method}.npz"
     training = {
         "seed": seed, "knn_percent": knn, "seconds": 90 + 60 * seed, "density_macs": 0.25,
         "data": "CIFAR-10 re-encoded as JPEG (lossy): accuracies are below those on the originals",
+        **more,
     }  # fmt: skip
-    models.save_weights(path, models.ResNet18(method, 32), training)
+    models.save_weights(path, models.ResNet18(method, width), training)
     return path
 
 
@@ -41,8 +44,8 @@ def test_means_deviations_and_the_poster(
     assert table.main([*names, "--out", str(tmp_path)]) == 0
     lines = (tmp_path / "table.md").read_text().splitlines()
     heads, cdg, scdg = ([c.strip() for c in lines[i].split("|")[1:-1]] for i in (0, 2, 3))
-    assert cdg[:3] == ["CIFAR-10", "cdg", "0, 1"]
-    assert scdg[:3] == ["CIFAR-10", "scdg", "5"]
+    assert cdg[:5] == ["CIFAR-10", "cdg", "32", "2,2,2,2", "0, 1"]
+    assert scdg[:5] == ["CIFAR-10", "scdg", "32", "2,2,2,2", "5"]
     cdg, scdg = dict(zip(heads, cdg, strict=True)), dict(zip(heads, scdg, strict=True))
     assert cdg["kNN %"] == "31.5 ± 2.1"
     assert cdg["minutes"] == "2.0 ± 0.7"
@@ -59,6 +62,35 @@ def test_means_deviations_and_the_poster(
     assert float(knn["deviation"]) == pytest.approx(4.5**0.5)
     assert found["cdg", "finetune_percent"]["poster"] == "90.74"
     assert "cdg" in capsys.readouterr().out
+
+
+def test_networks_of_different_width_or_stages_stand_apart(tmp_path: Path) -> None:
+    for seed, width in enumerate((16, 32, 32)):
+        write_run(tmp_path / str(seed), "cdg", seed, 30.0, width=width)
+    small = models.ResNet18("cdg", 32, stages=(1, 1))
+    training = {"seed": 3, "data_name": "CIFAR-10", "knn_percent": 1.0}
+    models.save_weights(tmp_path / "small.npz", small, training)
+    assert table.main([str(tmp_path), "--out", str(tmp_path)]) == 0
+    with (tmp_path / "table.csv").open(newline="") as handle:
+        knn = [row for row in csv.DictReader(handle) if row["figure"] == "knn_percent"]
+    assert [(row["width"], row["stages"], row["runs"]) for row in knn] == [
+        ("16", "2,2,2,2", "1"), ("32", "2,2,2,2", "2"), ("32", "1,1", "1"),
+    ]  # fmt: skip
+
+
+def test_epochs_are_those_of_all_that_went_before(tmp_path: Path) -> None:
+    run = write_run(tmp_path, "cdg", 0, 1.0, epochs=0.5, epochs_total=2.5)
+    (row,) = table.rows_of([table.run_figures(run)])
+    assert row.figures["epochs"].values == (2.5,)
+
+
+def test_other_data_have_nothing_of_the_poster(tmp_path: Path) -> None:
+    names = ("ImageNet-100", "ImageNet-100/64", "CIFAR-10", "CIFAR-10 shrunk to 16x16")
+    for name in names:
+        write_run(tmp_path / name.replace("/", "-"), "scdg", 0, 1.0, data_name=name)
+    rows = table.rows_of(table.run_figures(path) for path in table.weights_files([tmp_path]))
+    tuned = {row.dataset: row.figures["finetune_percent"].poster for row in rows}
+    assert tuned == dict(zip(names, (76.63, None, 90.37, None), strict=True))
 
 
 def test_the_density_of_masks_of_channels_is_of_all_macs(tmp_path: Path) -> None:
