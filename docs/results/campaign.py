@@ -10,6 +10,7 @@ in docs/results; weights and traces stay in RUNS. `python -m docs.results.page` 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -98,7 +99,10 @@ def command(run: Run, module: str, options: Namespace, arguments: Sequence[str])
     with words.open("a") as handle:
         print(f"python -m hwsim.{module} {' '.join(arguments)}", file=handle, flush=True)
         done = subprocess.run(
-            [sys.executable, "-m", f"hwsim.{module}", *arguments], stdout=handle, stderr=handle
+            [sys.executable, "-m", f"hwsim.{module}", *arguments],
+            stdout=handle,
+            stderr=handle,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
     if done.returncode:
         last = (words.read_text().splitlines() or ["nothing said"])[-1]
