@@ -37,7 +37,7 @@ class RunFailed(UserError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    runs = [run for run in runs_of() if run.group in options.group]
+    runs = [run for group in options.group for run in runs_of() if run.group == group]
     try:
         failed = make(runs, options)
         if not options.no_replay:
