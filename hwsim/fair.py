@@ -21,6 +21,7 @@ from hwsim.arch import ArchConfig
 from hwsim.channel_order import NATURAL
 from hwsim.errors import OneLineParser, UserError, nearest, positive
 from hwsim.executors import workers_of
+from hwsim.files import write_whole
 from hwsim.sweep import add_machine, add_masks, base_of, guarded, replay
 from hwsim.trace import MaskTrace, open_traces
 
@@ -79,7 +80,6 @@ def run_fair(
     cannot hold a layer are left out. Raises UserError before anything runs.
     """
     from hwsim.points import Choice
-    from hwsim.results import write_atomically
     from hwsim.results_folder import ResultsFolder
 
     held = open_traces(*traces)
@@ -91,7 +91,7 @@ def run_fair(
         replay(points, held, folder, where, skip_impossible=True)
     rows = folder.read([point.key for point in points])
     found = fastest(contenders, rows)
-    write_atomically(folder.path / TABLE, found.to_parquet())
+    write_whole(folder.path / TABLE, found.to_parquet())
     return found
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hwsim.errors import OneLineParser, UserError, positive
+from hwsim.files import write_whole
 from hwsim.progress import Advance, progress
 from hwsim.trace import CHUNK_IMAGES, MaskTrace, find_traces
 from hwsim.workload import ConvLayer
@@ -331,10 +332,8 @@ def _command(options: argparse.Namespace) -> None:
         for trace in traces
     ]
     if options.out:
-        from hwsim.results import write_atomically
-
         table = pd.concat(frames).to_csv(index=False)
-        write_atomically(options.out / "mask_statistics.csv", table.encode())
+        write_whole(options.out / "mask_statistics.csv", table)
     for frame in frames:
         show(frame)
 

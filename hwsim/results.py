@@ -9,15 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -355,21 +352,6 @@ def provenance(arch: ArchConfig, traces: Mapping[str, str | None]) -> dict[str, 
             for name in ("numpy", "numba", "simpy", "pandas", "h5py", "pydantic")
         },
     }
-
-
-def write_atomically(path: Path, contents: bytes) -> None:
-    """Write to a temporary name in the same folder, fsync, rename: whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _ratio(dense: float, promised: float) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.errors import UserError, one_line
-from hwsim.results import write_atomically
+from hwsim.files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ class ResultsFolder:
     def write(self, part: bytes) -> None:
         """One more part file: to a temporary name, fsynced, renamed."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / f"part-{uuid.uuid4().hex}.parquet", part)
+        write_whole(self.path / f"part-{uuid.uuid4().hex}.parquet", part)
 
     def keys(self) -> dict[str, str | None]:
         """What is there: why each row's point is impossible, None where it has figures."""

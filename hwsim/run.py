@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from hwsim.arch import ArchConfig, find_arch, load_arch, parse_override
 from hwsim.errors import OneLineParser, UserError, positive
+from hwsim.files import write_whole
 from hwsim.timing import Engine
 from hwsim.trace import MaskTrace, find_traces
 
@@ -105,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         _show(arch, comparison, cells, prices, options.layers)
     if options.json and options.json != "-":
-        _write(Path(options.json), report)
+        write_whole(Path(options.json), report)
     if options.out:
         provenance = json.dumps(summaries["provenance"], indent=2) + "\n"
         texts = {"summary.json": report, "provenance.json": provenance}
@@ -292,18 +293,12 @@ def _write_all(
         files["energy_vs_sparsity.png"] = plots.png(plots.energy_vs_sparsity(sweep))
     # Written together at the end: an interrupted run does not mix with an earlier one's files.
     for name, contents in files.items():
-        _write(out / name, contents)
+        write_whole(out / name, contents)
     if not len(sweep):
         print(
             "hwsim.run: no trace stores margins: energy_vs_sparsity.png was not made",
             file=sys.stderr,
         )
-
-
-def _write(path: Path, contents: str | bytes) -> None:
-    from hwsim.results import write_atomically
-
-    write_atomically(path, contents.encode() if isinstance(contents, str) else contents)
 
 
 if __name__ == "__main__":

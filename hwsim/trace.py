@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from pydantic import ValidationError
 
 from hwsim.assets import asset_dir
 from hwsim.errors import OneLineParser, one_line
+from hwsim.files import whole
 from hwsim.formats import count_ones, pack_bits, unpack_bits
 from hwsim.header import TraceError, TraceHeader
 from hwsim.salience import Salience
@@ -337,19 +337,8 @@ def write_trace(
     """
     path = Path(path)
     trace = MaskTrace(header, masks, zero_operand_macs, salience, salience_scale, sample=sample)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        with h5py.File(temporary, "w") as file:
-            _write_contents(file, trace)
-            file.flush()
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        _write_contents(file, trace)
 
 
 def _write_contents(file: h5py.File, trace: MaskTrace) -> None:

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hwsim.errors import OneLineParser, UserError, one_line
-from hwsim.results import write_atomically
+from hwsim.files import write_whole
 from hwsim.train.table import run_figures
 
 from .replay import replay
@@ -122,9 +122,9 @@ def keep(run: Run, folder: Path) -> None:
     kept = KEPT / run.name
     kept.mkdir(parents=True, exist_ok=True)
     for name in PLACES:
-        write_atomically(kept / name, (folder / name).read_bytes())
+        write_whole(kept / name, (folder / name).read_bytes())
     figures = json.dumps(run_figures(weights_of(folder)), indent=2)
-    write_atomically(kept / "figures.json", f"{figures}\n".encode())
+    write_whole(kept / "figures.json", f"{figures}\n")
 
 
 if __name__ == "__main__":

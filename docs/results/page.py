@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 
 from hwsim import plots
+from hwsim.files import write_whole
 from hwsim.mask_statistics import ALL_LAYERS
-from hwsim.results import write_atomically
 from hwsim.train import table
 
 from .claims import CLAIMS
@@ -202,8 +202,8 @@ def written(text: str) -> str:
 def main() -> int:
     page = written(PAGE.read_text(encoding="utf-8"))
     for name, picture in pictures().items():
-        write_atomically(IMAGES / name, picture)
-    write_atomically(PAGE, page.encode())
+        write_whole(IMAGES / name, picture)
+    write_whole(PAGE, page)
     return 0
 
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from hwsim.mask_statistics import mask_statistics
 
 import hwsim
 from hwsim.errors import UserError
-from hwsim.results import write_atomically
+from hwsim.files import write_whole
+from hwsim.mask_statistics import mask_statistics
 
 from .runs import GROUPS, Run
 
@@ -70,4 +70,4 @@ def merge(path: Path, found: pd.DataFrame) -> None:
         before = pd.read_csv(path)
         found = pd.concat([before[~before["run"].isin(found["run"])], found])
     found = found.sort_values("run", kind="stable")
-    write_atomically(path, found.to_csv(index=False, lineterminator="\n").encode())
+    write_whole(path, found.to_csv(index=False, lineterminator="\n"))

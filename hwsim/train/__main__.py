@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from hwsim.errors import UserError, one_line
+from hwsim.files import write_whole
 from hwsim.train import data, dataset, evaluate, options, report
 from hwsim.train.log import Log
 from hwsim.train.methods import dynamic_layers
@@ -108,7 +109,7 @@ def train_network(args: argparse.Namespace, train: data.Split, test: data.Split)
     args.out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(args, train)
     trainer.restore(args.out / "checkpoint.pt")
-    (args.out / "config.json").write_text(json.dumps(options.deciding(args), indent=2) + "\n")
+    write_whole(args.out / "config.json", json.dumps(options.deciding(args), indent=2) + "\n")
     if trainer.step:
         print(f"resumed at step {trainer.step}", flush=True)
     run_loop(trainer, train, test)

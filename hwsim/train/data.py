@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from hwsim.files import whole
 from hwsim.train.sources import DataError, Source, find_source
 
 __all__ = [
@@ -89,12 +89,13 @@ def _decode(source: Source, split: str, images: Path, labels: Path) -> None:
     Images go to disk one by one; both files appear under their names when they are whole.
     """
     count = source.count(split)
-    parts = [path.with_name(f"{path.name}.{os.getpid()}.part") for path in (images, labels)]
     stored, found = None, []
-    try:
+    with whole(images) as images_part, whole(labels) as labels_part:
         for row, (pixels, label) in enumerate(_watched(source.pictures(split), count, split)):
             if stored is None:
-                stored = np.lib.format.open_memmap(parts[0], "w+", np.uint8, (count, *pixels.shape))
+                stored = np.lib.format.open_memmap(
+                    images_part, "w+", np.uint8, (count, *pixels.shape)
+                )
             if pixels.shape != stored.shape[1:]:
                 raise DataError(
                     f"{source.files(split)[0].parent}: images of one size were expected; number "
@@ -106,13 +107,8 @@ def _decode(source: Source, split: str, images: Path, labels: Path) -> None:
         if stored is None:
             raise DataError(f"{source.files(split)[0]}: no images in it")
         stored.flush()
-        with parts[1].open("wb") as handle:
+        with labels_part.open("wb") as handle:
             np.save(handle, np.array(found, np.int64), allow_pickle=False)
-        for part, path in zip(parts, (images, labels), strict=True):
-            part.replace(path)
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
 
 
 def _watched(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hwsim.errors import OneLineParser, UserError, one_line
+from hwsim.files import write_whole
 from hwsim.train import data, int8, models, probe
 from hwsim.train.costs import costs_of, network_of
 from hwsim.train.data import Split, plain
@@ -200,10 +200,8 @@ def read_saved(weights: Path) -> dict[str, Any]:
 
 def save(weights: Path, figures: dict[str, Any]) -> None:
     """Add figures to those kept; the file is whole at every moment."""
-    path = saved_path(weights)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(read_saved(weights) | figures, indent=2) + "\n")
-    part.replace(path)
+    found = json.dumps(read_saved(weights) | figures, indent=2)
+    write_whole(saved_path(weights), f"{found}\n")
 
 
 def print_figures(figures: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwsim.errors import UserError, one_line
+from hwsim.files import whole
 from hwsim.train.gating import Branch, GateNorm
 from hwsim.train.methods import GATE_GROUPS, MASK_GROUP, METHODS, Method, conv3x3, norm_after
 from hwsim.workload import RESNET18
@@ -145,10 +146,8 @@ def save_weights(path: Path, encoder: ResNet18, training: dict[str, Any]) -> Non
     meta = {"method": encoder.method, "width": encoder.width, "training": training}
     meta |= {name: getattr(encoder, name) for name in ARCHITECTURE}
     arrays["meta"] = np.array(json.dumps(meta))
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as handle:
+    with whole(path) as temporary, temporary.open("wb") as handle:
         np.savez(handle, allow_pickle=False, **arrays)
-    part.replace(path)
 
 
 def load_weights(path: Path) -> tuple[ResNet18, dict[str, Any]]:

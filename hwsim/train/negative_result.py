@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from hwsim.errors import OneLineParser, UserError, one_line
+from hwsim.files import write_whole
 from hwsim.train import data, evaluate, options
 from hwsim.train.__main__ import load, train_network
 from hwsim.train.dataset import chosen as chosen_source
@@ -88,7 +89,7 @@ def run(method: str, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
         "seconds": trainer.seconds,
         "config": config,
     }
-    done.write_text(json.dumps(row, indent=2) + "\n")
+    write_whole(done, json.dumps(row, indent=2) + "\n")
     return row
 
 

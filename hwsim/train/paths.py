@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hwsim.errors import OneLineParser, UserError, nearest, one_line, positive
+from hwsim.files import whole, write_whole
 from hwsim.train import data, models
 from hwsim.train.dataset import add_options, chosen
 from hwsim.train.evaluate import RECALIBRATION_IMAGES
@@ -146,17 +146,6 @@ def _short(value: float) -> str:
     return "   -" if np.isnan(value) else f"{value:z.2f}".replace("0.", ".", 1).rjust(4)
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """The file is whole or not there."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as handle:
-            write(handle)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = OneLineParser(
         prog="python -m hwsim.train.paths",
@@ -214,9 +203,9 @@ def run(args: argparse.Namespace) -> pd.DataFrame:
         **maps,
     }
     args.out.mkdir(parents=True, exist_ok=True)
-    write_whole(args.out / "paths.npz", lambda f: np.savez(f, allow_pickle=False, **contents))
-    text = figures.to_csv(index=False)
-    write_whole(args.out / "paths.csv", lambda f: f.write(text.encode()))
+    with whole(args.out / "paths.npz") as temporary, temporary.open("wb") as handle:
+        np.savez(handle, allow_pickle=False, **contents)
+    write_whole(args.out / "paths.csv", figures.to_csv(index=False))
     return figures
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hwsim.files import write_whole
 from hwsim.train import data, evaluate, methods, models, record
 from hwsim.train.costs import costs_of, network_of
 from hwsim.train.sources import Source
@@ -52,7 +53,7 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split, source: Source
     training |= {name: found[name] for name in FIGURES if name in found}
     name = f"resnet18-{source.file_name}-{args.method}"
     models.save_weights(args.out / f"{name}.npz", encoder, training)
-    (args.out / "evaluation.json").write_text(json.dumps(training, indent=2) + "\n")
+    write_whole(args.out / "evaluation.json", json.dumps(training, indent=2) + "\n")
     if args.method != "dense":
         # The trace is made from the file, as anyone else would make it.
         shipped, _ = models.load_weights(args.out / f"{name}.npz")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hwsim.files import whole
 from hwsim.train import controller, data, models, options
 from hwsim.train.features import autocast
 from hwsim.train.gating import penalty
@@ -100,12 +100,8 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Under a temporary name first: a kill while writing leaves the old checkpoint whole."""
-        part = path.with_name(path.name + ".part")
-        with part.open("wb") as handle:
-            torch.save(self.state_dict(), handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        part.replace(path)
+        with whole(path) as temporary:
+            torch.save(self.state_dict(), temporary)
 
     def state_dict(self) -> dict[str, Any]:
         return {

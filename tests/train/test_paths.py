@@ -112,18 +112,6 @@ def test_layers_are_chosen(encoder: models.ResNet18) -> None:
     assert paths.chosen_layers(encoder, asked) == ["layer2.0.conv2", "layer1.0.conv1"]
 
 
-def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
-    def fail(handle: Any) -> None:
-        handle.write(b"half")
-        raise OSError("disk full")
-
-    path = tmp_path / "paths.csv"
-    path.write_bytes(b"whole")
-    with pytest.raises(OSError, match="disk full"):
-        paths.write_whole(path, fail)
-    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"whole"]
-
-
 @pytest.mark.parametrize(
     ("method", "training", "change", "words"),
     [
