@@ -7,15 +7,17 @@ assumptions stand in docs/energy.md.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hwsim.arch import ArchConfig, load_arch, parse_override
 from hwsim.area import AREA_COMPONENTS, area, leakage_uw, macro, mux_bits, slow_memories, wire_mm
+from hwsim.command import console, status_of
 from hwsim.counts import COUNTERS, DRAM_COUNTERS
 from hwsim.energy_table import EnergyTable, PriceError, table_names
-from hwsim.errors import OneLineParser, UserError
+from hwsim.errors import OneLineParser
 from hwsim.hardware import SUM_BITS, Hardware, Memory, hardware_of
 from hwsim.schemes import Scheme, scheme_names
 
@@ -223,23 +225,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--markdown", action="store_true", help="as in docs/energy.md")
     args = parser.parse_args(argv)
-    try:
-        arch = load_arch(args.arch, dict(parse_override(text) for text in args.set))
-        tables = [EnergyTable.load(name) for name in args.table or table_names()]
-        header = ("component", "counter", "one count is", "scheme", *(t.name for t in tables))
-        sheets = [(f"Price of one count, pJ, on {arch.name}", header, price_rows(arch, tables))]
-        for table in tables:
-            title = f"Area, mm2, on {arch.name} at {table.node_nm} nm ({table.name})"
-            header = ("component", *_hardware_names(arch))
-            sheets.append((title, header, area_rows(arch, table)))
-        slow = [_slow_line(arch, table) for table in tables]
-    except UserError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
+    return status_of(parser.prog, lambda: _command(args))
+
+
+def _command(args: argparse.Namespace) -> None:
+    arch = load_arch(args.arch, dict(parse_override(text) for text in args.set))
+    tables = [EnergyTable.load(name) for name in args.table or table_names()]
+    header = ("component", "counter", "one count is", "scheme", *(t.name for t in tables))
+    sheets = [(f"Price of one count, pJ, on {arch.name}", header, price_rows(arch, tables))]
+    for table in tables:
+        title = f"Area, mm2, on {arch.name} at {table.node_nm} nm ({table.name})"
+        header = ("component", *_hardware_names(arch))
+        sheets.append((title, header, area_rows(arch, table)))
+    slow = [_slow_line(arch, table) for table in tables]
     for title, header, rows in sheets:
         _show(title, header, rows, args.markdown)
     print("\n".join(line for line in slow if line))
-    return 0
 
 
 def _slow_line(arch: ArchConfig, table: EnergyTable) -> str:
@@ -257,13 +258,12 @@ def _show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], mark
         print(f"**{title}**\n")
         print("\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")
         return
-    from rich.console import Console
     from rich.table import Table
 
     sheet = Table(*header, title=title)
     for row in rows:
         sheet.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 140).print(sheet)
+    console(140).print(sheet)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ d (docs/traces.md, "Statistics of masks"). Exit status 0; 2 for bad input, with 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from math import fsum, gcd, nan, prod, sqrt
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from hwsim.command import console, status_of
 from hwsim.errors import OneLineParser, UserError, positive
 from hwsim.files import write_whole
 from hwsim.progress import Advance, progress
@@ -268,7 +267,6 @@ HEADINGS = {
 def show(frame: pd.DataFrame) -> None:
     """The table of one trace, on standard output."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     first = frame.iloc[0]
@@ -285,10 +283,7 @@ def show(frame: pd.DataFrame) -> None:
     for row in frame.to_dict("records"):
         figures = [row[name] for name in list(HEADINGS)[1:]]
         sheet.add_row(row["layer"], *("-" if each != each else f"{each:.3f}" for each in figures))
-    console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
-    with console.capture() as captured:
-        console.print(sheet)
-    print(captured.get(), flush=True)
+    console().print(sheet)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -299,21 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--images", type=positive, metavar="N", help="only the first N")
     add("--out", type=Path, metavar="DIR", help="write mask_statistics.csv here")
     options = parser.parse_args(arguments)
-    try:
-        _command(options)
-    except UserError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # The reader has seen enough; a later flush must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        print(f"{parser.prog}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return status_of(parser.prog, lambda: _command(options))
 
 
 def _command(options: argparse.Namespace) -> None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from hwsim.arch import ArchConfig, find_arch, load_arch, parse_override
+from hwsim.command import console, status_of
 from hwsim.errors import OneLineParser, UserError, positive
 from hwsim.files import write_whole
 from hwsim.timing import Engine
@@ -58,21 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     # A run makes many objects and few cycles of them: looking for those takes a tenth of its start.
     gc.set_threshold(200_000)
-    try:
-        run(options)
-    except UserError as error:
-        print(f"hwsim.run: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        # The reader has seen enough; a later flush must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        print(f"hwsim.run: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("hwsim.run: interrupted; what was written is whole", file=sys.stderr)
-        return 130
-    return 0
+    return status_of("hwsim.run", lambda: run(options), "interrupted; what was written is whole")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -195,8 +181,6 @@ def _show(
     prices: list[dict[str, Any]],
     layers: bool,
 ) -> None:
-    from rich.console import Console
-
     from hwsim.results import layers_frame
     from hwsim.tables import (
         comparison_table,
@@ -206,13 +190,7 @@ def _show(
         two_by_two_table,
     )
 
-    class Pipe(Console):
-        """Leaves to :func:`main` what to do about a reader that has gone."""
-
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError
-
-    console = Pipe(width=None if sys.stdout.isatty() else 132, highlight=False)
+    printer = console()
     rows = comparison.distinct().rows()
     for batch in dict.fromkeys(row["batch"] for row in rows):
         at_batch = [row for row in rows if row["batch"] == batch]
@@ -221,16 +199,16 @@ def _show(
             f"{network} on {arch.name}, batch {batch}, {at_batch[0]['images']} images, "
             f"energy table {arch.pricing.table}"
         )
-        comparison_table(console, title, at_batch)
-    spread_table(console, rows)
+        comparison_table(printer, title, at_batch)
+    spread_table(printer, rows)
     if prices:
-        prices_table(console, prices)
+        prices_table(printer, prices)
     if cells:
-        two_by_two_table(console, cells)
+        two_by_two_table(printer, cells)
     if layers:
-        layers_table(console, layers_frame(comparison.results()))
+        layers_table(printer, layers_frame(comparison.results()))
     for line in _notes(arch, comparison):
-        console.print(line)
+        printer.print(line)
 
 
 def _notes(arch: ArchConfig, comparison: Comparison) -> list[str]:

@@ -13,7 +13,6 @@ import argparse
 import fcntl
 import json
 import math
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.analysis import pareto_front
 from hwsim.arch import ArchConfig, load_arch
+from hwsim.command import console
 from hwsim.design_space import Axes, Axis, Range, Settings, check_axes, parse_axes
 from hwsim.errors import OneLineParser, UserError, nearest, positive
 from hwsim.executors import Workers, workers_of
@@ -323,7 +323,6 @@ def _command(options: argparse.Namespace) -> None:
 
 def _show(rows: pd.DataFrame, columns: Sequence[str]) -> None:
     """The front, a line per point; the machine as it stands is marked."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("", *columns, title="Pareto front")
@@ -334,7 +333,7 @@ def _show(rows: pd.DataFrame, columns: Sequence[str]) -> None:
         values = (row[name] for name in columns)
         cells = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
         table.add_row(mark, *cells)
-    Console(width=None if sys.stdout.isatty() else 132, highlight=False).print(table)
+    console().print(table)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.arch import ArchConfig, load_arch, parse_override
+from hwsim.command import status_of
 from hwsim.design_space import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
 from hwsim.errors import OneLineParser, UserError, positive
 from hwsim.executors import Workers, workers_of
@@ -260,20 +260,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def guarded(program: str, work: Callable[[], None]) -> int:
-    """Exit status of a command: 2 and one line for bad input, 130 where it was interrupted."""
+    """Exit status of a command whose folder keeps what is done."""
     gc.set_threshold(200_000)
-    try:
-        work()
-    except UserError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{program}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted; run the same again to go on", file=sys.stderr)
-        return 130
-    return 0
+    return status_of(program, work, "interrupted; run the same again to go on")
 
 
 def _command(options: argparse.Namespace) -> None:

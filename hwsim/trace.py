@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from hwsim.assets import asset_dir
+from hwsim.command import status_of
 from hwsim.errors import OneLineParser, one_line
 from hwsim.files import whole
 from hwsim.formats import count_ones, pack_bits, unpack_bits
@@ -479,22 +478,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("action", choices=["inspect", "verify"])
     parser.add_argument("files", nargs="*", metavar="FILE", help="default: the shipped traces")
     options = parser.parse_args(arguments)
-    try:
-        for path in find_traces(options.files):
-            trace = MaskTrace.open(path) if options.action == "inspect" else verify(path)
-            if options.action == "verify":
-                print(f"{path}: ok, {trace.images} images, sha256 {trace.sha256}")
-                continue
-            width = max(len(what) for what, _ in describe(trace))
-            for what, value in describe(trace):
-                print(f"{what:{width}}  {value}")
-            print()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except TraceError as error:
-        print(f"hwsim.trace: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of("hwsim.trace", lambda: _command(options.action, options.files))
+
+
+def _command(action: str, files: Sequence[str]) -> None:
+    for path in find_traces(files):
+        if action == "verify":
+            trace = verify(path)
+            print(f"{path}: ok, {trace.images} images, sha256 {trace.sha256}")
+            continue
+        told = list(describe(MaskTrace.open(path)))
+        width = max(len(what) for what, _ in told)
+        for what, value in told:
+            print(f"{what:{width}}  {value}")
+        print()
 
 
 if __name__ == "__main__":

@@ -226,7 +226,7 @@ def test_a_failed_write_leaves_nothing(
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(trace_module.os, "fsync", full_disk)
+    monkeypatch.setattr("os.fsync", full_disk)
     packed = {name: made.packed(name) for name in names}
     with pytest.raises(OSError, match="No space left"):
         write_trace(tmp_path / "made.h5", made.header, packed)

@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from hwsim.errors import UserError, one_line
+from hwsim.command import status_of
+from hwsim.errors import UserError
 from hwsim.files import write_whole
 from hwsim.train import data, dataset, evaluate, options, report
 from hwsim.train.log import Log
@@ -118,20 +119,23 @@ def train_network(args: argparse.Namespace, train: data.Split, test: data.Split)
 
 def main(argv: list[str] | None = None) -> int:
     args = options.parse(argv)
-    try:
-        if args.threads:
-            torch.set_num_threads(args.threads)
-        source = dataset.chosen(args)
-        train, test = load(args, source)
-        trainer = train_network(args, train, test)
-        print(f"trained {trainer.step} steps; evaluating", flush=True)
-        report.finish(trainer, train, test, source)
-        trace = "" if args.method == "dense" else ", trace"
-        print(f"log, weights, evaluation.json{trace}: all in {args.out}")
-    except (UserError, OSError) as error:
-        print(f"python -m hwsim.train: {one_line(error)}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of(
+        "python -m hwsim.train",
+        lambda: command(args),
+        "interrupted; the same command goes on at the last checkpoint",
+    )
+
+
+def command(args: argparse.Namespace) -> None:
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    source = dataset.chosen(args)
+    train, test = load(args, source)
+    trainer = train_network(args, train, test)
+    print(f"trained {trainer.step} steps; evaluating", flush=True)
+    report.finish(trainer, train, test, source)
+    trace = "" if args.method == "dense" else ", trace"
+    print(f"log, weights, evaluation.json{trace}: all in {args.out}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hwsim.command import status_of
 from hwsim.errors import OneLineParser, UserError, one_line
 from hwsim.files import write_whole
 from hwsim.train import data, int8, models, probe
@@ -223,37 +224,36 @@ def print_figures(figures: dict[str, Any]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    try:
-        encoder, training = models.load_weights(args.weights)
-        cache = args.cache or args.weights.parent
-        device = torch.device(args.device)
-        source = chosen(args)
-        train, test = (
-            data.load_split(source, name, cache).head(count).to(device)
-            for name, count in (("train", args.train_images), ("test", args.test_images))
-        )
-        encoder = encoder.to(device)
-        if args.branch != "diagonal":
-            # What is shipped is calibrated for the diagonal.
-            recalibrate(encoder, train.images[:RECALIBRATION_IMAGES], args.branch)
-        recipe = probe.FineTuning(args.epochs, args.batch, args.lr, seed=args.seed)
-        evaluation = Evaluation(encoder, train, test, args.branch, recipe, args.precision)
-        origin = {
-            "weights": args.weights.name, "method": encoder.method, "width": encoder.width,
-            "dataset": source.name, "data": source.describe(),
-            "image_size": test.images.shape[-1], "seed": training.get("seed"),
-        }  # fmt: skip
-        figures = origin | evaluation.figures(args.what)
-        if args.save:
-            save(args.weights, figures)
-    except (UserError, OSError) as error:
-        print(f"python -m hwsim.train.evaluate: {one_line(error)}", file=sys.stderr)
-        return 2
+    return status_of("python -m hwsim.train.evaluate", lambda: command(args))
+
+
+def command(args: argparse.Namespace) -> None:
+    encoder, training = models.load_weights(args.weights)
+    cache = args.cache or args.weights.parent
+    device = torch.device(args.device)
+    source = chosen(args)
+    train, test = (
+        data.load_split(source, name, cache).head(count).to(device)
+        for name, count in (("train", args.train_images), ("test", args.test_images))
+    )
+    encoder = encoder.to(device)
+    if args.branch != "diagonal":
+        # What is shipped is calibrated for the diagonal.
+        recalibrate(encoder, train.images[:RECALIBRATION_IMAGES], args.branch)
+    recipe = probe.FineTuning(args.epochs, args.batch, args.lr, seed=args.seed)
+    evaluation = Evaluation(encoder, train, test, args.branch, recipe, args.precision)
+    origin = {
+        "weights": args.weights.name, "method": encoder.method, "width": encoder.width,
+        "dataset": source.name, "data": source.describe(),
+        "image_size": test.images.shape[-1], "seed": training.get("seed"),
+    }  # fmt: skip
+    figures = origin | evaluation.figures(args.what)
+    if args.save:
+        save(args.weights, figures)
     if args.json:
         print(json.dumps(figures, indent=2))
     else:
         print_figures(figures)
-    return 0
 
 
 if __name__ == "__main__":

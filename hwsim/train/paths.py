@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hwsim.errors import OneLineParser, UserError, nearest, one_line, positive
+from hwsim.command import status_of
+from hwsim.errors import OneLineParser, UserError, nearest, positive
 from hwsim.files import whole, write_whole
 from hwsim.train import data, models
 from hwsim.train.dataset import add_options, chosen
@@ -211,13 +212,7 @@ def run(args: argparse.Namespace) -> pd.DataFrame:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    try:
-        figures = run(args)
-    except (UserError, OSError) as error:
-        print(f"python -m hwsim.train.paths: {one_line(error)}", file=sys.stderr)
-        return 2
-    print_figures(figures)
-    return 0
+    return status_of("python -m hwsim.train.paths", lambda: print_figures(run(args)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ network: :class:`Recorder`.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ from typing import Any
 
 from torch import Tensor
 
-from hwsim.errors import OneLineParser, UserError, one_line
+from hwsim.command import status_of
+from hwsim.errors import OneLineParser, UserError
 from hwsim.sample import LayerSample
 from hwsim.trace import TraceHeader, write_trace
 from hwsim.train import data, models
@@ -133,24 +135,23 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, help="decoded images (default: beside OUT)")
     parser.add_argument("--sample", metavar="LAYER", help="add its int8 data for the first image")
     args = parser.parse_args(argv)
-    try:
-        if args.images < 1:
-            raise data.DataError(f"--images {args.images}: at least 1 was expected")
-        encoder, training = models.load_weights(args.weights)
-        if encoder.method == "dense":
-            raise models.WeightsError(f"{args.weights}: a dense network has no masks")
-        if args.sample and encoder.method in GRANULARITY:
-            raise UserError(
-                f"--sample {args.sample}: {args.weights} is a network of {encoder.method}, whose "
-                f"masks are of whole channels; samples go with {', '.join(models.MASK_GROUP)}"
-            )
-        source = chosen(args)
-        test = data.load_split(source, "test", args.cache or args.out.parent)
-        write(args.out, encoder, test, args.images, training, args.sample, source.name)
-    except (UserError, OSError) as error:
-        print(f"python -m hwsim.train.record: {one_line(error)}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of("python -m hwsim.train.record", lambda: command(args))
+
+
+def command(args: argparse.Namespace) -> None:
+    if args.images < 1:
+        raise data.DataError(f"--images {args.images}: at least 1 was expected")
+    encoder, training = models.load_weights(args.weights)
+    if encoder.method == "dense":
+        raise models.WeightsError(f"{args.weights}: a dense network has no masks")
+    if args.sample and encoder.method in GRANULARITY:
+        raise UserError(
+            f"--sample {args.sample}: {args.weights} is a network of {encoder.method}, whose "
+            f"masks are of whole channels; samples go with {', '.join(models.MASK_GROUP)}"
+        )
+    source = chosen(args)
+    test = data.load_split(source, "test", args.cache or args.out.parent)
+    write(args.out, encoder, test, args.images, training, args.sample, source.name)
 
 
 if __name__ == "__main__":

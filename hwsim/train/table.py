@@ -8,6 +8,7 @@ the file and from what `python -m hwsim.train.evaluate --save` kept beside it, w
 
 from __future__ import annotations
 
+import argparse
 import csv
 import statistics
 import sys
@@ -17,7 +18,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hwsim.errors import OneLineParser, UserError, one_line
+from hwsim.command import status_of
+from hwsim.errors import OneLineParser, UserError
 from hwsim.train import models
 from hwsim.train.evaluate import read_saved
 
@@ -227,17 +229,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--out", type=Path, help="folder for table.csv and table.md")
     args = parser.parse_args(argv)
-    try:
-        rows = rows_of(run_figures(path) for path in weights_files(args.runs))
-        if args.out:
-            args.out.mkdir(parents=True, exist_ok=True)
-            write_markdown(args.out / "table.md", rows)
-            write_csv(args.out / "table.csv", rows)
-    except (UserError, OSError) as error:
-        print(f"python -m hwsim.train.table: {one_line(error)}", file=sys.stderr)
-        return 2
+    return status_of("python -m hwsim.train.table", lambda: command(args))
+
+
+def command(args: argparse.Namespace) -> None:
+    rows = rows_of(run_figures(path) for path in weights_files(args.runs))
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        write_markdown(args.out / "table.md", rows)
+        write_csv(args.out / "table.csv", rows)
     print_table(rows)
-    return 0
 
 
 if __name__ == "__main__":
