@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwsim.train.gating import Branch
-from hwsim.train.winners import winners
+from hwsim.train.winners import relative, winners
 
 HEADS = 4
 LASSO = 1e-5
@@ -88,7 +88,7 @@ class DGCConv2d(nn.Conv2d):
         """(N, heads, in_channels), at least in fp32."""
         with torch.autocast(x.device.type, enabled=False):
             wide = x if x.dtype == torch.float64 else x.float()
-            inner = torch.relu(self.squeeze(wide.mean((2, 3)))).unflatten(1, (HEADS, -1))
+            inner = torch.relu(self.squeeze(relative(wide.mean((2, 3))))).unflatten(1, (HEADS, -1))
             outer = torch.einsum("nhm,hcm->nhc", inner, self.excite)
             return torch.relu(outer + self.excite_bias.view(HEADS, -1))
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hwsim.train.gating import Branch
-from hwsim.train.winners import winners
+from hwsim.train.winners import relative, winners
 
 LASSO = 1e-8
 """Weight of the mean L1 norm of a layer's saliencies in the loss."""
@@ -32,9 +32,9 @@ def share(progress: float, density: float) -> float:
 class FBSConv2d(nn.Conv2d):
     """3x3 convolution, normalisation and channel gate: y = (norm(conv(x)) + shift) * g * mask.
 
-    g = relu(W s + b), s the averages of |x|; mask marks the ceil(share * out_channels) largest g.
-    ReLU, and where there is one the residual, follow outside. After a call `mask` is (N,
-    out_channels) bool, `lasso` the layer's term of the loss.
+    g = relu(W s + b), s the averages of |x| relative to their mean; mask marks the
+    ceil(share * out_channels) largest g. ReLU, and where there is one the residual, follow outside.
+    After a call `mask` is (N, out_channels) bool, `lasso` the layer's term of the loss.
     """
 
     kept: Tensor
@@ -59,7 +59,7 @@ class FBSConv2d(nn.Conv2d):
         """g, (N, out_channels), at least in fp32."""
         with torch.autocast(x.device.type, enabled=False):
             wide = x if x.dtype == torch.float64 else x.float()
-            return torch.relu(self.predictor(wide.abs().mean((2, 3))))
+            return torch.relu(self.predictor(relative(wide.abs().mean((2, 3)))))
 
     def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
         saliency = self.saliency(x)

@@ -25,7 +25,8 @@ def saliency(layer: DGCConv2d, image: Tensor, head: int) -> Tensor:
     middle = CHANNELS // 8
     squeeze = layer.squeeze.weight[head * middle : (head + 1) * middle]
     bias = layer.excite_bias[head * CHANNELS : (head + 1) * CHANNELS]
-    inner = torch.relu(squeeze @ image.mean((1, 2)))
+    averages = image.mean((1, 2))
+    inner = torch.relu(squeeze @ (averages / averages.mean()))
     return torch.relu(layer.excite[head] @ inner + bias)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hwsim.train import fbs
 from hwsim.train.fbs import FBSConv2d
+from hwsim.train.methods import conv3x3
 
 
 def layer_and_input(stride: int = 1, share: float = 0.5) -> tuple[FBSConv2d, Tensor]:
@@ -33,6 +34,7 @@ def literal(layer: FBSConv2d, x: Tensor, kept: int) -> tuple[Tensor, list[set[in
     images, active = [], []
     for n in range(len(x)):
         averages = [x[n, i].abs().mean() for i in range(x.shape[1])]
+        averages = [s * len(averages) / sum(averages) for s in averages]
         saliency = []
         for c in range(y.shape[1]):
             terms = [layer.predictor.weight[c, i] * s for i, s in enumerate(averages)]
@@ -96,3 +98,14 @@ def test_density_falls_in_steps_to_its_value() -> None:
     assert shares == sorted(shares, reverse=True)
     assert set(shares[50:]) == {0.62}
     assert math.isclose(fbs.share(0.3, 1.0), 1)
+
+
+@pytest.mark.parametrize("method", ["fbs", "dgc"])
+def test_scale_of_the_input_is_only_the_outputs(method: str) -> None:
+    """Channels are chosen alike for an image and for a thousand times it: nothing runs away."""
+    torch.manual_seed(0)
+    layer = conv3x3(method, 8, 8, 1, mask_group=1, gate_norm="batch").double()
+    layer.keep(0.5)
+    x = torch.rand(2, 8, 6, 6, dtype=torch.float64)
+    torch.testing.assert_close(layer.saliency(1000 * x), layer.saliency(x))
+    assert torch.isfinite(layer.saliency(0 * x)).all()
