@@ -103,17 +103,21 @@ def knn_accuracy(
 ) -> float:
     """Weighted kNN (Wu et al. 2018) in per cent: votes exp(cosine / 0.1) of the nearest 200.
 
-    bank and queries: unit vectors, (N, D) and (M, D).
+    bank and queries: unit vectors, (N, D) and (M, D). Where a network has no finite features of an
+    image, it is nobody's neighbour, and as a query it counts as wrong.
     """
     classes = int(bank_labels.max()) + 1
     correct = 0
-    bank, queries = bank.float(), queries.float()
+    usable = bank.isfinite().all(1)
+    bank, bank_labels, queries = bank[usable].float(), bank_labels[usable], queries.float()
+    if not len(bank):
+        return 0.0
     for part, truth in zip(queries.split(1000), labels.split(1000), strict=True):
         with torch.autocast(part.device.type, enabled=False):
             similarity, nearest = (part @ bank.T).topk(min(neighbours, len(bank)), dim=1)
         votes = torch.zeros(len(part), classes, device=part.device)
         votes.scatter_add_(1, bank_labels[nearest], (similarity / KNN_TEMPERATURE).exp())
-        correct += int((votes.argmax(1) == truth).sum())
+        correct += int(((votes.argmax(1) == truth) & part.isfinite().all(1)).sum())
     return 100 * correct / len(labels)
 
 

@@ -139,3 +139,13 @@ def test_bad_input_is_one_line_and_exit_2(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_an_image_without_finite_features_is_nobodys_neighbour() -> None:
+    """Two classes on two axes; a third bank image and the last query have NaN."""
+    nothing = [float("nan")] * 2
+    bank = torch.tensor([[1.0, 0.0], [0.0, 1.0], nothing])
+    queries = torch.tensor([[1.0, 0.0], [0.0, 1.0], nothing])
+    labels = torch.tensor([0, 1, 1])
+    assert evaluate.knn_accuracy(bank, labels, queries, labels, 1) == pytest.approx(200 / 3)
+    assert evaluate.knn_accuracy(bank[2:], labels[2:], queries, labels, 1) == 0
