@@ -6,8 +6,8 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint 
 MODELS := $(addprefix tests/test_,by_hand.py closed_forms.py laws_of_models.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow test-modes notebooks verify mutate bench negative-result iverilog rtl-test rtl-synth \
-        lint clean
+.PHONY: setup demo test test-slow test-modes notebooks verify mutate bench negative-result campaign results iverilog \
+        rtl-test rtl-synth lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -85,6 +85,17 @@ RUNS ?= runs/negative-result
 negative-result: setup
 	@test -n "$(DATA)" || { echo "usage: make negative-result DATA=DIR (train*.parquet, test*.parquet)"; exit 2; }
 	$(PY) -m hwsim.train.negative_result --data "$(DATA)" --out "$(RUNS)"
+
+# The networks of docs/results.md: days on two cores; DATA holds cifar10/ and imagenet100-64/. A stopped
+# campaign goes on where it was. `make results` writes the page from what it kept.
+CAMPAIGN ?= runs/campaign
+campaign: setup
+	@test -n "$(DATA)" || { echo "usage: make campaign DATA=DIR (DIR/cifar10, DIR/imagenet100-64)"; exit 2; }
+	$(PY) -m docs.results.campaign --data "$(DATA)" --out "$(CAMPAIGN)"
+	$(PY) -m docs.results.page
+
+results: setup
+	$(PY) -m docs.results.page
 
 lint: setup
 	$(VENV)/bin/ruff check .

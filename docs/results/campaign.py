@@ -87,8 +87,8 @@ def make_one(run: Run, options: Namespace) -> None:
         )
     weights = weights_of(folder)
     if "linear_percent" not in run_figures(weights):
-        measured = ["--weights", str(weights), "--save", *data, *group.evaluation.split()]
-        command(run, "train.evaluate", options, [*measured, "--seed", str(run.seed)])
+        measured = ["--weights", str(weights), "--save", *data, *group.measures(run)]
+        command(run, "train.evaluate", options, measured)
     keep(run, folder)
 
 

@@ -22,7 +22,7 @@ from hwsim.files import write_whole
 from hwsim.mask_statistics import ALL_LAYERS
 from hwsim.train import table
 
-from .claims import CLAIMS
+from .claims import CLAIMS, kind_of
 from .replay import HARDWARE, MASKS
 from .runs import GROUPS, KEPT, Run, runs_of
 
@@ -38,6 +38,12 @@ METHOD_SCHEMES = {
     "dgc": ("channels",),
 }
 """How each method's masks are replayed in the tables; lane groups as wide as the machine's."""
+
+
+NOTHING = "No run of this group was made yet.\n"
+
+SAME_IN_A_GROUP = ("data", "width", "stages", "minutes")
+"""Columns of `hwsim.train.table` that the group's title says; minutes are a busy machine's."""
 
 
 def kept_runs(group: str) -> list[Run]:
@@ -72,20 +78,27 @@ def hardware() -> pd.DataFrame:
 def accuracy_table(group: str) -> str:
     """A row per method; `failed` where a seed's kNN is not above its untrained self."""
     runs = [figures_of(run) for run in kept_runs(group)]
+    if not runs:
+        return NOTHING
     rows = table.rows_of(runs)
     headings, lines = table.cells(rows)
     failed = {r["method"] for r in runs if r["knn_percent"] <= r["untrained_knn_percent"]}
-    at = headings.index("method")
+    shown = [at for at, heading in enumerate(headings) if heading not in SAME_IN_A_GROUP]
     for line in lines:
+        at = headings.index("method")
         if line[at] in failed:
             line[at] += " **failed**"
-    return markdown(headings, lines, left=at + 2)
+    return markdown(
+        [headings[at] for at in shown], [[line[at] for at in shown] for line in lines], left=2
+    )
 
 
 def hardware_table(group: str, array: str, batch: str = "largest") -> str:
     """A row per method and scheme, mean and spread over the seeds."""
     rows = hardware()
     rows = rows[(rows["group"] == group) & (rows["array"] == array)]
+    if rows.empty:
+        return NOTHING
     rows = rows[rows["batch"] == (rows["batch"].max() if batch == "largest" else 1)]
     headings = [
         "method", "scheme", "cycles/image", "speed-up", "ideal", "share realised %",
@@ -102,9 +115,9 @@ def hardware_table(group: str, array: str, batch: str = "largest") -> str:
         for wanted in schemes:
             # Of the dense machine every trace says the same, but for what masks leave to gate.
             found = rows if method == "dense" else rows[rows["method"] == method]
-            found = found[found["scheme"].str.partition("-")[0] == wanted]
+            found = found[found["scheme"].map(kind_of) == wanted]
             if method == "dense":
-                found = dense_rows(found[found["scheme"] == "dense"], group)
+                found = dense_rows(found, group)
             if len(found):
                 cells = (spread(found[key] * by, digits) for key, by, digits in columns)
                 lines.append([method, str(found["scheme"].iloc[0]), *cells])
@@ -150,10 +163,20 @@ def claims_table() -> str:
     for claim in CLAIMS:
         found = claim.check(rows)
         holds = sum(case.holds for case in found)
-        verdict = "holds" if holds == len(found) else "does **not** hold in all"
+        verdict = {0: "no", len(found): "yes"}.get(holds, "mixed")
+        if not found:
+            continue
         said = "; ".join(f"{case.where}: {case.figure}" for case in found)
         lines.append([claim.text, f"{verdict} ({holds} of {len(found)})", said])
-    return markdown(["conclusion", "cases", "figures"], lines, left=3)
+    return markdown(["conclusion", "holds", "less : more"], lines, left=3)
+
+
+def missing_runs() -> str:
+    """The runs of which nothing has been kept: the page may not be silent about them."""
+    names = [run.name for run in runs_of() if run not in kept_runs(run.group)]
+    if not names:
+        return "All runs were made.\n"
+    return f"**Not made yet**: {', '.join(f'`{name}`' for name in names)}.\n"
 
 
 def spread(values: pd.Series[float], digits: int) -> str:
@@ -172,7 +195,11 @@ def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]], left: int)
 
 def tables() -> dict[str, Callable[[], str]]:
     """By the name between the page's marks."""
-    found: dict[str, Callable[[], str]] = {"masks": mask_table, "conclusions": claims_table}
+    found: dict[str, Callable[[], str]] = {
+        "missing": missing_runs,
+        "masks": mask_table,
+        "conclusions": claims_table,
+    }
     for group in GROUPS:
         found[f"accuracy {group}"] = lambda group=group: accuracy_table(group)
         found[f"hardware {group}"] = lambda group=group: hardware_table(group, "16x16")
@@ -184,7 +211,7 @@ def tables() -> dict[str, Callable[[], str]]:
 def pictures() -> dict[str, bytes]:
     """By file name in docs/images."""
     found = {}
-    for group in GROUPS:
+    for group in filter(kept_runs, GROUPS):
         frame = learning(group)
         found[f"learning_{group}.png"] = plots.png(plots.learning_curves(frame))
     return found

@@ -23,6 +23,9 @@ EVALUATION = (
     "--epochs 1 --batch 32 --lr 0.05 --precision bf16"
 )
 
+TUNING = {"fbs": "--lr 0.01", "dgc": "--lr 0.01"}
+"""At 0.05 FBS is tuned to less than it had; its saliencies, unlike a gate's thresholds, move."""
+
 IMAGENET = "--image-size 32 --data-name ImageNet-100/64"
 
 
@@ -54,6 +57,10 @@ class Group:
     more: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, int] = field(default_factory=dict)
     data: str = "cifar10"
+
+    def measures(self, run: Run) -> list[str]:
+        """Options of the evaluation, without places."""
+        return f"{self.evaluation} --seed {run.seed} {TUNING.get(run.method, '')}".split()
 
     def options(self, run: Run, start: Path) -> list[str]:
         """Of the training, without places; ``start``: where weights lie that are trained on."""

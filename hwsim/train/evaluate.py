@@ -93,7 +93,10 @@ class Evaluation:
     def finetune(self) -> dict[str, Any]:
         recipe = replace(self.recipe, precision=self.precision)
         accuracy, tuned = probe.fine_tune(self.encoder, self.train, self.test, recipe, self.branch)
-        found = {"finetune_percent": accuracy, "finetune_epochs": self.recipe.epochs}
+        found = {"finetune_percent": accuracy}
+        found |= {
+            f"finetune_{name}": getattr(self.recipe, name) for name in ("epochs", "batch", "lr")
+        }
         tuned_costs = replace(self, encoder=tuned).density()
         return found | {
             f"finetune_{name}": tuned_costs[name]
