@@ -75,6 +75,17 @@ def hardware() -> pd.DataFrame:
     return rows
 
 
+def points(group: str) -> pd.DataFrame:
+    """Rows of the methods' own schemes, each layer in its best shape, at the larger batch."""
+    rows = hardware()
+    rows = rows[(rows["group"] == group) & (rows["array"] == "best shape")]
+    rows = rows[rows["batch"] == rows["batch"].max()]
+    dense = dense_rows(rows[rows["scheme"] == "dense"], group).assign(method="dense")
+    kinds = rows["scheme"].map(kind_of)
+    own = pd.Series([k in METHOD_SCHEMES[m] for k, m in zip(kinds, rows["method"], strict=True)])
+    return pd.concat([dense, rows[own.to_numpy()].sort_values(["method", "scheme", "seed"])])
+
+
 def accuracy_table(group: str) -> str:
     """A row per method; `failed` where a seed's kNN is not above its untrained self."""
     runs = [figures_of(run) for run in kept_runs(group)]
@@ -214,6 +225,7 @@ def pictures() -> dict[str, bytes]:
     for group in filter(kept_runs, GROUPS):
         frame = learning(group)
         found[f"learning_{group}.png"] = plots.png(plots.learning_curves(frame))
+        found[f"accuracy_{group}.png"] = plots.png(plots.accuracy_against_cost(points(group)))
     return found
 
 
