@@ -23,7 +23,7 @@ EVALUATION = (
     "--epochs 1 --batch 32 --lr 0.05 --precision bf16"
 )
 
-TUNING = {"fbs": "--lr 0.01", "dgc": "--lr 0.01"}
+TUNING = {"fbs": "--lr 0.01"}
 """At 0.05 FBS is tuned to less than it had; its saliencies, unlike a gate's thresholds, move."""
 
 IMAGENET = "--image-size 32 --data-name ImageNet-100/64"
