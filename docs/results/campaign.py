@@ -18,21 +18,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hwsim.errors import OneLineParser, UserError, one_line
+from hwsim.errors import OneLineParser, UserError, one_line, positive
 from hwsim.files import write_whole
+from hwsim.train.evaluate import read_saved
 from hwsim.train.table import run_figures
 
 from .replay import replay
-from .runs import GROUPS, KEPT, Run, runs_of
+from .runs import GROUPS, KEPT, Run, only_file, runs_of
 
 START = Path(__file__).parents[2] / "traces" / "weights"
 
-PLACES = ("config.json", "log.csv")
-"""Kept as they are."""
-
-
-class RunFailed(UserError):
-    """A command of a run ended with an error."""
+KEPT_WHOLE = ("config.json", "log.csv")
+"""Files of a run's folder of which the repository has a copy."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,12 +52,9 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
     add("--out", type=Path, required=True, help="runs: checkpoints, weights, traces")
     add("--start", type=Path, default=START, help="weights that w64 is trained on from")
     add("--group", nargs="+", choices=GROUPS, default=list(GROUPS))
-    add("--workers", type=int, default=2, help="runs at a time, a thread each")
+    add("--workers", type=positive, default=2, help="runs at a time, a thread each")
     add("--no-replay", action="store_true", help="leave the hardware's figures as they are")
-    options = parser.parse_args(arguments)
-    if options.workers < 1:
-        parser.error(f"--workers {options.workers}: at least 1 was expected")
-    return options
+    return parser.parse_args(arguments)
 
 
 def make(runs: Sequence[Run], options: Namespace) -> list[Run]:
@@ -85,8 +79,8 @@ def make_one(run: Run, options: Namespace) -> None:
         command(
             run, "train", options, [*group.options(run, options.start), *data, "--out", str(folder)]
         )
-    weights = weights_of(folder)
-    if "linear_percent" not in run_figures(weights):
+    weights = only_file(folder, "*.npz")
+    if "linear_percent" not in read_saved(weights):
         measured = ["--weights", str(weights), "--save", *data, *group.measures(run)]
         command(run, "train.evaluate", options, measured)
     keep(run, folder)
@@ -106,24 +100,16 @@ def command(run: Run, module: str, options: Namespace, arguments: Sequence[str])
         )
     if done.returncode:
         last = (words.read_text().splitlines() or ["nothing said"])[-1]
-        raise RunFailed(f"hwsim.{module} ended with {done.returncode}: {last}; see {words}")
-
-
-def weights_of(folder: Path) -> Path:
-    """The one weights file of a run's folder. Raises RunFailed."""
-    found = sorted(folder.glob("*.npz"))
-    if len(found) != 1:
-        raise RunFailed(f"{folder}: {len(found)} weights files, expected one")
-    return found[0]
+        raise UserError(f"hwsim.{module} ended with {done.returncode}: {last}; see {words}")
 
 
 def keep(run: Run, folder: Path) -> None:
     """Options, learning curve and figures of a run, into the repository."""
     kept = KEPT / run.name
     kept.mkdir(parents=True, exist_ok=True)
-    for name in PLACES:
+    for name in KEPT_WHOLE:
         write_whole(kept / name, (folder / name).read_bytes())
-    figures = json.dumps(run_figures(weights_of(folder)), indent=2)
+    figures = json.dumps(run_figures(only_file(folder, "*.npz")), indent=2)
     write_whole(kept / "figures.json", f"{figures}\n")
 
 

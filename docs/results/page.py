@@ -3,17 +3,16 @@
     python -m docs.results.page
 
 The page's text is written by hand; between `<!-- NAME -->` and `<!-- end of NAME -->` stands what
-TABLES makes of the logs beside this file. Nothing is trained or replayed here.
+:func:`tables` makes of the logs beside this file. Nothing is trained or replayed here.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -23,67 +22,17 @@ from hwsim.mask_statistics import ALL_LAYERS
 from hwsim.train import table
 
 from .claims import CLAIMS, kind_of
-from .replay import HARDWARE, MASKS
-from .runs import GROUPS, KEPT, Run, runs_of
+from .kept import METHOD_SCHEMES, dense_rows, figures_of, hardware, kept_runs, learning, points
+from .replay import MASKS
+from .runs import GROUPS, runs_of
 
 PAGE = Path(__file__).parent.parent / "results.md"
 IMAGES = PAGE.parent / "images"
-METHOD_SCHEMES = {
-    "dense": ("dense",),
-    "cdg": ("unstructured", "lockstep"),
-    "scdg": ("structured", "unstructured"),
-    "cgnet": ("unstructured", "lockstep"),
-    "broadcast": ("unstructured", "lockstep"),
-    "fbs": ("channels",),
-    "dgc": ("channels",),
-}
-"""How each method's masks are replayed in the tables; lane groups as wide as the machine's."""
-
 
 NOTHING = "No run of this group was made yet.\n"
 
 SAME_IN_A_GROUP = ("data", "width", "stages", "minutes")
 """Columns of `hwsim.train.table` that the group's title says; minutes are a busy machine's."""
-
-
-def kept_runs(group: str) -> list[Run]:
-    """The group's runs of which figures were kept."""
-    return [r for r in runs_of() if r.group == group and (KEPT / r.name / "figures.json").exists()]
-
-
-def figures_of(run: Run) -> dict[str, Any]:
-    return dict(json.loads((KEPT / run.name / "figures.json").read_text()))
-
-
-def learning(group: str) -> pd.DataFrame:
-    """log.csv of every run: method, seed, epochs (passes over the images), loss, knn_percent."""
-    parts = []
-    for run in kept_runs(group):
-        log = pd.read_csv(KEPT / run.name / "log.csv")
-        figures = figures_of(run)
-        epochs = log["step"] * figures["epochs"] / figures["steps"]
-        parts.append(log.assign(method=run.method, seed=run.seed, epochs=epochs))
-    return pd.concat(parts, ignore_index=True)
-
-
-def hardware() -> pd.DataFrame:
-    """hardware.csv, kNN accuracy and its gain over the untrained network beside every row."""
-    rows = pd.read_csv(HARDWARE)
-    known = {run.name: figures_of(run) for run in runs_of() if run in kept_runs(run.group)}
-    for key in ("knn_percent", "linear_percent"):
-        rows[key] = [known[name][key] for name in rows["run"]]
-    return rows
-
-
-def points(group: str) -> pd.DataFrame:
-    """Rows of the methods' own schemes, each layer in its best shape, at the larger batch."""
-    rows = hardware()
-    rows = rows[(rows["group"] == group) & (rows["array"] == "best shape")]
-    rows = rows[rows["batch"] == rows["batch"].max()]
-    dense = dense_rows(rows[rows["scheme"] == "dense"], group).assign(method="dense")
-    kinds = rows["scheme"].map(kind_of)
-    own = pd.Series([k in METHOD_SCHEMES[m] for k, m in zip(kinds, rows["method"], strict=True)])
-    return pd.concat([dense, rows[own.to_numpy()].sort_values(["method", "scheme", "seed"])])
 
 
 def accuracy_table(group: str) -> str:
@@ -99,18 +48,18 @@ def accuracy_table(group: str) -> str:
         at = headings.index("method")
         if line[at] in failed:
             line[at] += " **failed**"
-    return markdown(
-        [headings[at] for at in shown], [[line[at] for at in shown] for line in lines], left=2
+    return table.markdown(
+        [headings[at] for at in shown], [[line[at] for at in shown] for line in lines], 2
     )
 
 
-def hardware_table(group: str, array: str, batch: str = "largest") -> str:
+def hardware_table(group: str, array: str, largest_batch: bool = True) -> str:
     """A row per method and scheme, mean and spread over the seeds."""
     rows = hardware()
     rows = rows[(rows["group"] == group) & (rows["array"] == array)]
     if rows.empty:
         return NOTHING
-    rows = rows[rows["batch"] == (rows["batch"].max() if batch == "largest" else 1)]
+    rows = rows[rows["batch"] == (rows["batch"].max() if largest_batch else 1)]
     headings = [
         "method", "scheme", "cycles/image", "speed-up", "ideal", "share realised %",
         "DRAM kB/image", "SRAM MB/image", "index B/image", "energy uJ/image", "kNN %", "linear %",
@@ -132,18 +81,7 @@ def hardware_table(group: str, array: str, batch: str = "largest") -> str:
             if len(found):
                 cells = (spread(found[key] * by, digits) for key, by, digits in columns)
                 lines.append([method, str(found["scheme"].iloc[0]), *cells])
-    return markdown(headings, lines, left=2)
-
-
-def dense_rows(found: pd.DataFrame, group: str) -> pd.DataFrame:
-    """The dense machine's row, once, with the accuracy of the dense networks."""
-    assert found["cycles_per_image"].nunique() == 1
-    runs = [figures_of(run) for run in kept_runs(group) if run.method == "dense"]
-    once = found.head(1).drop(columns=["knn_percent", "linear_percent"])
-    known = pd.DataFrame(runs)[["knn_percent", "linear_percent"]]
-    rows = once.merge(known, how="cross") if runs else once.assign(knn_percent=None)
-    nothing = ["ideal_speedup_network", "share_realised", "index_bits_per_image"]
-    return rows.assign(**dict.fromkeys(nothing, float("nan")))
+    return table.markdown(headings, lines, 2)
 
 
 def mask_table() -> str:
@@ -164,7 +102,7 @@ def mask_table() -> str:
         cells = (spread(found[key] * by, digits) for key, by, digits in columns)
         title = GROUPS[group].title
         lines.append([title, method, str(found["lanes"].iloc[0]), *cells])
-    return markdown(headings, lines, left=2)
+    return table.markdown(headings, lines, 2)
 
 
 def claims_table() -> str:
@@ -179,7 +117,7 @@ def claims_table() -> str:
             continue
         said = "; ".join(f"{case.where}: {case.figure}" for case in found)
         lines.append([claim.text, f"{verdict} ({holds} of {len(found)})", said])
-    return markdown(["conclusion", "holds", "less : more"], lines, left=3)
+    return table.markdown(["conclusion", "holds", "less : more"], lines, 3)
 
 
 def missing_runs() -> str:
@@ -199,11 +137,6 @@ def spread(values: pd.Series[float], digits: int) -> str:
     return mean if len(values) == 1 else f"{mean} ± {values.std():,.{digits}f}"
 
 
-def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]], left: int) -> str:
-    rule = ["---"] * left + ["---:"] * (len(headings) - left)
-    return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *lines)) + "\n"
-
-
 def tables() -> dict[str, Callable[[], str]]:
     """By the name between the page's marks."""
     found: dict[str, Callable[[], str]] = {
@@ -212,10 +145,10 @@ def tables() -> dict[str, Callable[[], str]]:
         "conclusions": claims_table,
     }
     for group in GROUPS:
-        found[f"accuracy {group}"] = lambda group=group: accuracy_table(group)
-        found[f"hardware {group}"] = lambda group=group: hardware_table(group, "16x16")
-        found[f"shapes {group}"] = lambda group=group: hardware_table(group, "best shape")
-        found[f"batch 1 {group}"] = lambda group=group: hardware_table(group, "16x16", "1")
+        found[f"accuracy {group}"] = partial(accuracy_table, group)
+        found[f"hardware {group}"] = partial(hardware_table, group, "16x16")
+        found[f"shapes {group}"] = partial(hardware_table, group, "best shape")
+        found[f"batch 1 {group}"] = partial(hardware_table, group, "16x16", largest_batch=False)
     return found
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 import hwsim
-from hwsim.errors import UserError
 from hwsim.files import write_whole
 from hwsim.mask_statistics import mask_statistics
 
-from .runs import GROUPS, Run
+from .runs import GROUPS, Run, only_file
 
 HARDWARE, MASKS = (Path(__file__).parent / name for name in ("hardware.csv", "masks.csv"))
 ARCH = "pe16x16"
@@ -39,7 +38,7 @@ def hardware_rows(run: Run, folder: Path) -> pd.DataFrame:
     """Every scheme that fits, both batches and arrays; none of a dense run, which has no trace."""
     if run.method == "dense":
         return pd.DataFrame()
-    trace, parts = trace_of(folder), []
+    trace, parts = hwsim.MaskTrace.open(only_file(folder, "*.h5")), []
     for array, shapes in ARRAYS.items():
         arch = hwsim.load_arch(ARCH, {**GROUPS[run.group].machine, **shapes})
         rows = hwsim.compare(arch, [trace]).to_frame()
@@ -50,18 +49,14 @@ def hardware_rows(run: Run, folder: Path) -> pd.DataFrame:
 
 def mask_rows(run: Run, folder: Path) -> pd.DataFrame:
     """Of element masks, in lane groups as wide as the machine's."""
-    if run.method in ("dense", "fbs", "dgc"):
+    if run.method == "dense":
+        return pd.DataFrame()
+    trace = hwsim.MaskTrace.open(only_file(folder, "*.h5"))
+    if trace.header.of_channels:
         return pd.DataFrame()
     lanes = GROUPS[run.group].machine.get("index.lane_group", 8)
-    rows = mask_statistics(trace_of(folder), lanes)
+    rows = mask_statistics(trace, lanes)
     return rows.assign(run=run.name, group=run.group, seed=run.seed, lanes=lanes)
-
-
-def trace_of(folder: Path) -> hwsim.MaskTrace:
-    found = sorted(folder.glob("*.h5"))
-    if len(found) != 1:
-        raise UserError(f"{folder}: {len(found)} traces (*.h5), expected one")
-    return hwsim.MaskTrace.open(found[0])
 
 
 def merge(path: Path, found: pd.DataFrame) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from hwsim.errors import UserError
+
 KEPT = Path(__file__).parent / "runs"
 """What the repository keeps of every run: options, learning curve, figures."""
 
@@ -93,3 +95,11 @@ def runs_of(groups: Mapping[str, Group] = GROUPS) -> Iterator[Run]:
         for seed in group.seeds:
             for method in group.methods:
                 yield Run(name, method, seed)
+
+
+def only_file(folder: Path, pattern: str) -> Path:
+    """The one file of its kind in a run's folder. Raises UserError."""
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        raise UserError(f"{folder}: {len(found)} files {pattern}, expected one")
+    return found[0]

@@ -12,7 +12,7 @@ import argparse
 import csv
 import statistics
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -44,7 +44,7 @@ COLUMNS = (
     Column("flops_reduction_network", "FLOPs, network"),
     Column("index_reduction", "index bits", 0),
     Column("int8_flip_percent", "int8 flips %"),
-    Column("epochs", "epochs", 1),
+    Column("epochs_total", "epochs", 1),
     Column("minutes", "minutes", 1),
 )
 
@@ -111,14 +111,14 @@ def weights_files(runs: Iterable[Path]) -> list[Path]:
 def run_figures(weights: Path) -> dict[str, Any]:
     """Everything known of one run, with what its row goes by, minutes and density in per cent.
 
-    ``epochs``: with those of the weights that it started from.
+    ``epochs``: its own; ``epochs_total``: with those of the weights that it started from.
     """
     encoder, training = models.load_weights(weights)
     found = {**training, **read_saved(weights)}
     found |= {"method": encoder.method, "width": encoder.width}
     found["stages"] = ",".join(map(str, encoder.stages))
-    if "epochs_total" in found:
-        found["epochs"] = found["epochs_total"]
+    if "epochs" in found:
+        found.setdefault("epochs_total", found["epochs"])
     if "dataset" not in found:
         # "CIFAR-10 re-encoded as ...", "CIFAR-10 stored as ..."
         described = str(found.get("data", "unknown data"))
@@ -166,14 +166,7 @@ def shown_columns(rows: list[Row]) -> list[Column]:
 def cells(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     """Headings and text of the table."""
     columns = shown_columns(rows)
-    headings = [
-        "data",
-        "method",
-        "width",
-        "stages",
-        "seeds",
-        *(column.heading for column in columns),
-    ]
+    headings = [*LABELS, *(column.heading for column in columns)]
     return headings, [
         [row.dataset, row.method, str(row.width), row.stages, ", ".join(row.seeds)]
         + [row.figures[column.key].text(column.decimals) for column in columns]
@@ -181,8 +174,8 @@ def cells(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     ]
 
 
-LABELS = 5
-"""Columns before the figures."""
+LABELS = ("data", "method", "width", "stages", "seeds")
+"""Headings of the columns before the figures."""
 
 NOTE = "Mean ± sample deviation over the runs; in brackets the poster's."
 
@@ -194,17 +187,21 @@ def print_table(rows: list[Row]) -> None:
     headings, lines = cells(rows)
     table = Table(box=None, header_style="bold", caption=NOTE, caption_justify="left")
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number < LABELS else "right")
+        table.add_column(heading, justify="left" if number < len(LABELS) else "right")
     for line in lines:
         table.add_row(*line)
     Console().print(table)
 
 
+def markdown(headings: Sequence[str], lines: Iterable[Sequence[str]], labels: int) -> str:
+    """A table of as many left-aligned columns as there are ``labels``, then figures."""
+    rule = ["---"] * labels + ["---:"] * (len(headings) - labels)
+    return "".join(f"| {' | '.join(line)} |\n" for line in (headings, rule, *lines))
+
+
 def write_markdown(path: Path, rows: list[Row]) -> None:
-    headings, lines = cells(rows)
-    rule = ["---"] * LABELS + ["---:"] * (len(headings) - LABELS)
-    text = "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *lines))
-    path.write_text(f"{text}\n\n{NOTE}\n", encoding="utf-8")
+    text = markdown(*cells(rows), len(LABELS))
+    path.write_text(f"{text}\n{NOTE}\n", encoding="utf-8")
 
 
 def write_csv(path: Path, rows: list[Row]) -> None:

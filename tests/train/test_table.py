@@ -81,7 +81,7 @@ def test_networks_of_different_width_or_stages_stand_apart(tmp_path: Path) -> No
 def test_epochs_are_those_of_all_that_went_before(tmp_path: Path) -> None:
     run = write_run(tmp_path, "cdg", 0, 1.0, epochs=0.5, epochs_total=2.5)
     (row,) = table.rows_of([table.run_figures(run)])
-    assert row.figures["epochs"].values == (2.5,)
+    assert row.figures["epochs_total"].values == (2.5,)
 
 
 def test_other_data_have_nothing_of_the_poster(tmp_path: Path) -> None:

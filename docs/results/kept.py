@@ -1,0 +1,79 @@
+"""What the campaign kept of its runs, as data frames."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from .claims import kind_of
+from .replay import HARDWARE
+from .runs import KEPT, Run, runs_of
+
+METHOD_SCHEMES = {
+    "dense": ("dense",),
+    "cdg": ("unstructured", "lockstep"),
+    "scdg": ("structured", "unstructured"),
+    "cgnet": ("unstructured", "lockstep"),
+    "broadcast": ("unstructured", "lockstep"),
+    "fbs": ("channels",),
+    "dgc": ("channels",),
+}
+"""How each method's masks are replayed in the tables; lane groups as wide as the machine's."""
+
+ACCURACIES = ("knn_percent", "linear_percent")
+
+
+@cache
+def kept_runs(group: str) -> list[Run]:
+    """The group's runs of which figures were kept."""
+    return [r for r in runs_of() if r.group == group and (KEPT / r.name / "figures.json").exists()]
+
+
+@cache
+def figures_of(run: Run) -> dict[str, Any]:
+    return dict(json.loads((KEPT / run.name / "figures.json").read_text()))
+
+
+def learning(group: str) -> pd.DataFrame:
+    """log.csv of every run: method, seed, epochs (passes over the images), loss, knn_percent."""
+    parts = []
+    for run in kept_runs(group):
+        log = pd.read_csv(KEPT / run.name / "log.csv")
+        figures = figures_of(run)
+        epochs = log["step"] * figures["epochs"] / figures["steps"]
+        parts.append(log.assign(method=run.method, seed=run.seed, epochs=epochs))
+    return pd.concat(parts, ignore_index=True)
+
+
+@cache
+def hardware() -> pd.DataFrame:
+    """hardware.csv, each network's accuracies beside its rows."""
+    rows = pd.read_csv(HARDWARE)
+    runs = {run.name: run for run in runs_of()}
+    accuracies = {key: [figures_of(runs[name])[key] for name in rows["run"]] for key in ACCURACIES}
+    return rows.assign(**accuracies)
+
+
+def points(group: str) -> pd.DataFrame:
+    """Rows of the methods' own schemes, each layer in its best shape, at the larger batch."""
+    rows = hardware()
+    rows = rows[(rows["group"] == group) & (rows["array"] == "best shape")]
+    rows = rows[rows["batch"] == rows["batch"].max()]
+    dense = dense_rows(rows[rows["scheme"] == "dense"], group).assign(method="dense")
+    kinds = rows["scheme"].map(kind_of)
+    own = pd.Series([k in METHOD_SCHEMES[m] for k, m in zip(kinds, rows["method"], strict=True)])
+    return pd.concat([dense, rows[own.to_numpy()].sort_values(["method", "scheme", "seed"])])
+
+
+def dense_rows(found: pd.DataFrame, group: str) -> pd.DataFrame:
+    """The dense machine's row, once, with the accuracy of the dense networks."""
+    assert found["cycles_per_image"].nunique() == 1
+    runs = [figures_of(run) for run in kept_runs(group) if run.method == "dense"]
+    once = found.head(1).drop(columns=[*ACCURACIES])
+    nothing = [dict.fromkeys(ACCURACIES, float("nan"))]
+    rows = once.merge(pd.DataFrame(runs or nothing)[[*ACCURACIES]], how="cross")
+    of_masks = ["ideal_speedup_network", "share_realised", "index_bits_per_image"]
+    return rows.assign(**dict.fromkeys(of_masks, float("nan")))
