@@ -87,11 +87,12 @@ negative-result: setup
 	$(PY) -m hwsim.train.negative_result --data "$(DATA)" --out "$(RUNS)"
 
 # The networks of docs/results.md: days on two cores; DATA holds cifar10/ and imagenet100-64/. A stopped
-# campaign goes on where it was. `make results` writes the page from what it kept.
+# campaign goes on where it was. START holds the weights that those of width 64 are trained on from, which it
+# asks for. `make results` writes the page from what it kept.
 CAMPAIGN ?= runs/campaign
 campaign: setup
 	@test -n "$(DATA)" || { echo "usage: make campaign DATA=DIR (DIR/cifar10, DIR/imagenet100-64)"; exit 2; }
-	$(PY) -m docs.results.campaign --data "$(DATA)" --out "$(CAMPAIGN)"
+	$(PY) -m docs.results.campaign --data "$(DATA)" --out "$(CAMPAIGN)" $(if $(START),--start "$(START)")
 	$(PY) -m docs.results.page
 
 results: setup

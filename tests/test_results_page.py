@@ -11,7 +11,7 @@ import pytest
 from docs.results import page
 from docs.results.claims import Claim, compared
 from docs.results.replay import HARDWARE, MASKS, merge
-from docs.results.runs import GROUPS, KEPT, Run, runs_of
+from docs.results.runs import GROUPS, KEPT, STARTS, Run, runs_of
 from hwsim.train import options
 
 RUNS = [run for run in runs_of() if (KEPT / run.name).exists()]
@@ -38,7 +38,7 @@ def test_every_table_of_the_campaign_is_on_the_page() -> None:
 def test_a_run_was_trained_with_its_groups_options_to_its_end(run: Run) -> None:
     kept = KEPT / run.name
     training = GROUPS[run.group].options(run, Path("nowhere"))
-    if "--weights" in training:  # Those are no longer shipped; the record says which they were.
+    if "--weights" in training:  # Those are no longer shipped.
         at = training.index("--weights")
         del training[at : at + 2]
     asked = options.parse([*training, "--data", ".", "--out", "."])
@@ -50,6 +50,8 @@ def test_a_run_was_trained_with_its_groups_options_to_its_end(run: Run) -> None:
     figures = json.loads((kept / "figures.json").read_text())
     last = pd.read_csv(kept / "log.csv").iloc[-1]
     assert (figures["method"], figures["seed"]) == (run.method, run.seed)
+    if "{start}" in GROUPS[run.group].more.get(run.method, ""):
+        assert figures["started_from"]["sha256"] == STARTS[run.method]
     assert 0 <= figures["steps"] - last["step"] < asked.log_every
     assert figures["epochs"] == pytest.approx(asked.epochs, abs=0.01)
 

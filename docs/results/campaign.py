@@ -16,6 +16,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 from hwsim.errors import OneLineParser, UserError, one_line, positive
@@ -24,9 +25,7 @@ from hwsim.train.evaluate import read_saved
 from hwsim.train.table import run_figures
 
 from .replay import replay
-from .runs import GROUPS, KEPT, Run, only_file, runs_of
-
-START = Path(__file__).parents[2] / "traces" / "weights"
+from .runs import GROUPS, KEPT, STARTS, Run, only_file, runs_of
 
 KEPT_WHOLE = ("config.json", "log.csv")
 """Files of a run's folder of which the repository has a copy."""
@@ -50,7 +49,7 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder with a folder per data set")
     add("--out", type=Path, required=True, help="runs: checkpoints, weights, traces")
-    add("--start", type=Path, default=START, help="weights that w64 is trained on from")
+    add("--start", type=Path, help="folder of the weights that w64 is trained on from")
     add("--group", nargs="+", choices=GROUPS, default=list(GROUPS))
     add("--workers", type=positive, default=2, help="runs at a time, a thread each")
     add("--no-replay", action="store_true", help="leave the hardware's figures as they are")
@@ -76,6 +75,8 @@ def make_one(run: Run, options: Namespace) -> None:
     group, folder = GROUPS[run.group], options.out / run.name
     data = ["--data", str(options.data / group.data), "--cache", str(options.out / group.data)]
     if not (folder / "evaluation.json").exists():
+        if "{start}" in group.more.get(run.method, ""):
+            check_start(run, options.start)
         command(
             run, "train", options, [*group.options(run, options.start), *data, "--out", str(folder)]
         )
@@ -84,6 +85,16 @@ def make_one(run: Run, options: Namespace) -> None:
         measured = ["--weights", str(weights), "--save", *data, *group.measures(run)]
         command(run, "train.evaluate", options, measured)
     keep(run, folder)
+
+
+def check_start(run: Run, start: Path | None) -> None:
+    """The weights to be trained on are those of STARTS. Raises UserError, OSError."""
+    name = f"resnet18-cifar10-{run.method}.npz"
+    if start is None or sha256((start / name).read_bytes()).hexdigest() != STARTS[run.method]:
+        raise UserError(
+            f"--start {start or 'is missing'}: expected a folder with the {name} that it is trained on from; "
+            f"`git show 208c178:traces/weights/{name}` has it"
+        )
 
 
 def command(run: Run, module: str, options: Namespace, arguments: Sequence[str]) -> None:

@@ -28,6 +28,12 @@ EVALUATION = (
 TUNING = {"fbs": "--lr 0.01"}
 """At 0.05 FBS is tuned to less than it had; its saliencies, unlike a gate's thresholds, move."""
 
+STARTS = {
+    "cdg": "1177632dae1ca6b519f4389480d4b946ff539a2bb359002095ed254cb75aac54",
+    "scdg": "1fa75a68408e5eb09f924c8ac410e31150be7ae27c0a44dbe9546e1aceb12c4c",
+}
+"""SHA-256 of the weights that w64 is trained on from: traces/weights as of commit 208c178."""
+
 IMAGENET = "--image-size 32 --data-name ImageNet-100/64"
 
 
@@ -64,7 +70,7 @@ class Group:
         """Options of the evaluation, without places."""
         return f"{self.evaluation} --seed {run.seed} {TUNING.get(run.method, '')}".split()
 
-    def options(self, run: Run, start: Path) -> list[str]:
+    def options(self, run: Run, start: Path | None) -> list[str]:
         """Of the training, without places; ``start``: where weights lie that are trained on."""
         text = f"--method {run.method} --seed {run.seed} {self.training}"
         return f"{text} {self.more.get(run.method, '').format(start=start)}".split()
@@ -79,7 +85,7 @@ GROUPS: Mapping[str, Group] = {
     "w32": Group("Width 32", METHODS, (0, 1), f"--width 32 --epochs 2 {TRAINING}"),
     "w64": Group(
         "Width 64", ("cdg", "scdg"), (0,), f"--epochs 2 {TRAINING} --lr 1.5e-3",
-        more={m: f"--weights {{start}}/resnet18-cifar10-{m}.npz" for m in ("cdg", "scdg")},
+        more={m: f"--weights {{start}}/resnet18-cifar10-{m}.npz" for m in STARTS},
     ),
     "imagenet": Group(
         "ImageNet-100/64", ("dense", "scdg"), (0,),
