@@ -26,8 +26,8 @@ from hwsim.train import data, evaluate, options
 from hwsim.train.__main__ import load, train_network
 from hwsim.train.dataset import chosen as chosen_source
 from hwsim.train.dataset import shrink
+from hwsim.train.evaluate import RECALIBRATION_IMAGES
 from hwsim.train.models import ResNet18
-from hwsim.train.report import RECALIBRATION_IMAGES
 from hwsim.train.trainer import fresh_encoder
 
 METHODS = ("broadcast", "cgnet", "cdg", "scdg")

@@ -14,11 +14,11 @@ import torch
 from hwsim.files import write_whole
 from hwsim.train import data, evaluate, methods, models, record
 from hwsim.train.costs import costs_of, network_of
+from hwsim.train.evaluate import DENSITY_IMAGES, RECALIBRATION_IMAGES
 from hwsim.train.sources import Source
-from hwsim.train.trainer import Trainer, fresh_encoder
+from hwsim.train.trainer import Trainer
+from hwsim.train.untrained import untrained_like
 
-RECALIBRATION_IMAGES = 1024
-DENSITY_IMAGES = 1000
 MIN_KNN_GAIN_PERCENT = 10
 """Below this gain over the untrained network a trace is labelled barely trained."""
 
@@ -37,13 +37,14 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split, source: Source
     The weights are rounded to fp16 first: statistics, accuracy and masks are theirs.
     """
     args, encoder = trainer.args, trainer.model.encoder
+    recalibration = train.images[:RECALIBRATION_IMAGES]
     announce("evaluating the trained encoder")
     training = summary(trainer, len(train), source)
+    models.round_to_fp16(encoder)
+    evaluate.recalibrate(encoder, recalibration)
     training |= final_knn(trainer, encoder, train, test, "knn_percent")
     announce("evaluating the untrained encoder")
-    torch.manual_seed(args.seed)
-    untrained = fresh_encoder(args).to(trainer.device)
-    untrained = untrained.to(memory_format=torch.channels_last)
+    untrained = untrained_like(encoder, args.seed, recalibration)
     training |= final_knn(trainer, untrained, train, test, "untrained_knn_percent")
     gain = training["knn_percent"] - training["untrained_knn_percent"]
     training["barely_trained"] = gain < MIN_KNN_GAIN_PERCENT
@@ -76,10 +77,8 @@ def announce(phase: str) -> None:
 def final_knn(
     trainer: Trainer, encoder: models.ResNet18, train: data.Split, test: data.Split, key: str
 ) -> dict[str, Any]:
-    """{key: kNN per cent} after rounding and recalibration, which stay with the encoder."""
+    """{key: kNN per cent}, in the precision of the training, and the numbers of images."""
     args = trainer.args
-    models.round_to_fp16(encoder)
-    evaluate.recalibrate(encoder, train.images[:RECALIBRATION_IMAGES])
     bank, queries = train.head(args.knn_bank), test.head(args.knn_queries)
     with trainer.autocast():
         accuracy = evaluate.knn(encoder, bank, queries)

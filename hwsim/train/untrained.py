@@ -20,7 +20,8 @@ def untrained_like(encoder: ResNet18, seed: int, images: Tensor) -> ResNet18:
     """The network that training with ``seed`` began with, of the architecture of ``encoder``.
 
     Rounded to fp16 and recalibrated on ``images``, uint8 (N, 3, H, W) of the training split, as a
-    finished run does before it measures. torch's generator is left as it was.
+    trained one is before it is measured; on their device. torch's generator on the CPU, which
+    draws the weights, is left as it was.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -31,7 +32,7 @@ def untrained_like(encoder: ResNet18, seed: int, images: Tensor) -> ResNet18:
             gate_norm=encoder.gate_norm,
             mask_group=encoder.mask_group,
         )
-    found = found.to(memory_format=torch.channels_last)
+    found = found.to(images.device, memory_format=torch.channels_last)
     round_to_fp16(found)
     recalibrate(found, images)
     return found.eval()
