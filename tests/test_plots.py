@@ -226,8 +226,10 @@ def test_where_more_is_better_the_front_is_on_the_other_side() -> None:
 
 
 def test_a_figure_that_is_no_metric_is_refused() -> None:
-    with pytest.raises(UserError, match="'cycles' is no metric"):
+    with pytest.raises(UserError, match="pareto: 'cycles' is no metric"):
         plots.pareto(summary_frame(), "cycles")
+    with pytest.raises(UserError, match=r"nearest valid: 'area_mm2'$"):
+        plots.pareto(summary_frame(), y="area")
 
 
 def test_speedups_lie_over_what_was_promised() -> None:

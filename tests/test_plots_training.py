@@ -57,7 +57,11 @@ def test_a_point_per_network_lockstep_hollow() -> None:
     ("draw", "words"),
     [
         (lambda: plots.learning_curves(logs().drop(columns="loss")), "no column 'loss'"),
-        (lambda: plots.accuracy_against_cost(costs(), "cycles"), "'cycles' is no metric"),
+        (
+            lambda: plots.accuracy_against_cost(costs(), "cycles_per_picture"),
+            "accuracy_against_cost: 'cycles_per_picture' is no metric to compare; "
+            "nearest valid: 'cycles_per_image'$",
+        ),
         (lambda: plots.accuracy_against_cost(costs().head(0)), "the frame has no rows"),
     ],
 )

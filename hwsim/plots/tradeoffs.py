@@ -50,6 +50,14 @@ FILLS = ("full", "none", "left", "right", "top", "bottom")
 """By trace."""
 
 
+def metric_name(figure: str, metric: str) -> str:
+    """How an axis names a column of LEAST or MOST. Raises UserError for any other column."""
+    names = LEAST | MOST
+    if metric not in names:
+        raise UserError(f"{figure}: {metric!r} is no metric to compare{nearest(metric, names)}")
+    return names[metric]
+
+
 def pareto(
     frame: pd.DataFrame,
     x: str = "cycles_per_image",
@@ -61,10 +69,7 @@ def pareto(
     ``frame``: rows of the summary, one per design point and scheme: ``scheme``, ``label``, ``x``
     and ``y``, each one of LEAST or MOST. ``baseline``: which rows are the machine to start from.
     """
-    for metric in (x, y):
-        if metric not in LEAST and metric not in MOST:
-            near = nearest(metric, [*LEAST, *MOST])
-            raise UserError(f"pareto: {metric!r} is no metric to compare{near}")
+    names = [metric_name("pareto", metric) for metric in (x, y)]
     require_columns("pareto", frame, ("scheme", "label", x, y))
     least = [metric for metric in (x, y) if metric in LEAST]
     front = pareto_front(frame, least, [metric for metric in (x, y) if metric in MOST])
@@ -96,8 +101,8 @@ def pareto(
             label="baseline machine",
         )
     panel.locator_params(axis="x", nbins=6)
-    panel.set_xlabel((LEAST | MOST)[x])
-    panel.set_ylabel((LEAST | MOST)[y])
+    panel.set_xlabel(names[0])
+    panel.set_ylabel(names[1])
     for axis, metric in ((panel.xaxis, x), (panel.yaxis, y)):
         if frame[metric].max() >= 1000:
             axis.set_major_formatter("{x:,.0f}")

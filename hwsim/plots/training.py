@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hwsim.errors import UserError
 from hwsim.plots.style import TEXT_POINTS, panels, require_columns
-from hwsim.plots.tradeoffs import LEAST, MOST
+from hwsim.plots.tradeoffs import metric_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,9 +110,7 @@ def accuracy_against_cost(
     ``frame``: rows of the summary with ``method``, ``scheme``, the ``cost`` (a metric of which less
     or more is better) and ``accuracy`` in per cent.
     """
-    axis = (LEAST | MOST).get(cost)
-    if axis is None:
-        raise UserError(f"accuracy_against_cost: {cost!r} is no metric to compare")
+    name = metric_name("accuracy_against_cost", cost)
     require_columns("accuracy_against_cost", frame, ("method", "scheme", cost, accuracy))
     figure, (panel,) = panels(1, 7.2, 4.8, 1)
     for (method, scheme), points in frame.groupby(["method", "scheme"], sort=False):
@@ -129,7 +126,7 @@ def accuracy_against_cost(
             markersize=8,
             label=f"{method}: {scheme}",
         )
-    panel.set_xlabel(axis)
+    panel.set_xlabel(name)
     panel.set_ylabel(accuracy.replace("_percent", "").replace("knn", "kNN") + " accuracy (%)")
     if frame[cost].max() >= 1000:
         panel.xaxis.set_major_formatter("{x:,.0f}")
