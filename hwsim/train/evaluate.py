@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hwsim.command import status_of
+from hwsim.command import console, status_of
 from hwsim.errors import OneLineParser, UserError, one_line
 from hwsim.files import write_whole
 from hwsim.train import data, int8, models, probe
@@ -210,10 +210,8 @@ def save(weights: Path, figures: dict[str, Any]) -> None:
 
 def print_figures(figures: dict[str, Any]) -> None:
     """One figure a line, layers in a table below."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
     layers = {name: value for name, value in figures.items() if isinstance(value, dict)}
     for name, value in figures.items():
         if name not in layers:
@@ -222,7 +220,7 @@ def print_figures(figures: dict[str, Any]) -> None:
         table = Table("layer", *layers, box=None)
         for layer in next(iter(layers.values())):
             table.add_row(layer, *(f"{values[layer]:.4f}" for values in layers.values()))
-        console.print(table)
+        console(80).print(table)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hwsim.command import status_of
+from hwsim.command import console, status_of
 from hwsim.errors import OneLineParser, UserError, nearest, positive
 from hwsim.files import whole, write_whole
 from hwsim.train import data, models
@@ -124,10 +124,9 @@ def compare(
 
 def print_figures(figures: pd.DataFrame) -> None:
     """Correlations and shares, each cell the three networks in the order of NETWORKS."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    printer = console(80)
     for figure, parts in (("edge_correlation", MAPS), ("high_frequency_share", SUMS)):
         headings = [part.replace("_", "\n") for part in parts]
         table = Table("layer", box=None, title=figure.replace("_", " "), title_justify="left")
@@ -136,7 +135,7 @@ def print_figures(figures: pd.DataFrame) -> None:
         for layer, rows in figures.groupby("layer", sort=False):
             columns = [rows[f"{figure}_{part}"] for part in parts]
             table.add_row(str(layer), *(" ".join(map(_short, column)) for column in columns))
-        console.print(table)
+        printer.print(table)
     print("in each cell: trained, untrained, untrained at equal density")
     whole = figures[figures["layer"] == ALL_LAYERS]
     print(f"share of open gates, mean over layers: {' '.join(map(_short, whole.density))}")
