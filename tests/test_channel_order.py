@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from refusal import refusal
 
 from hwsim.arch import ArchConfig, load_arch
 from hwsim.channel_order import added_together, density_order, images_apart
@@ -214,10 +215,8 @@ def test_bad_orders_are_refused(
     arguments, parts = BAD[case]
     filled = [argument.format(shipped=trace_folder) for argument in arguments]
     out = tmp_path / "out"
-    status = main([*filled, "--trace", str(path), "--out", str(out), "--workers", "1"])
-    error = capsys.readouterr().err
-    assert status == 2
-    assert error.count("\n") == 1
+    places = ["--trace", str(path), "--out", str(out)]
+    error = refusal(capsys, main, [*filled, *places, "--workers", "1"])
     assert all(part in error for part in parts), error
     assert not out.exists()
 

@@ -6,6 +6,7 @@ from math import sqrt
 from pathlib import Path
 
 import pytest
+from refusal import refusal
 
 from hwsim import energy_table
 from hwsim.arch import arch_names, load_arch
@@ -389,11 +390,7 @@ def test_every_shipped_machine_can_be_priced(name, capsys):
     ],
 )
 def test_bad_input_is_one_line(arguments, named, capsys):
-    assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    assert named in captured.err
+    assert named in refusal(capsys, main, arguments)
 
 
 def test_the_page_shows_the_prices_of_the_code(capsys):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from refusal import refusal
 
 from hwsim import rows
 from hwsim.arch import ArchConfig, load_arch
@@ -171,9 +172,7 @@ def test_bad_terms_are_refused(
 ) -> None:
     arguments, parts = BAD[case]
     out = tmp_path / "out"
-    assert main([*arguments, "--trace", str(trace_folder), "--out", str(out)]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
+    error = refusal(capsys, main, [*arguments, "--trace", str(trace_folder), "--out", str(out)])
     assert all(part in error for part in parts), error
     assert not out.exists()
 

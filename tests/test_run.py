@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from refusal import refusal
 
 from hwsim.counts import CAUSES
 from hwsim.engines import ENGINES
@@ -20,10 +21,7 @@ from hwsim.workload import Network
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    try:
-        status = main(arguments)
-    except SystemExit as exit_:
-        status = int(exit_.code or 0)
+    status = main([*arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -155,10 +153,7 @@ def test_bad_input_is_one_line_and_status_2(
     arguments, parts = BAD[case]
     out = tmp_path / "results"
     trace = [] if "--trace" in arguments else ["--trace", str(trace_folder / "small-scdg.h5")]
-    status, printed, err = run(capsys, *trace, *arguments, "--out", str(out))
-    assert status == 2
-    assert printed == ""
-    assert err.count("\n") == 1
+    err = refusal(capsys, main, [*trace, *arguments, "--out", str(out)])
     for part in parts:
         assert part in err
     assert not out.exists() or not list(out.iterdir())

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from refusal import refusal
 
 from hwsim import trace as trace_module
 from hwsim.synthetic import synthetic_trace
@@ -257,5 +258,4 @@ def test_inspect_and_verify(trace_folder: Path, capsys: pytest.CaptureFixture[st
     assert "drawn at random" in capsys.readouterr().out
     assert trace_module.main(["verify", path]) == 0
     assert "ok, 4 images" in capsys.readouterr().out
-    assert trace_module.main(["verify", path + "x"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    assert path in refusal(capsys, trace_module.main, ["verify", path + "x"])
