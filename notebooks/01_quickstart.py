@@ -55,13 +55,13 @@ cdg, scdg = hwsim.open_traces()
 Markdown(f"{cdg.images} images each, {cdg.header.dataset}. {cdg.header.training['data']}.")
 
 # %% [markdown]
-# How were these networks trained? Shortly. `epochs` says how long, `knn_percent` what their
+# How were these networks trained? Shortly. `epochs_total` says how long, `knn_percent` what their
 # features are worth, and `untrained_knn_percent` what the same network reaches without training.
 # Their masks are those of networks that have learned something, not of converged ones.
 
 # %%
 training = pd.DataFrame({"CDG": cdg.header.training, "SCDG": scdg.header.training})
-training.loc[["epochs", "seconds", "seed", "knn_percent", "untrained_knn_percent"]]
+training.loc[["epochs_total", "seed", "knn_percent", "untrained_knn_percent"]]
 
 # %% [markdown]
 # Where does the network compute? Each panel is one image. A bright pixel is one where most gates

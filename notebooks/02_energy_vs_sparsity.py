@@ -19,7 +19,7 @@
 # certain sparsity before it takes less energy than the dense one. This notebook finds it.
 #
 # The networks are those of [the quickstart](01_quickstart.ipynb): ResNet-18 on CIFAR-10 images,
-# trained for under three epochs. All energies are estimates.
+# trained for under five epochs. All energies are estimates.
 
 # %%
 # %matplotlib inline

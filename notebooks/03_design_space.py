@@ -17,7 +17,7 @@
 # How wide should a lane group be, how many banks does the activation memory need, which shape
 # should the array have? This notebook replays the same masks on many machines and looks for those
 # that no other beats. The masks are the shipped SCDG ones: ResNet-18, trained on CIFAR-10 for
-# under three epochs.
+# under five epochs.
 
 # %%
 # %matplotlib inline

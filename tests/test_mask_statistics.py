@@ -264,10 +264,10 @@ def test_what_the_docs_say_of_the_shipped_cdg_masks() -> None:
         lockstep = np.logical_or.reduceat(masks, range(0, masks.shape[1], 8), axis=1)
         runs, groups = runs + lockstep.sum(), groups + lockstep.size
     assert row["lockstep_density"] == pytest.approx(runs / groups)
-    assert f"{100 * runs / groups:.1f}" == "85.5"
-    assert f"{100 * row['expected_lockstep_density']:.1f}" == "88.3"
-    assert f"{100 * row['expected_lockstep_density_channels']:.1f}" == "88.3"
-    assert f"{row['channel_correlation']:.3f}" == "0.030"
+    assert f"{100 * runs / groups:.1f}" == "94.3"
+    assert f"{100 * row['expected_lockstep_density']:.1f}" == "95.6"
+    assert f"{100 * row['expected_lockstep_density_channels']:.1f}" == "95.6"
+    assert f"{row['channel_correlation']:.3f}" == "0.026"
 
 
 def test_scdg_runs_no_lane_in_vain() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from docs.results import page
 from docs.results.claims import Claim, compared
+from docs.results.kept import runs_with_paths
 from docs.results.replay import HARDWARE, MASKS, merge
 from docs.results.runs import GROUPS, KEPT, STARTS, Run, runs_of
 from hwsim.train import options
@@ -107,6 +108,10 @@ def test_rows_of_a_run_replace_those_it_had(tmp_path) -> None:
     merge(path, pd.DataFrame({"run": ["a", "b"], "x": [1, 2]}))
     merge(path, pd.DataFrame({"run": ["b"], "x": [3]}))
     assert pd.read_csv(path).to_dict("list") == {"run": ["a", "b"], "x": [1, 3]}
+
+
+def test_paths_were_measured_where_the_group_says_so() -> None:
+    assert runs_with_paths() == [run for run in RUNS if GROUPS[run.group].paths]
 
 
 def test_masks_are_those_of_the_gated_methods() -> None:

@@ -25,10 +25,10 @@ from hwsim.train.evaluate import read_saved
 from hwsim.train.table import run_figures
 
 from .replay import replay
-from .runs import GROUPS, KEPT, STARTS, Run, only_file, runs_of
+from .runs import GROUPS, KEPT, PATHS, STARTS, Run, only_file, runs_of
 
-KEPT_WHOLE = ("config.json", "log.csv")
-"""Files of a run's folder of which the repository has a copy."""
+KEPT_WHOLE = ("config.json", "log.csv", f"{PATHS}/paths.csv", f"{PATHS}/paths.npz")
+"""Files of a run's folder of which the repository has a copy, where a run has them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,6 +84,9 @@ def make_one(run: Run, options: Namespace) -> None:
     if "linear_percent" not in read_saved(weights):
         measured = ["--weights", str(weights), "--save", *data, *group.measures(run)]
         command(run, "train.evaluate", options, measured)
+    if group.paths and not (folder / PATHS).exists():
+        places = ["--weights", str(weights), "--out", str(folder / PATHS), *data]
+        command(run, "train.paths", options, places)
     keep(run, folder)
 
 
@@ -92,8 +95,8 @@ def check_start(run: Run, start: Path | None) -> None:
     name = f"resnet18-cifar10-{run.method}.npz"
     if start is None or sha256((start / name).read_bytes()).hexdigest() != STARTS[run.method]:
         raise UserError(
-            f"--start {start or 'is missing'}: expected a folder with the {name} that it is trained on from; "
-            f"`git show 208c178:traces/weights/{name}` has it"
+            f"--start {start or 'is missing'}: expected a folder with the {name} that it is "
+            f"trained on from; `git show 208c178:traces/weights/{name}` has it"
         )
 
 
@@ -117,9 +120,10 @@ def command(run: Run, module: str, options: Namespace, arguments: Sequence[str])
 def keep(run: Run, folder: Path) -> None:
     """Options, learning curve and figures of a run, into the repository."""
     kept = KEPT / run.name
-    kept.mkdir(parents=True, exist_ok=True)
     for name in KEPT_WHOLE:
-        write_whole(kept / name, (folder / name).read_bytes())
+        if (folder / name).exists():
+            (kept / name).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(kept / name, (folder / name).read_bytes())
     figures = json.dumps(run_figures(only_file(folder, "*.npz")), indent=2)
     write_whole(kept / "figures.json", f"{figures}\n")
 

@@ -6,11 +6,12 @@ import json
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .claims import kind_of
 from .replay import HARDWARE
-from .runs import KEPT, Run, runs_of
+from .runs import KEPT, PATHS, Run, runs_of
 
 METHOD_SCHEMES = {
     "dense": ("dense",),
@@ -30,6 +31,17 @@ ACCURACIES = ("knn_percent", "linear_percent")
 def kept_runs(group: str) -> list[Run]:
     """The group's runs of which figures were kept."""
     return [r for r in runs_of() if r.group == group and (KEPT / r.name / "figures.json").exists()]
+
+
+def runs_with_paths() -> list[Run]:
+    """The runs of which it was measured what base and conditional paths carry."""
+    return [run for run in runs_of() if (KEPT / run.name / PATHS / "paths.csv").exists()]
+
+
+def path_maps_of(name: str) -> dict[str, Any]:
+    """Maps of the run of that name, as :func:`hwsim.plots.path_maps` takes them."""
+    with np.load(KEPT / name / PATHS / "paths.npz") as maps:
+        return dict(maps)
 
 
 @cache
@@ -65,7 +77,8 @@ def points(group: str) -> pd.DataFrame:
     dense = dense_rows(rows[rows["scheme"] == "dense"], group).assign(method="dense")
     kinds = rows["scheme"].map(kind_of)
     own = pd.Series([k in METHOD_SCHEMES[m] for k, m in zip(kinds, rows["method"], strict=True)])
-    return pd.concat([dense, rows[own.to_numpy()].sort_values(["method", "scheme", "seed"])])
+    found = pd.concat([dense, rows[own.to_numpy()].sort_values(["method", "scheme", "seed"])])
+    return found.dropna(subset=[*ACCURACIES])
 
 
 def dense_rows(found: pd.DataFrame, group: str) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -20,11 +21,25 @@ from hwsim import plots
 from hwsim.files import write_whole
 from hwsim.mask_statistics import ALL_LAYERS
 from hwsim.train import table
+from hwsim.train.paths import ALL_LAYERS as ALL_PATHS
 
 from .claims import CLAIMS, kind_of
-from .kept import METHOD_SCHEMES, dense_rows, figures_of, hardware, kept_runs, learning, points
+from .kept import (
+    METHOD_SCHEMES,
+    dense_rows,
+    figures_of,
+    hardware,
+    kept_runs,
+    learning,
+    path_maps_of,
+    points,
+    runs_with_paths,
+)
 from .replay import MASKS
-from .runs import GROUPS, runs_of
+from .runs import GROUPS, KEPT, PATHS, runs_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PAGE = Path(__file__).parent.parent / "results.md"
 IMAGES = PAGE.parent / "images"
@@ -105,6 +120,30 @@ def mask_table() -> str:
     return table.markdown(headings, lines, 2)
 
 
+def paths_table() -> str:
+    """What base and conditional paths carry: of every network measured its mean and first layer."""
+    columns = (
+        "density", "edge_correlation_base", "edge_correlation_conditional",
+        "edge_correlation_conditional_unmasked", "edge_correlation_gates",
+        "high_frequency_share_base", "high_frequency_share_conditional",
+        "high_frequency_share_conditional_unmasked",
+    )  # fmt: skip
+    headings = [
+        "layer", "networks", "method", "weights", "open gates", "edges: base", "conditional",
+        "conditional unmasked", "gates", "high frequencies: base", "conditional",
+        "conditional unmasked",
+    ]  # fmt: skip
+    lines = []
+    for run in runs_with_paths():
+        rows = pd.read_csv(KEPT / run.name / PATHS / "paths.csv")
+        for row in rows[rows["layer"].isin([rows["layer"].iloc[0], ALL_PATHS])].itertuples():
+            labels = (row.layer, GROUPS[run.group].title, run.method, row.network)
+            cells = (f"{getattr(row, key):.2f}" for key in columns)
+            lines.append([*(label.replace("_", " ") for label in labels), *cells])
+    lines.sort(key=lambda line: line[0])
+    return table.markdown(headings, lines, 4) if lines else NOTHING
+
+
 def claims_table() -> str:
     """Every conclusion beside the seeds in which it holds, and its figures there."""
     rows = hardware()
@@ -142,6 +181,7 @@ def tables() -> dict[str, Callable[[], str]]:
     found: dict[str, Callable[[], str]] = {
         "missing": missing_runs,
         "masks": mask_table,
+        "paths": paths_table,
         "conclusions": claims_table,
     }
     for group in GROUPS:
@@ -152,13 +192,22 @@ def tables() -> dict[str, Callable[[], str]]:
     return found
 
 
-def pictures() -> dict[str, bytes]:
-    """By file name in docs/images."""
+PICTURES: dict[str, tuple[Callable[[Any], Figure], Callable[[Any], Any]]] = {
+    "learning": (plots.learning_curves, learning),
+    "accuracy": (plots.accuracy_against_cost, points),
+    "paths": (plots.path_maps, path_maps_of),
+}
+"""How images/KIND_NAME.png is drawn, and of what: NAME is a group's or a run's."""
+
+SHOWN = re.compile(r"\(images/((\w+?)_([\w-]+)\.png)\)")
+
+
+def pictures(page: str) -> dict[str, bytes]:
+    """Those that the page shows, by file name in docs/images."""
     found = {}
-    for group in filter(kept_runs, GROUPS):
-        frame = learning(group)
-        found[f"learning_{group}.png"] = plots.png(plots.learning_curves(frame))
-        found[f"accuracy_{group}.png"] = plots.png(plots.accuracy_against_cost(points(group)))
+    for file, kind, name in SHOWN.findall(page):
+        figure, data = PICTURES[kind]
+        found[file] = plots.png(figure(data(name)))
     return found
 
 
@@ -173,7 +222,7 @@ def written(text: str) -> str:
 
 def main() -> int:
     page = written(PAGE.read_text(encoding="utf-8"))
-    for name, picture in pictures().items():
+    for name, picture in pictures(page).items():
         write_whole(IMAGES / name, picture)
     write_whole(PAGE, page)
     return 0

@@ -12,6 +12,9 @@ from hwsim.errors import UserError
 KEPT = Path(__file__).parent / "runs"
 """What the repository keeps of every run: options, learning curve, figures."""
 
+PATHS = "paths"
+"""Folder in a run's folder: what `python -m hwsim.train.paths` found."""
+
 METHODS = ("dense", "cdg", "scdg", "cgnet", "broadcast", "fbs", "dgc")
 
 TRAINING = (
@@ -25,8 +28,10 @@ EVALUATION = (
     "--epochs 1 --batch 32 --lr 0.05 --precision bf16"
 )
 
-TUNING = {"fbs": "--lr 0.01"}
-"""At 0.05 FBS is tuned to less than it had; its saliencies, unlike a gate's thresholds, move."""
+GENTLY = "--lr 0.01"
+
+TUNING = {"fbs": GENTLY}
+"""At 0.05 FBS, whose saliencies move, and networks of width 64 are tuned to less than they had."""
 
 STARTS = {
     "cdg": "1177632dae1ca6b519f4389480d4b946ff539a2bb359002095ed254cb75aac54",
@@ -54,7 +59,8 @@ class Group:
     """Networks of equal budgets.
 
     ``training`` and ``evaluation``: options of `python -m hwsim.train` and of its `evaluate`;
-    ``more``: of single methods. ``machine``: keys in which the machine differs from pe16x16.
+    ``more``: of single methods. ``paths``: measure what base and conditional paths carry
+    (`python -m hwsim.train.paths`). ``machine``: keys in which the machine differs from pe16x16.
     """
 
     title: str
@@ -63,6 +69,7 @@ class Group:
     training: str
     evaluation: str = EVALUATION
     more: Mapping[str, str] = field(default_factory=dict)
+    paths: bool = False
     machine: Mapping[str, int] = field(default_factory=dict)
     data: str = "cifar10"
 
@@ -85,7 +92,9 @@ GROUPS: Mapping[str, Group] = {
     "w32": Group("Width 32", METHODS, (0, 1), f"--width 32 --epochs 2 {TRAINING}"),
     "w64": Group(
         "Width 64", ("cdg", "scdg"), (0,), f"--epochs 2 {TRAINING} --lr 1.5e-3",
+        f"{EVALUATION} {GENTLY}",
         more={m: f"--weights {{start}}/resnet18-cifar10-{m}.npz" for m in STARTS},
+        paths=True,
     ),
     "imagenet": Group(
         "ImageNet-100/64", ("dense", "scdg"), (0,),

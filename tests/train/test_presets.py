@@ -22,7 +22,7 @@ def parsed(*arguments: str):
     return options.parse(["--method", "cdg", *PLACES, *arguments])
 
 
-def test_without_a_preset_the_defaults_are_those_of_the_shipped_traces() -> None:
+def test_without_a_preset_the_defaults_are_those_of_the_first_traces() -> None:
     args = parsed()
     assert (args.steps, args.batch, args.width, args.blocks) == (2000, 128, 64, (2, 2, 2, 2))
     assert (args.optimiser, args.lr, args.weight_decay) == ("adamw", 1.5e-3, 0.02)
