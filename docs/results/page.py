@@ -168,12 +168,12 @@ def missing_runs() -> str:
 
 
 def spread(values: pd.Series[float], digits: int) -> str:
-    """ "1.22 ± 0.03": mean and sample deviation; the mean alone of one value."""
+    """ "1.22 ± 0.03": mean and sample deviation; the mean alone of values that are equal."""
     values = values.dropna()
     if values.empty:
         return ""
     mean = f"{values.mean():,.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {values.std():,.{digits}f}"
+    return mean if values.nunique() == 1 else f"{mean} ± {values.std():,.{digits}f}"
 
 
 def tables() -> dict[str, Callable[[], str]]:

@@ -40,9 +40,9 @@ COLUMNS = (
     Column("linear_percent", "linear %"),
     Column("finetune_percent", "fine-tuned %"),
     Column("density_percent", "MAC density %"),
-    Column("flops_reduction_gated", "FLOPs, gated layers"),
-    Column("flops_reduction_network", "FLOPs, network"),
-    Column("index_reduction", "index bits", 0),
+    Column("flops_reduction_gated", "FLOPs reduction, gated"),
+    Column("flops_reduction_network", "FLOPs reduction, network"),
+    Column("index_reduction", "index reduction", 0),
     Column("int8_flip_percent", "int8 flips %"),
     Column("epochs_total", "epochs", 1),
     Column("minutes", "minutes", 1),
@@ -69,11 +69,11 @@ class Figure:
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
     def text(self, decimals: int) -> str:
-        """ "38.4 ± 0.5 (88.8)": mean, deviation, and in brackets the poster's."""
+        """ "38.4 ± 0.5 (88.8)": mean, deviation (unless it is 0), and in brackets the poster's."""
         if self.mean is None and self.poster is None:
             return ""
         shown = "-" if self.mean is None else f"{self.mean:.{decimals}f}"
-        if self.deviation is not None:
+        if self.deviation:
             shown += f" ± {self.deviation:.{decimals}f}"
         return shown if self.poster is None else f"{shown} ({self.poster:g})"
 

@@ -54,7 +54,7 @@ def test_means_deviations_and_the_poster(
     assert scdg["kNN %"] == "32.5"  # what was measured later
     assert scdg["linear %"] == "60.25"
     assert scdg["MAC density %"] == "25.00 (28.36)"
-    assert scdg["FLOPs, gated layers"] == "2.29 (2.16)"  # 1 / (1/4 + 3/4 * 0.25)
+    assert scdg["FLOPs reduction, gated"] == "2.29 (2.16)"  # 1 / (1/4 + 3/4 * 0.25)
     assert "fine-tuned %" not in heads
     with (tmp_path / "table.csv").open(newline="") as handle:
         found = {(r["method"], r["figure"]): r for r in csv.DictReader(handle)}
