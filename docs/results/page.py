@@ -115,8 +115,8 @@ def mask_table() -> str:
     lines = []
     for (group, method), found in rows.groupby(["group", "method"], sort=False):
         cells = (spread(found[key] * by, digits) for key, by, digits in columns)
-        title = GROUPS[group].title
-        lines.append([title, method, str(found["lanes"].iloc[0]), *cells])
+        title = GROUPS[str(group)].title
+        lines.append([title, str(method), str(found["lanes"].iloc[0]), *cells])
     return table.markdown(headings, lines, 2)
 
 
@@ -136,10 +136,11 @@ def paths_table() -> str:
     lines = []
     for run in runs_with_paths():
         rows = pd.read_csv(KEPT / run.name / PATHS / "paths.csv")
-        for row in rows[rows["layer"].isin([rows["layer"].iloc[0], ALL_PATHS])].itertuples():
-            labels = (row.layer, GROUPS[run.group].title, run.method, row.network)
-            cells = (f"{getattr(row, key):.2f}" for key in columns)
-            lines.append([*(label.replace("_", " ") for label in labels), *cells])
+        shown = rows[rows["layer"].isin([rows["layer"].iloc[0], ALL_PATHS])]
+        for row in shown.to_dict("records"):
+            network = str(row["network"]).replace("_", " ")
+            labels = (str(row["layer"]), GROUPS[run.group].title, run.method, network)
+            lines.append([*labels, *(f"{row[key]:.2f}" for key in columns)])
     lines.sort(key=lambda line: line[0])
     return table.markdown(headings, lines, 4) if lines else NOTHING
 

@@ -42,8 +42,8 @@ def hardware_rows(run: Run, folder: Path) -> pd.DataFrame:
     for array, shapes in ARRAYS.items():
         arch = hwsim.load_arch(ARCH, {**GROUPS[run.group].machine, **shapes})
         rows = hwsim.compare(arch, [trace]).to_frame()
-        identity = {"run": run.name, "group": run.group, "seed": run.seed, "array": array}
-        parts.append(rows.assign(**identity, trace_sha256=trace.sha256))
+        rows = rows.assign(run=run.name, group=run.group, seed=run.seed, array=array)
+        parts.append(rows.assign(trace_sha256=trace.sha256))
     return pd.concat(parts)
 
 
