@@ -78,6 +78,8 @@ def points(group: str) -> pd.DataFrame:
     kinds = rows["scheme"].map(kind_of)
     own = pd.Series([k in METHOD_SCHEMES[m] for k, m in zip(kinds, rows["method"], strict=True)])
     found = pd.concat([dense, rows[own.to_numpy()].sort_values(["method", "scheme", "seed"])])
+    # Structured masks take equal cycles on V = 1, and their points would hide each other.
+    found = found.drop_duplicates(["method", "seed", "cycles_per_image", "knn_percent"])
     return found.dropna(subset=[*ACCURACIES])
 
 

@@ -21,7 +21,7 @@ TRAINING = (
     "--batch 128 --lr 3e-3 --target 0.38 --resolution 16:0.9,32 --precision bf16 --threads 1 "
     "--device cpu --knn-bank 20000 --knn-queries 5000 --images 64 --log-every 20 --knn-every 200"
 )
-"""Thresholds aim at 0.38 and not at Phi's 0.573: Z is skewed, and so the density ends near 0.28."""
+"""Thresholds aim at 0.38 and not at Phi's 0.573: Z is skewed, the density ends near 0.3."""
 
 EVALUATION = (
     "--what knn linear finetune int8 density --train-images 20000 --test-images 5000 "

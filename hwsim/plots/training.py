@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hwsim.plots.style import TEXT_POINTS, panels, require_columns
+from hwsim.plots.style import TEXT_POINTS, head, panels, require_columns
 from hwsim.plots.tradeoffs import metric_name
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def _mark_resolutions(axes: tuple[Axes, ...], frame: pd.DataFrame) -> None:
                 f"{resolution} px",
                 (at, 1),
                 xycoords=("data", "axes fraction"),
-                xytext=(-3, -10),
-                ha="right",
+                xytext=(0, 2),
+                ha="center",
                 textcoords="offset points",
                 fontsize=TEXT_POINTS - 1,
                 color="#555555",
@@ -130,6 +130,13 @@ def accuracy_against_cost(
     panel.set_ylabel(accuracy.replace("_percent", "").replace("knn", "kNN") + " accuracy (%)")
     if frame[cost].max() >= 1000:
         panel.xaxis.set_major_formatter("{x:,.0f}")
+    panel.locator_params(axis="x", nbins=6)
     panel.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=TEXT_POINTS)
+    head(
+        figure,
+        [],
+        f"What accuracy costs in {name.partition(' (')[0]}",
+        "lines join the seeds of a method",
+    )
     return figure
