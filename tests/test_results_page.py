@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from docs.results import page
+from docs.results import replay as module
 from docs.results.claims import Claim, compared
 from docs.results.kept import runs_with_paths
 from docs.results.replay import HARDWARE, MASKS, merge
@@ -109,6 +110,16 @@ def test_rows_of_a_run_replace_those_it_had(tmp_path) -> None:
     merge(path, pd.DataFrame({"run": ["a", "b"], "x": [1, 2]}))
     merge(path, pd.DataFrame({"run": ["b"], "x": [3]}))
     assert pd.read_csv(path).to_dict("list") == {"run": ["a", "b"], "x": [1, 3]}
+
+
+def test_runs_without_rows_change_nothing(tmp_path, monkeypatch) -> None:
+    """Dense runs have no trace."""
+    for name in ("HARDWARE", "MASKS"):
+        monkeypatch.setattr(module, name, tmp_path / f"{name}.csv")
+        merge(tmp_path / f"{name}.csv", pd.DataFrame({"run": ["a"], "x": [1]}))
+    module.replay([Run("w16", "dense", 0)], tmp_path)
+    for name in ("HARDWARE", "MASKS"):
+        assert pd.read_csv(tmp_path / f"{name}.csv").to_dict("list") == {"run": ["a"], "x": [1]}
 
 
 def test_paths_were_measured_where_the_group_says_so() -> None:

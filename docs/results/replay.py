@@ -30,8 +30,9 @@ groups are narrower than 16 columns."""
 def replay(runs: Sequence[Run], out: Path) -> None:
     """Rows of these runs into hardware.csv and masks.csv, in place of what they had there."""
     for path, rows in ((HARDWARE, hardware_rows), (MASKS, mask_rows)):
-        found = pd.concat([rows(run, out / run.name) for run in runs])
-        merge(path, found)
+        parts = [rows(run, out / run.name) for run in runs]
+        if parts := [part for part in parts if len(part)]:
+            merge(path, pd.concat(parts))
 
 
 def hardware_rows(run: Run, folder: Path) -> pd.DataFrame:
