@@ -13,7 +13,7 @@ from docs.results import replay as module
 from docs.results.claims import Claim, compared
 from docs.results.kept import runs_with_paths
 from docs.results.replay import HARDWARE, MASKS, merge
-from docs.results.runs import GROUPS, KEPT, STARTS, Run, runs_of
+from docs.results.runs import GROUPS, KEPT, Run, runs_of
 from hwsim.train import options
 
 RUNS = [run for run in runs_of() if (KEPT / run.name).exists()]
@@ -52,8 +52,8 @@ def test_a_run_was_trained_with_its_groups_options_to_its_end(run: Run) -> None:
     figures = json.loads((kept / "figures.json").read_text())
     last = pd.read_csv(kept / "log.csv").iloc[-1]
     assert (figures["method"], figures["seed"]) == (run.method, run.seed)
-    if "{start}" in GROUPS[run.group].more.get(run.method, ""):
-        assert figures["started_from"]["sha256"] == STARTS[run.method]
+    if run.method in GROUPS[run.group].starts:
+        assert figures["started_from"]["sha256"] == GROUPS[run.group].starts[run.method]
     assert 0 <= figures["steps"] - last["step"] < asked.log_every
     assert figures["epochs"] == pytest.approx(asked.epochs, abs=0.01)
 

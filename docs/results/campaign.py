@@ -25,7 +25,7 @@ from hwsim.train.evaluate import read_saved
 from hwsim.train.table import run_figures
 
 from .replay import replay
-from .runs import GROUPS, KEPT, PATHS, STARTS, Run, only_file, runs_of
+from .runs import GROUPS, KEPT, PATHS, Run, only_file, runs_of, start_file
 
 KEPT_WHOLE = ("config.json", "log.csv", f"{PATHS}/paths.csv", f"{PATHS}/paths.npz")
 """Files of a run's folder of which the repository has a copy, where a run has them."""
@@ -75,7 +75,7 @@ def make_one(run: Run, options: Namespace) -> None:
     group, folder = GROUPS[run.group], options.out / run.name
     data = ["--data", str(options.data / group.data), "--cache", str(options.out / group.data)]
     if not (folder / "evaluation.json").exists():
-        if "{start}" in group.more.get(run.method, ""):
+        if run.method in group.starts:
             check_start(run, options.start)
         command(
             run, "train", options, [*group.options(run, options.start), *data, "--out", str(folder)]
@@ -91,9 +91,9 @@ def make_one(run: Run, options: Namespace) -> None:
 
 
 def check_start(run: Run, start: Path | None) -> None:
-    """The weights to be trained on are those of STARTS. Raises UserError, OSError."""
-    name = f"resnet18-cifar10-{run.method}.npz"
-    if start is None or sha256((start / name).read_bytes()).hexdigest() != STARTS[run.method]:
+    """The weights to be trained on are those of the group. Raises UserError, OSError."""
+    name, expected = start_file(run.method), GROUPS[run.group].starts[run.method]
+    if start is None or sha256((start / name).read_bytes()).hexdigest() != expected:
         raise UserError(
             f"--start {start or 'is missing'}: expected a folder with the {name} that it is "
             f"trained on from; `git show 208c178:traces/weights/{name}` has it"

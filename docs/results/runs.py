@@ -59,7 +59,8 @@ class Group:
     """Networks of equal budgets.
 
     ``training`` and ``evaluation``: options of `python -m hwsim.train` and of its `evaluate`;
-    ``more``: of single methods. ``paths``: measure what base and conditional paths carry
+    ``more``: of single methods. ``starts``: SHA-256 of the weights that methods are trained on
+    from, files named as :func:`start_file` says. ``paths``: measure what base and conditional paths carry
     (`python -m hwsim.train.paths`). ``machine``: keys in which the machine differs from pe16x16.
     """
 
@@ -69,6 +70,7 @@ class Group:
     training: str
     evaluation: str = EVALUATION
     more: Mapping[str, str] = field(default_factory=dict)
+    starts: Mapping[str, str] = field(default_factory=dict)
     paths: bool = False
     machine: Mapping[str, int] = field(default_factory=dict)
     data: str = "cifar10"
@@ -80,7 +82,15 @@ class Group:
     def options(self, run: Run, start: Path | None) -> list[str]:
         """Of the training, without places; ``start``: where weights lie that are trained on."""
         text = f"--method {run.method} --seed {run.seed} {self.training}"
-        return f"{text} {self.more.get(run.method, '').format(start=start)}".split()
+        found = f"{text} {self.more.get(run.method, '')}".split()
+        if run.method in self.starts:
+            found += ["--weights", f"{start}/{start_file(run.method)}"]
+        return found
+
+
+def start_file(method: str) -> str:
+    """Name of the weights that a method is trained on from."""
+    return f"resnet18-cifar10-{method}.npz"
 
 
 GROUPS: Mapping[str, Group] = {
@@ -95,8 +105,7 @@ GROUPS: Mapping[str, Group] = {
     "w64": Group(
         "Width 64", ("cdg", "scdg"), (0,), f"--epochs 2 {TRAINING} --lr 1.5e-3",
         f"{EVALUATION} {GENTLY}",
-        more={m: f"--weights {{start}}/resnet18-cifar10-{m}.npz" for m in STARTS},
-        paths=True,
+        starts=STARTS, paths=True,
     ),
     "imagenet": Group(
         "ImageNet-100/64", ("dense", "scdg"), (0,),
