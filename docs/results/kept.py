@@ -38,6 +38,10 @@ def runs_with_paths() -> list[Run]:
     return [run for run in runs_of() if (KEPT / run.name / PATHS / "paths.csv").exists()]
 
 
+def path_figures_of(run: Run) -> pd.DataFrame:
+    return pd.read_csv(KEPT / run.name / PATHS / "paths.csv")
+
+
 def path_maps_of(name: str) -> dict[str, Any]:
     """Maps of the run of that name, as :func:`hwsim.plots.path_maps` takes them."""
     with np.load(KEPT / name / PATHS / "paths.npz") as maps:

@@ -31,12 +31,13 @@ from .kept import (
     hardware,
     kept_runs,
     learning,
+    path_figures_of,
     path_maps_of,
     points,
     runs_with_paths,
 )
 from .replay import MASKS
-from .runs import GROUPS, KEPT, PATHS, runs_of
+from .runs import GROUPS, runs_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,7 +136,7 @@ def paths_table() -> str:
     ]  # fmt: skip
     lines = []
     for run in runs_with_paths():
-        rows = pd.read_csv(KEPT / run.name / PATHS / "paths.csv")
+        rows = path_figures_of(run)
         shown = rows[rows["layer"].isin([rows["layer"].iloc[0], ALL_PATHS])]
         for row in shown.to_dict("records"):
             network = str(row["network"]).replace("_", " ")
@@ -170,11 +171,7 @@ def missing_runs() -> str:
 
 def spread(values: pd.Series[float], digits: int) -> str:
     """ "1.22 ± 0.03": mean and sample deviation; the mean alone of values that are equal."""
-    values = values.dropna()
-    if values.empty:
-        return ""
-    mean = f"{values.mean():,.{digits}f}"
-    return mean if values.nunique() == 1 else f"{mean} ± {values.std():,.{digits}f}"
+    return table.Figure(tuple(values.dropna())).text(digits, thousands=",")
 
 
 def tables() -> dict[str, Callable[[], str]]:

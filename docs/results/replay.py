@@ -29,17 +29,22 @@ groups are narrower than 16 columns."""
 
 def replay(runs: Sequence[Run], out: Path) -> None:
     """Rows of these runs into hardware.csv and masks.csv, in place of what they had there."""
-    for path, rows in ((HARDWARE, hardware_rows), (MASKS, mask_rows)):
-        parts = [rows(run, out / run.name) for run in runs]
-        if parts := [part for part in parts if len(part)]:
+    hardware, masks = [], []
+    for run in runs:
+        if run.method == "dense":
+            continue  # It has no trace.
+        trace = hwsim.MaskTrace.open(only_file(out / run.name, "*.h5"))
+        hardware.append(hardware_rows(run, trace))
+        if not trace.header.of_channels:
+            masks.append(mask_rows(run, trace))
+    for path, parts in ((HARDWARE, hardware), (MASKS, masks)):
+        if parts:
             merge(path, pd.concat(parts))
 
 
-def hardware_rows(run: Run, folder: Path) -> pd.DataFrame:
-    """Every scheme that fits, both batches and arrays; none of a dense run, which has no trace."""
-    if run.method == "dense":
-        return pd.DataFrame()
-    trace, parts = hwsim.MaskTrace.open(only_file(folder, "*.h5")), []
+def hardware_rows(run: Run, trace: hwsim.MaskTrace) -> pd.DataFrame:
+    """Every scheme that fits, both batches and arrays."""
+    parts = []
     for array, shapes in ARRAYS.items():
         arch = hwsim.load_arch(ARCH, {**GROUPS[run.group].machine, **shapes})
         rows = hwsim.compare(arch, [trace]).to_frame()
@@ -48,13 +53,8 @@ def hardware_rows(run: Run, folder: Path) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def mask_rows(run: Run, folder: Path) -> pd.DataFrame:
+def mask_rows(run: Run, trace: hwsim.MaskTrace) -> pd.DataFrame:
     """Of element masks, in lane groups as wide as the machine's."""
-    if run.method == "dense":
-        return pd.DataFrame()
-    trace = hwsim.MaskTrace.open(only_file(folder, "*.h5"))
-    if trace.header.of_channels:
-        return pd.DataFrame()
     lanes = GROUPS[run.group].machine.get("index.lane_group", 8)
     rows = mask_statistics(trace, lanes)
     return rows.assign(run=run.name, group=run.group, seed=run.seed, lanes=lanes)

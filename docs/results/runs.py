@@ -60,7 +60,7 @@ class Group:
 
     ``training`` and ``evaluation``: options of `python -m hwsim.train` and of its `evaluate`;
     ``more``: of single methods. ``starts``: SHA-256 of the weights that methods are trained on
-    from, files named as :func:`start_file` says. ``paths``: measure what base and conditional paths carry
+    from (:func:`start_file`). ``paths``: measure what base and conditional paths carry
     (`python -m hwsim.train.paths`). ``machine``: keys in which the machine differs from pe16x16.
     """
 

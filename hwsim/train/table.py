@@ -68,13 +68,14 @@ class Figure:
         """Sample deviation; None below two runs."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
-    def text(self, decimals: int) -> str:
+    def text(self, decimals: int, thousands: str = "") -> str:
         """ "38.4 ± 0.5 (88.8)": mean, deviation (unless it is 0), and in brackets the poster's."""
+        shape = f"{thousands}.{decimals}f"
         if self.mean is None and self.poster is None:
             return ""
-        shown = "-" if self.mean is None else f"{self.mean:.{decimals}f}"
+        shown = "-" if self.mean is None else f"{self.mean:{shape}}"
         if self.deviation:
-            shown += f" ± {self.deviation:.{decimals}f}"
+            shown += f" ± {self.deviation:{shape}}"
         return shown if self.poster is None else f"{shown} ({self.poster:g})"
 
 
