@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hwsim.contents import TraceContents
 from hwsim.trace import MaskTrace, TraceError, find_traces
 
 MAIN_SCHEMES = {"cdg": "unstructured", "scdg": "structured-8x"}
@@ -48,7 +49,8 @@ def of_images(trace: MaskTrace, images: int) -> MaskTrace:
     if trace.counts_zero_operands:
         zeros = {name: np.resize(trace.zero_operand_macs(name), images) for name in names}
     header = trace.header.model_copy(update={"image_ids": tuple(range(images))})
-    return MaskTrace(header, {name: Repeated(trace, name, images) for name in names}, zeros)
+    masks = {name: Repeated(trace, name, images) for name in names}
+    return MaskTrace(TraceContents(header, masks, zeros))
 
 
 def label(trace: MaskTrace, images: int) -> str:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.arch import load_arch
+from hwsim.contents import TraceContents
 from hwsim.counts import CAUSES
 from hwsim.header import TraceHeader
 from hwsim.plan import plan_network
@@ -192,4 +193,4 @@ def _alone_in_a_trace(layer: ConvLayer) -> MaskTrace:
     masks = {
         one.name: np.zeros((1, one.mask_bits() // 8), np.uint8) for one in network.gated_layers
     }
-    return MaskTrace(header, masks)
+    return MaskTrace(TraceContents(header, masks))

@@ -7,20 +7,18 @@ slices of images) and written to a temporary name first: a crash leaves no half 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-from pydantic import ValidationError
 
 from hwsim.assets import asset_dir
 from hwsim.command import status_of
-from hwsim.errors import OneLineParser, one_line
-from hwsim.files import whole
+from hwsim.contents import CHUNK_IMAGES, TraceContents
+from hwsim.errors import OneLineParser
 from hwsim.formats import count_ones, pack_bits, unpack_bits
 from hwsim.header import TraceError, TraceHeader
 from hwsim.salience import Salience
@@ -28,6 +26,7 @@ from hwsim.sample import LayerSample
 from hwsim.workload import ConvLayer, Network
 
 __all__ = [
+    "CHUNK_IMAGES",
     "MaskTrace",
     "TraceError",
     "TraceHeader",
@@ -37,42 +36,14 @@ __all__ = [
     "write_trace",
 ]
 
-CHUNK_IMAGES = 64
-
-KEPT_BITS = 8 << 26
-"""Masks of no more bits, 64 MiB, are read once and kept; larger ones are read as they are used."""
-
 
 class MaskTrace:
-    """Masks of N images, layer by layer; arrays in memory or datasets of an open file.
+    """Masks of N images, layer by layer; ``contents`` lie in memory or in an open file."""
 
-    Attributes: ``header``; ``path`` (None in memory); ``sha256`` of the contents; ``sample``, one
-    layer's int8 data, or None.
-    """
-
-    def __init__(
-        self,
-        header: TraceHeader,
-        masks: Mapping[str, Any],
-        zero_operand_macs: Mapping[str, np.ndarray] | None = None,
-        salience: Mapping[str, Any] | None = None,
-        salience_scale: Mapping[str, float] | None = None,
-        path: Path | None = None,
-        sha256: str | None = None,
-        sample: LayerSample | None = None,
-    ) -> None:
-        self.header = header
-        self.sample = sample
-        self.path = path
-        self.sha256 = sha256
-        self._masks = masks
-        self._zero_operand_macs = zero_operand_macs or {}
-        self._salience = salience or {}
-        self._salience_scale = dict(salience_scale or {})
+    def __init__(self, contents: TraceContents) -> None:
+        self.contents = contents
         self._margins: Salience | None = None
-        self._kept: dict[str, np.ndarray] = {}
         self._ones: dict[str, int] | None = None
-        self._check_shapes()
 
     @classmethod
     def from_masks(
@@ -83,37 +54,31 @@ class MaskTrace:
     ) -> MaskTrace:
         """In memory, from bool arrays (N, *header.mask_shape(layer)) per gated layer."""
         packed = {name: pack_bits(bits) for name, bits in masks.items()}
-        return cls(header, packed, zero_operand_macs)
+        return cls(TraceContents(header, packed, zero_operand_macs or {}))
 
     @classmethod
     def open(cls, path: str | Path) -> MaskTrace:
         """Open a file and check its header; data are checked chunk by chunk as they are read."""
-        path = Path(path)
-        try:
-            file = h5py.File(path, "r")
-        except FileNotFoundError:
-            raise TraceError(f"{path}: no such file") from None
-        except OSError as error:
-            raise TraceError(
-                f"{path}: not a readable HDF5 file, perhaps truncated ({error})"
-            ) from None
-        header = _read_header(path, file)
-        try:
-            group = file.get("salience", {})
-            return cls(
-                header,
-                masks={name: file["masks"][name] for name in file["masks"]},
-                zero_operand_macs={
-                    name: counts[:] for name, counts in file.get("zero_operand_macs", {}).items()
-                },
-                salience={name: group[name] for name in group},
-                salience_scale={name: float(group[name].attrs["scale"]) for name in group},
-                path=path,
-                sha256=str(file.attrs["sha256"]),
-                sample=LayerSample.read(file["sample"]) if "sample" in file else None,
-            )
-        except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-            raise TraceError(f"{path}: damaged ({one_line(error)})") from None
+        return cls(TraceContents.open(Path(path)))
+
+    @property
+    def header(self) -> TraceHeader:
+        return self.contents.header
+
+    @property
+    def path(self) -> Path | None:
+        """Of the file; None in memory."""
+        return self.contents.path
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the file's contents; None in memory."""
+        return self.contents.sha256
+
+    @property
+    def sample(self) -> LayerSample | None:
+        """One layer's int8 data, where there are any."""
+        return self.contents.sample
 
     @property
     def network(self) -> Network:
@@ -130,7 +95,7 @@ class MaskTrace:
     @property
     def salience_images(self) -> int:
         """Images for which margins are stored; 0 where thresholds cannot be shifted."""
-        return min((len(data) for data in self._salience.values()), default=0)
+        return self.contents.salience_images
 
     @property
     def name(self) -> str:
@@ -138,11 +103,7 @@ class MaskTrace:
 
     def packed(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """uint8 (images, ceil(bits/8)), bits in the mask's order; not to be written to."""
-        if self.images * self.header.bits > KEPT_BITS:
-            return self._read(self._masks, layer, start, stop)
-        if layer not in self._kept:
-            self._kept[layer] = self._read(self._masks, layer, 0, None)
-        return self._kept[layer][start:stop]
+        return self.contents.packed(layer, start, stop)
 
     def masks(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """bool (images, *mask shape), as the header's granularity has it."""
@@ -152,11 +113,11 @@ class MaskTrace:
     @property
     def counts_zero_operands(self) -> bool:
         """Whether a dense machine that gates zeros can be priced on this trace."""
-        return bool(self._zero_operand_macs)
+        return bool(self.contents.zero_operand_macs)
 
     def zero_operand_macs(self, layer: str) -> np.ndarray:
         """int64 (N,): MACs of the dense convolution whose activation operand is zero."""
-        return np.asarray(self._zero_operand_macs[layer], np.int64)
+        return np.asarray(self.contents.zero_operand_macs[layer], np.int64)
 
     def ones(self) -> dict[str, int]:
         """Set mask bits per gated layer, over all images; counted once."""
@@ -188,7 +149,7 @@ class MaskTrace:
             return self
         names = [layer.name for layer in self.network.gated_layers]
         packed = {name: self.packed(name, 0, images) for name in names}
-        margins = {name: stored[:images] for name, stored in self._salience.items()}
+        margins = {name: self.contents.margins(name, 0, images) for name in self.contents.salience}
         return self._part(images, packed, self.header.training, margins)
 
     def shifted(self, shift: float) -> MaskTrace:
@@ -211,8 +172,8 @@ class MaskTrace:
         for layer in self.network.gated_layers:
             self._check_order(layer, orders.get(layer.name))
         names = [layer.name for layer in self.network.gated_layers]
-        packed = {name: self._moved(self._masks, name, orders[name]) for name in names}
-        margins = {name: self._moved(self._salience, name, orders[name]) for name in self._salience}
+        packed = {name: self._moved_masks(name, orders[name]) for name in names}
+        margins = {name: self._moved_margins(name, orders[name]) for name in self.contents.salience}
         training = {**self.header.training, "channels_reordered": True}
         return self._part(self.images, packed, training, margins)
 
@@ -228,15 +189,16 @@ class MaskTrace:
         margins: Mapping[str, np.ndarray],
     ) -> MaskTrace:
         """The first ``images`` images with masks ``packed``, in memory."""
-        return MaskTrace(
-            self.header.head(images).model_copy(update={"training": training}),
-            packed,
-            {name: counts[:images] for name, counts in self._zero_operand_macs.items()},
-            margins,
-            self._salience_scale,
-            path=self.path,
-            sha256=self.sha256,
+        counts = self.contents.zero_operand_macs
+        part = replace(
+            self.contents,
+            header=self.header.head(images).model_copy(update={"training": training}),
+            masks=packed,
+            zero_operand_macs={name: stored[:images] for name, stored in counts.items()},
+            salience=margins,
+            sample=None,
         )
+        return MaskTrace(part)
 
     def _check_order(self, layer: ConvLayer, order: np.ndarray | None) -> None:
         if self.header.of_channels:
@@ -253,67 +215,29 @@ class MaskTrace:
                 f"permutation of {lists} mask lists inside {layer.groups} gating groups"
             )
 
-    def _moved(self, data: Mapping[str, Any], name: str, order: np.ndarray) -> np.ndarray:
-        """All images' packed masks or margins of a layer, lists in another order."""
+    def _moved_masks(self, name: str, order: np.ndarray) -> np.ndarray:
+        """All images' packed masks of a layer, lists in another order."""
+        chunks = range(0, self.images, CHUNK_IMAGES)
+        parts = (self.masks(name, start, start + CHUNK_IMAGES)[:, order] for start in chunks)
+        return np.concatenate([pack_bits(part) for part in parts])
+
+    def _moved_margins(self, name: str, order: np.ndarray) -> np.ndarray:
+        """The same of a layer's margins."""
+        margins = self.contents.margins(name)
         shape = self.header.mask_shape(self.network.by_name[name])
-        parts = []
-        for start in range(0, len(data[name]), CHUNK_IMAGES):
-            part = self._read(data, name, start, start + CHUNK_IMAGES)
-            if data is self._masks:
-                parts.append(pack_bits(unpack_bits(part, shape)[:, order]))
-            else:
-                lists = part.reshape(len(part), *shape)[:, order]
-                parts.append(lists.reshape(len(part), -1))
-        return np.concatenate(parts)
+        moved = margins.reshape(len(margins), *shape)[:, order]
+        return moved.reshape(margins.shape)
 
     def _require_salience(self) -> Salience:
         """Margins, read once. Raises TraceError where none are stored."""
-        if not self._salience:
+        if not self.salience_images:
             raise TraceError(
                 f"{self.path or self.name}: no salience stored, thresholds cannot be shifted"
             )
         if self._margins is None:
-            margins = {name: self._read(self._salience, name, 0, None) for name in self._salience}
-            self._margins = Salience(margins, self._salience_scale)
+            margins = {name: self.contents.margins(name) for name in self.contents.salience}
+            self._margins = Salience(margins, self.contents.salience_scale)
         return self._margins
-
-    def _read(
-        self, data: Mapping[str, Any], layer: str, start: int, stop: int | None
-    ) -> np.ndarray:
-        try:
-            return np.asarray(data[layer][start:stop])
-        except (OSError, RuntimeError) as error:
-            raise TraceError(
-                f"{self.path}: layer {layer}: data damaged ({one_line(error)})"
-            ) from None
-
-    def _check_shapes(self) -> None:
-        layers = {layer.name: layer for layer in self.network.gated_layers}
-        bits = {name: self.header.layer_bits(layer) for name, layer in layers.items()}
-        if self.header.of_channels and (self._salience or self.sample):
-            raise TraceError(
-                f"{self.path or 'trace'}: salience and samples go with element masks, "
-                f"not with {self.header.granularity}"
-            )
-        if self.sample:
-            self.sample.check(self.header, str(self.path or "trace"))
-        for kind, data, shape in (
-            ("masks", self._masks, lambda name: (self.images, -(-bits[name] // 8))),
-            ("zero_operand_macs", self._zero_operand_macs, lambda name: (self.images,)),
-            ("salience", self._salience, lambda name: (self.salience_images, bits[name])),
-        ):
-            wrong = sorted(set(data) ^ set(layers))
-            if wrong and (data or kind == "masks"):
-                raise TraceError(
-                    f"{self.path or 'trace'}: {kind} do not fit the layer list: "
-                    f"{', '.join(wrong)} on one side only"
-                )
-            for name, stored in data.items():
-                if tuple(stored.shape) != shape(name):
-                    raise TraceError(
-                        f"{self.path or 'trace'}: layer {name}: {kind} of shape "
-                        f"{tuple(stored.shape)}, expected {shape(name)}"
-                    )
 
 
 def write_trace(
@@ -334,76 +258,10 @@ def write_trace(
     ``sample``: one layer's int8 data. Raises :class:`TraceError` where the arrays do not fit the
     header's layer list.
     """
-    path = Path(path)
-    trace = MaskTrace(header, masks, zero_operand_macs, salience, salience_scale, sample=sample)
-    with whole(path) as temporary, h5py.File(temporary, "w") as file:
-        _write_contents(file, trace)
-
-
-def _write_contents(file: h5py.File, trace: MaskTrace) -> None:
-    names = [layer.name for layer in trace.network.gated_layers]
-    for name in names:
-        packed = trace.packed(name)
-        chunks = (min(CHUNK_IMAGES, len(packed)), packed.shape[1])
-        file.create_dataset(f"masks/{name}", data=packed, chunks=chunks, fletcher32=True)
-        if trace.counts_zero_operands:
-            counts = trace.zero_operand_macs(name)
-            file.create_dataset(
-                f"zero_operand_macs/{name}", data=counts, chunks=counts.shape, fletcher32=True
-            )
-        if name in trace._salience:
-            margins = np.asarray(trace._salience[name], np.int8)
-            stored = file.create_dataset(
-                f"salience/{name}",
-                data=margins,
-                chunks=(1, margins.shape[1]),
-                fletcher32=True,
-                shuffle=False,
-                compression="gzip",
-                compression_opts=9,
-            )
-            stored.attrs["scale"] = float(trace._salience_scale[name])
-    if trace.sample:
-        trace.sample.write(file.create_group("sample"))
-    text = trace.header.as_json()
-    file.attrs["header"] = text
-    file.attrs["header_sha256"] = hashlib.sha256(text.encode()).hexdigest()
-    file.attrs["sha256"] = contents_sha256(trace)
-
-
-def contents_sha256(trace: MaskTrace) -> str:
-    """SHA-256 over header and all data, in layer order; the same for any chunking."""
-    digest = hashlib.sha256(trace.header.as_json().encode())
-    for layer in trace.network.gated_layers:
-        for start in range(0, trace.images, CHUNK_IMAGES):
-            digest.update(trace.packed(layer.name, start, start + CHUNK_IMAGES).tobytes())
-        if trace.counts_zero_operands:
-            digest.update(trace.zero_operand_macs(layer.name).astype("<i8").tobytes())
-        if layer.name in trace._salience:
-            margins = trace._read(trace._salience, layer.name, 0, None)
-            digest.update(np.float64(trace._salience_scale[layer.name]).tobytes())
-            digest.update(margins.tobytes())
-    if trace.sample:
-        digest.update(trace.sample.contents())
-    return digest.hexdigest()
-
-
-def _read_header(path: Path, file: h5py.File) -> TraceHeader:
-    try:
-        text = str(file.attrs["header"])
-        recorded = str(file.attrs["header_sha256"])
-    except KeyError:
-        raise TraceError(f"{path}: not a mask trace: it has no header") from None
-    except (OSError, UnicodeError) as error:
-        raise TraceError(f"{path}: header damaged ({one_line(error)})") from None
-    if hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() != recorded:
-        raise TraceError(f"{path}: header damaged: it does not match its hash")
-    try:
-        return TraceHeader.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        message = str(first["ctx"]["error"]) if "error" in first.get("ctx", {}) else first["msg"]
-        raise TraceError(f"{path}: header: {message}") from None
+    contents = TraceContents(
+        header, masks, zero_operand_macs or {}, salience or {}, salience_scale or {}, sample
+    )
+    contents.write(Path(path))
 
 
 def find_traces(names: Sequence[str | Path]) -> list[Path]:
@@ -467,8 +325,7 @@ def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
 def verify(path: str | Path) -> MaskTrace:
     """Read everything once: every chunk's checksum, the contents' hash. Raises TraceError."""
     trace = MaskTrace.open(path)
-    found = contents_sha256(trace)
-    if found != trace.sha256:
+    if trace.contents.digest() != trace.sha256:
         raise TraceError(f"{path}: contents do not match the recorded SHA-256")
     return trace
 

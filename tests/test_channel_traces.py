@@ -11,6 +11,7 @@ import pytest
 from refusal import refusal
 
 from hwsim import trace as trace_module
+from hwsim.contents import TraceContents
 from hwsim.header import TraceHeader
 from hwsim.run import main
 from hwsim.schemes import SchemeError
@@ -84,10 +85,10 @@ def test_masks_of_a_wrong_shape_and_margins_are_told(small_network: Network) -> 
     packed = {layer.name: made.packed(layer.name) for layer in small_network.gated_layers}
     wrong = packed | {"layer1.0.conv1": np.zeros((2, 9), np.uint8)}
     with pytest.raises(TraceError, match=r"layer1.0.conv1: masks of shape \(2, 9\)"):
-        MaskTrace(made.header, wrong)
+        TraceContents(made.header, wrong)
     margins = {name: np.ones((1, 8 * bits.shape[1]), np.int8) for name, bits in packed.items()}
     with pytest.raises(TraceError, match="salience and samples go with element masks"):
-        MaskTrace(made.header, packed, salience=margins)
+        TraceContents(made.header, packed, salience=margins)
 
 
 @pytest.mark.parametrize("granularity", [FBS, DGC])
