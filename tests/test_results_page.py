@@ -100,6 +100,7 @@ def test_a_claim_is_checked_seed_by_seed_where_both_networks_are() -> None:
 def test_spread_is_mean_and_sample_deviation() -> None:
     """1 and 3: mean 2, deviation sqrt(2)."""
     assert page.spread(pd.Series([1.0, 3.0]), 2) == "2.00 ± 1.41"
+    assert page.spread(pd.Series([-0.4]), 0) == "0"
     assert page.spread(pd.Series([1234.5]), 0) == "1,234"
     assert page.spread(pd.Series([2.0, 2.0]), 1) == "2.0"
     assert page.spread(pd.Series([float("nan")]), 0) == ""

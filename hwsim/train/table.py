@@ -70,7 +70,7 @@ class Figure:
 
     def text(self, decimals: int, thousands: str = "") -> str:
         """ "38.4 ± 0.5 (88.8)": mean, deviation (unless it is 0), and in brackets the poster's."""
-        shape = f"{thousands}.{decimals}f"
+        shape = f"z{thousands}.{decimals}f"  # no minus before a zero
         if self.mean is None and self.poster is None:
             return ""
         shown = "-" if self.mean is None else f"{self.mean:{shape}}"
