@@ -23,7 +23,8 @@ def logs() -> pd.DataFrame:
 
 
 def test_a_line_per_method_and_seed_loss_averaged_knn_where_it_was_measured() -> None:
-    loss, knn = plots.learning_curves(logs()).axes
+    figure = plots.learning_curves(logs())
+    loss, knn = figure.axes
     curves = [each for each in loss.lines if len(each.get_xdata()) == 3]
     assert [list(each.get_ydata()) for each in curves] == [[6, 5, 4]] * 3
     assert [each.get_linestyle() for each in curves] == ["-", "--", "-"]
@@ -31,7 +32,7 @@ def test_a_line_per_method_and_seed_loss_averaged_knn_where_it_was_measured() ->
     assert [(list(each.get_xdata()), list(each.get_ydata())) for each in points] == [
         ([3], [30.0]), ([3], [31.0]), ([3], [30.0]),
     ]  # fmt: skip
-    assert [text.get_text() for text in knn.get_legend().get_texts()] == ["cdg", "dense"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cdg", "dense"]
     assert "epochs" in loss.get_xlabel()
     assert [text.get_text() for text in loss.texts] == ["32 px"]
 

@@ -48,7 +48,7 @@ def learning_curves(frame: pd.DataFrame) -> Figure:
     """
     columns = ("method", "seed", "epochs", "loss", "knn_percent", "resolution")
     require_columns("learning_curves", frame, columns)
-    figure, (loss, knn) = panels(2, 5.0, 4.0, 2)
+    figure, (loss, knn) = panels(2, 5.5, 4.0, 2)
     seeds = list(frame["seed"].unique())
     for (method, seed), run in frame.groupby(["method", "seed"], sort=False):
         style = METHODS.get(str(method), OTHER)
@@ -73,7 +73,9 @@ def learning_curves(frame: pd.DataFrame) -> Figure:
     for panel in (loss, knn):
         panel.set_xlabel("epochs (passes over the images)")
         panel.grid(alpha=0.3)
-    knn.legend(fontsize=TEXT_POINTS, ncols=2)
+    figure.legend(
+        *knn.get_legend_handles_labels(), loc="outside right center", fontsize=TEXT_POINTS
+    )
     if len(seeds) > 1:
         lines = {"-": "solid", "--": "dashed", ":": "dotted", "-.": "dash-dotted"}
         named = zip(seeds, SEED_LINES, strict=False)
@@ -132,7 +134,7 @@ def accuracy_against_cost(
         panel.xaxis.set_major_formatter("{x:,.0f}")
     panel.locator_params(axis="x", nbins=6)
     panel.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", fontsize=TEXT_POINTS)
+    figure.legend(loc="outside right center", fontsize=TEXT_POINTS)
     head(
         figure,
         [],
