@@ -98,6 +98,9 @@ class DGCConv2d(nn.Conv2d):
         self.density = self.mask.float().mean()
         self.lasso = LASSO * saliency.mean((0, 2)).sum()
         scale = (saliency * self.mask).to(x.dtype)[..., None, None]
-        read = (x[:, None] * scale).flatten(1, 2)
-        heads = F.conv2d(read, self.weight, None, self.stride, self.padding, groups=HEADS)
-        return heads.unflatten(1, (HEADS, -1)).transpose(1, 2).flatten(1, 2)
+        # Head by head: a convolution of all four in groups would read four copies of x at once.
+        heads = [
+            F.conv2d(x * chosen, weight, None, self.stride, self.padding)
+            for chosen, weight in zip(scale.unbind(1), self.weight.chunk(HEADS), strict=True)
+        ]
+        return torch.stack(heads, 2).flatten(1, 2)
