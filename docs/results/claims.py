@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from .runs import GROUPS
+
 
 class Case(NamedTuple):
     """Whether a conclusion holds ``where`` (group, seed), and the figures that say so."""
@@ -54,13 +56,14 @@ class Claim:
 
 
 def seeds(rows: pd.DataFrame, arrays: Iterable[str]) -> Iterator[Networks]:
-    """Groups and seeds one after another, larger batch, on each of the arrays."""
+    """Groups in their order and seeds one after another, larger batch, on each of the arrays."""
     for array in arrays:
         chosen = rows[rows["array"] == array]
         chosen = chosen[chosen["batch"] == chosen["batch"].max()]
-        for (group, seed), found in chosen.groupby(["group", "seed"]):
-            where = f"{group} s{seed}" if array == "16x16" else f"{group} s{seed}, {array}"
-            yield Networks(where, found)
+        for group in GROUPS:
+            for seed, found in chosen[chosen["group"] == group].groupby("seed"):
+                where = f"{group} s{seed}" if array == "16x16" else f"{group} s{seed}, {array}"
+                yield Networks(where, found)
 
 
 def compared(
