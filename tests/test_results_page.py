@@ -11,7 +11,7 @@ import pytest
 from docs.results import page
 from docs.results import replay as module
 from docs.results.claims import Claim, compared
-from docs.results.kept import runs_with_paths
+from docs.results.kept import figures_of, learning, runs_with_paths
 from docs.results.replay import HARDWARE, MASKS, merge
 from docs.results.runs import GROUPS, KEPT, Run, runs_of
 from hwsim.train import options
@@ -78,6 +78,15 @@ def test_promises_of_the_replayed_masks_are_near_those_of_a_thousand_images() ->
             assert replayed == pytest.approx(figures["flops_reduction_gated"], rel=0.06), run.name
 
 
+def test_curves_of_networks_trained_on_begin_where_their_start_ended() -> None:
+    """CDG of width 64: 1,075 steps of 128 images before, 780 here, 50,000 images an epoch."""
+    curves = learning("w64")
+    found = curves[curves["method"] == "cdg"]
+    assert figures_of(Run("w64", "cdg", 0))["epochs_total"] == 4.75
+    expected = (1075 + found["step"]) * 128 / 50_000
+    assert found["epochs"].to_numpy() == pytest.approx(expected.to_numpy(), abs=0.01)
+
+
 def frame() -> pd.DataFrame:
     """One group, two seeds: scdg is faster than cdg with the first alone."""
     rows = [
@@ -124,7 +133,7 @@ def test_runs_without_rows_change_nothing(tmp_path, monkeypatch) -> None:
 
 
 def test_paths_were_measured_where_the_group_says_so() -> None:
-    assert runs_with_paths() == [run for run in RUNS if GROUPS[run.group].paths]
+    assert runs_with_paths() == [r for r in RUNS if r.method in GROUPS[r.group].paths]
 
 
 def test_masks_are_those_of_the_gated_methods() -> None:

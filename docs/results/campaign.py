@@ -84,7 +84,7 @@ def make_one(run: Run, options: Namespace) -> None:
     if "linear_percent" not in read_saved(weights):
         measured = ["--weights", str(weights), "--save", *data, *group.measures(run)]
         command(run, "train.evaluate", options, measured)
-    if group.paths and not (folder / PATHS).exists():
+    if run.method in group.paths and not (folder / PATHS).exists():
         places = ["--weights", str(weights), "--out", str(folder / PATHS), *data]
         command(run, "train.paths", options, places)
     keep(run, folder)

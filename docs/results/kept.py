@@ -54,12 +54,16 @@ def figures_of(run: Run) -> dict[str, Any]:
 
 
 def learning(group: str) -> pd.DataFrame:
-    """log.csv of every run: method, seed, epochs (passes over the images), loss, knn_percent."""
+    """log.csv of every run: method, seed, epochs (passes over the images), loss, knn_percent.
+
+    Epochs of the weights that a run started from count: its curve begins where theirs ended.
+    """
     parts = []
     for run in kept_runs(group):
         log = pd.read_csv(KEPT / run.name / "log.csv")
         figures = figures_of(run)
-        epochs = log["step"] * figures["epochs"] / figures["steps"]
+        before = figures.get("epochs_total", figures["epochs"]) - figures["epochs"]
+        epochs = before + log["step"] * figures["epochs"] / figures["steps"]
         parts.append(log.assign(method=run.method, seed=run.seed, epochs=epochs))
     return pd.concat(parts, ignore_index=True)
 

@@ -60,8 +60,9 @@ class Group:
 
     ``training`` and ``evaluation``: options of `python -m hwsim.train` and of its `evaluate`;
     ``more``: of single methods. ``starts``: SHA-256 of the weights that methods are trained on
-    from (:func:`start_file`). ``paths``: measure what base and conditional paths carry
-    (`python -m hwsim.train.paths`). ``machine``: keys in which the machine differs from pe16x16.
+    from (:func:`start_file`). ``paths``: methods of which `python -m hwsim.train.paths` measures
+    what base and conditional paths carry. ``machine``: keys in which the machine differs from
+    pe16x16.
     """
 
     title: str
@@ -71,7 +72,7 @@ class Group:
     evaluation: str = EVALUATION
     more: Mapping[str, str] = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
-    paths: bool = False
+    paths: tuple[str, ...] = ()
     machine: Mapping[str, int] = field(default_factory=dict)
     data: str = "cifar10"
 
@@ -105,7 +106,7 @@ GROUPS: Mapping[str, Group] = {
     "w64": Group(
         "Width 64", ("cdg", "scdg"), (0,), f"--epochs 2 {TRAINING} --lr 1.5e-3",
         f"{EVALUATION} {GENTLY}",
-        starts=STARTS, paths=True,
+        starts=STARTS, paths=("cdg", "scdg"),
     ),
     "imagenet": Group(
         "ImageNet-100/64", ("dense", "scdg"), (0,),

@@ -44,7 +44,7 @@ def learning_curves(frame: pd.DataFrame) -> Figure:
 
     ``frame``: rows of log.csv of several runs, with ``method``, ``seed`` and ``epochs`` (passes
     over the images); ``loss`` in nats, ``knn_percent`` where it was measured (NaN elsewhere).
-    ``resolution`` in pixels: a grey line stands where it changes.
+    ``resolution`` in pixels: a line stands where it changes, grey where all runs change at once.
     """
     columns = ("method", "seed", "epochs", "loss", "knn_percent", "resolution")
     require_columns("learning_curves", frame, columns)
@@ -86,15 +86,19 @@ def learning_curves(frame: pd.DataFrame) -> Figure:
 
 
 def _mark_resolutions(axes: tuple[Axes, ...], frame: pd.DataFrame) -> None:
-    """A grey line where a longer run's images change their size."""
-    starts = frame[frame["resolution"] != frame["resolution"].iloc[0]].groupby("resolution")
-    for resolution, rows in starts:
+    """A line where the images of longer runs change their size: grey, or each method's own."""
+    runs = frame.groupby(["method", "resolution", "seed"], sort=False)["epochs"].min().reset_index()
+    later = runs[runs["resolution"] != frame["resolution"].iloc[0]]
+    for resolution, starts in later.groupby("resolution"):
+        once = starts.drop_duplicates("epochs")
+        for method, at in zip(once["method"], once["epochs"], strict=True):
+            own = METHODS.get(str(method), OTHER).colour
+            for panel in axes:
+                panel.axvline(at, color=own if len(once) > 1 else "#999999", linewidth=0.8)
         for panel in axes:
-            at = rows["epochs"].min()
-            panel.axvline(at, color="#999999", linewidth=0.8)
             panel.annotate(
                 f"{resolution} px",
-                (at, 1),
+                (once["epochs"].mean(), 1),
                 xycoords=("data", "axes fraction"),
                 xytext=(0, 2),
                 ha="center",
