@@ -86,7 +86,7 @@ negative-result: setup
 	@test -n "$(DATA)" || { echo "usage: make negative-result DATA=DIR (train*.parquet, test*.parquet)"; exit 2; }
 	$(PY) -m hwsim.train.negative_result --data "$(DATA)" --out "$(RUNS)"
 
-# The networks of docs/results.md: a day on two cores; DATA holds cifar10/ and imagenet100-64/. A stopped
+# The networks of docs/results.md: half a day on two cores; DATA holds cifar10/ and imagenet100-64/. A stopped
 # campaign goes on where it was. START holds the weights that those of width 64 are trained on from, which it
 # asks for. `make results` writes the page from what it kept.
 CAMPAIGN ?= runs/campaign

@@ -67,51 +67,74 @@ def seeds(rows: pd.DataFrame, arrays: Iterable[str]) -> Iterator[Networks]:
 
 
 def compared(
-    key: str, less: Choice, more: Choice, unit: float = 1, digits: int = 2
+    key: str, first: Choice, relation: str, second: Choice, unit: float = 1, digits: int = 2
 ) -> Callable[[Networks], Case | None]:
-    """Whether ``key`` of one method and scheme is below that of another."""
+    """Whether ``key`` of one method and scheme is less (`<`) or more (`>`) than that of another."""
 
     def shown(networks: Networks) -> Case | None:
-        left, right = networks.of(*less), networks.of(*more)
+        left, right = networks.of(*first), networks.of(*second)
         if left is None or right is None:
             return None
         figure = f"{left[key] * unit:,.{digits}f} : {right[key] * unit:,.{digits}f}"
-        return Case(networks.where, bool(left[key] < right[key]), figure)
+        holds = {"<": left[key] < right[key], ">": left[key] > right[key]}
+        return Case(networks.where, bool(holds[relation]), figure)
 
     return shown
 
 
 SCDG, CDG, LOCKSTEP = ("scdg", "structured"), ("cdg", "unstructured"), ("cdg", "lockstep")
-FBS, DGC = ("fbs", "channels"), ("dgc", "channels")
-DENSE, ZERO_GATED = ("scdg", "dense"), ("scdg", "dense-zero-gated")
-"""The dense machine on the activations of the SCDG network."""
+GATHERED = ("scdg", "unstructured")
+CGNET, FBS, DGC = ("cgnet", "unstructured"), ("fbs", "channels"), ("dgc", "channels")
+DENSE = ("scdg", "dense")
+"""The same with every network's trace."""
+
+SCDG_ZEROS, CDG_ZEROS = ("scdg", "dense-zero-gated"), ("cdg", "dense-zero-gated")
+"""The dense machine on the activations of the SCDG network and of the CDG network."""
 
 SPEED, SHARE, ENERGY, KNN = "speedup", "share_realised", "energy_uj_per_image", "knn_percent"
-BOTH = ("16x16", "best shape")
+ONE, BOTH = ("16x16",), ("16x16", "best shape")
+"""Shapes are chosen for cycles: the dense machine saves a quarter of a per cent at most and pays
+with energy for it, so that its energy is compared on the array as it is."""
+
+
+def faster(text: str, first: Choice, second: Choice) -> Claim:
+    return Claim(f"{text} (speed-up)", compared(SPEED, first, ">", second), BOTH)
+
+
+def less_energy(text: str, first: Choice, second: Choice, arrays: tuple[str, ...] = BOTH) -> Claim:
+    return Claim(f"{text} (uJ)", compared(ENERGY, first, "<", second, digits=1), arrays)
+
+
+def higher_knn(text: str, first: Choice, second: Choice) -> Claim:
+    return Claim(f"{text} (%)", compared(KNN, first, ">", second, digits=1))
+
 
 CLAIMS = (
-    Claim("SCDG on structured hardware is faster than the dense machine (speed-up)",
-          compared(SPEED, DENSE, SCDG), BOTH),
-    Claim("CDG on V = 1 is faster than the dense machine (speed-up)",
-          compared(SPEED, ("cdg", "dense"), CDG), BOTH),
-    Claim("SCDG is faster than CDG on V = 1 (speed-up)", compared(SPEED, CDG, SCDG), BOTH),
-    Claim("SCDG realises more of the promised time than CDG on V = 1 (%)",
-          compared(SHARE, CDG, SCDG, 100, 0), BOTH),
-    Claim("CDG on V = 1 is faster than in lockstep (speed-up)",
-          compared(SPEED, LOCKSTEP, CDG), BOTH),
-    Claim("SCDG takes less energy than CDG on V = 1 (uJ)",
-          compared(ENERGY, SCDG, CDG, digits=1), BOTH),
-    Claim("CDG takes less energy in lockstep than on V = 1 (uJ)",
-          compared(ENERGY, LOCKSTEP, CDG, digits=1), BOTH),
-    Claim("SCDG takes less energy than a dense machine that gates zeros (uJ)",
-          compared(ENERGY, SCDG, ZERO_GATED, digits=1), BOTH),
-    Claim("SCDG is faster than FBS (speed-up)", compared(SPEED, FBS, SCDG), BOTH),
-    Claim("SCDG is faster than DGC (speed-up)", compared(SPEED, DGC, SCDG), BOTH),
-    Claim("SCDG takes less energy than FBS (uJ)", compared(ENERGY, SCDG, FBS, digits=1), BOTH),
-    Claim("SCDG takes less energy than DGC (uJ)", compared(ENERGY, SCDG, DGC, digits=1), BOTH),
-    Claim("CDG has a higher kNN accuracy than SCDG (%)", compared(KNN, SCDG, CDG, digits=1)),
-    Claim("CDG has a higher kNN accuracy than CGNet (%)",
-          compared(KNN, ("cgnet", "unstructured"), CDG, digits=1)),
-    Claim("CDG has a higher kNN accuracy than FBS (%)", compared(KNN, FBS, CDG, digits=1)),
-    Claim("CDG has a higher kNN accuracy than DGC (%)", compared(KNN, DGC, CDG, digits=1)),
-)  # fmt: skip
+    faster("SCDG on structured hardware is faster than the dense machine", SCDG, DENSE),
+    faster("CDG on V = 1 is faster than the dense machine", CDG, ("cdg", "dense")),
+    faster("SCDG is faster than CDG on V = 1", SCDG, CDG),
+    faster("SCDG is faster than CDG in lockstep, same hardware", SCDG, LOCKSTEP),
+    Claim(
+        "SCDG realises more of the promised time than CDG on V = 1 (%)",
+        compared(SHARE, SCDG, ">", CDG, 100, 0),
+        BOTH,
+    ),
+    faster("CDG on V = 1 is faster than in lockstep", CDG, LOCKSTEP),
+    less_energy("SCDG takes less energy than CDG on V = 1", SCDG, CDG),
+    less_energy("SCDG on V = 1 takes less energy than CDG, same hardware", GATHERED, CDG),
+    less_energy("SCDG takes less energy than CDG in lockstep, same hardware", SCDG, LOCKSTEP),
+    less_energy("CDG takes less energy in lockstep than on V = 1", LOCKSTEP, CDG),
+    less_energy("SCDG takes less energy than the dense machine", SCDG, DENSE, ONE),
+    less_energy(
+        "SCDG takes less energy than dense-zero-gated on its activations", SCDG, SCDG_ZEROS, ONE
+    ),
+    less_energy("SCDG takes less energy than dense-zero-gated on CDG's", SCDG, CDG_ZEROS, ONE),
+    faster("SCDG is faster than FBS", SCDG, FBS),
+    faster("SCDG is faster than DGC", SCDG, DGC),
+    less_energy("SCDG takes less energy than FBS", SCDG, FBS),
+    less_energy("SCDG takes less energy than DGC", SCDG, DGC),
+    higher_knn("CDG has a higher kNN accuracy than SCDG", CDG, SCDG),
+    higher_knn("CDG has a higher kNN accuracy than CGNet", CDG, CGNET),
+    higher_knn("CDG has a higher kNN accuracy than FBS", CDG, FBS),
+    higher_knn("CDG has a higher kNN accuracy than DGC", CDG, DGC),
+)

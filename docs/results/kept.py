@@ -26,6 +26,9 @@ METHOD_SCHEMES = {
 
 ACCURACIES = ("knn_percent", "linear_percent")
 
+OF_MASKS = ("ideal_speedup_network", "share_realised", "index_bits_per_image")
+"""What says nothing of a dense machine."""
+
 
 @cache
 def kept_runs(group: str) -> list[Run]:
@@ -98,5 +101,4 @@ def dense_rows(found: pd.DataFrame, group: str) -> pd.DataFrame:
     once = found.head(1).drop(columns=[*ACCURACIES])
     nothing = [dict.fromkeys(ACCURACIES, float("nan"))]
     rows = once.merge(pd.DataFrame(runs or nothing)[[*ACCURACIES]], how="cross")
-    of_masks = ["ideal_speedup_network", "share_realised", "index_bits_per_image"]
-    return rows.assign(**dict.fromkeys(of_masks, float("nan")))
+    return rows.assign(**dict.fromkeys(OF_MASKS, float("nan")))
