@@ -135,7 +135,7 @@ def test_penalty_by_hand() -> None:
     with torch.no_grad():
         model[0].tau.copy_(torch.tensor([0.0, 1.0, 2.0, 0.5]))
     # (0.25 + 0.25 + 2.25 + 0) + 4 * 0.25
-    assert float(penalty(model, 0.5)) == pytest.approx(3.75)
+    assert float(penalty(model, 0.5).detach()) == pytest.approx(3.75)
 
 
 @pytest.mark.parametrize(
