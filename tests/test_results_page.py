@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from torch.nn import functional
 
 from docs.results import page
 from docs.results import replay as module
@@ -14,7 +16,10 @@ from docs.results.claims import Claim, compared
 from docs.results.kept import figures_of, learning, runs_with_paths
 from docs.results.replay import HARDWARE, MASKS, merge
 from docs.results.runs import GROUPS, KEPT, Run, runs_of
+from docs.results.zeros import count_zero_operands
 from hwsim.train import options
+from hwsim.train.costs import network_of
+from hwsim.train.models import ResNet18
 
 RUNS = [run for run in runs_of() if (KEPT / run.name).exists()]
 
@@ -61,11 +66,12 @@ def test_a_run_was_trained_with_its_groups_options_to_its_end(run: Run) -> None:
 def test_every_trace_was_replayed_on_both_arrays_and_batches() -> None:
     rows = pd.read_csv(HARDWARE)
     for run in RUNS:
-        if run.method != "dense":
-            found = rows[rows["run"] == run.name]
-            assert found["trace_sha256"].nunique() == 1, run.name
-            assert set(found["array"]) == {"16x16", "best shape"}, run.name
-            assert set(found["batch"]) == {1, 16}, run.name
+        found = rows[rows["run"] == run.name]
+        assert found["trace_sha256"].nunique() == 1, run.name
+        assert set(found["array"]) == {"16x16", "best shape"}, run.name
+        assert set(found["batch"]) == {1, 16}, run.name
+        if run.method == "dense":
+            assert set(found["scheme"]) == {"dense-zero-gated"}, run.name
 
 
 def test_promises_of_the_replayed_masks_are_near_those_of_a_thousand_images() -> None:
@@ -85,6 +91,29 @@ def test_curves_of_networks_trained_on_begin_where_their_start_ended() -> None:
     assert figures_of(Run("w64", "cdg", 0))["epochs_total"] == 4.75
     expected = (1075 + found["step"]) * 128 / 50_000
     assert found["epochs"].to_numpy() == pytest.approx(expected.to_numpy(), abs=0.01)
+
+
+def test_zero_operands_of_a_dense_network_are_those_of_its_unfolded_inputs(tmp_path) -> None:
+    """What each convolution multiplies stands in torch's own unfolding, padding included."""
+    torch.manual_seed(0)
+    encoder = ResNet18("dense", 16, stages=(1, 1, 1, 1)).eval()
+    images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+    network = network_of(encoder, 16, 10)
+    expected = {}
+
+    def unfold(name: str, conv: torch.nn.Conv2d):
+        def observe(_, args) -> None:
+            x = functional.unfold(args[0], 3, padding=1, stride=conv.stride)
+            expected[name] = ((x == 0).sum((1, 2)) * conv.out_channels).tolist()
+
+        return observe
+
+    modules = dict(encoder.named_modules())
+    for layer in network.gated_layers:
+        modules[layer.name].register_forward_pre_hook(unfold(layer.name, modules[layer.name]))
+    found = count_zero_operands(encoder, images, network)
+    assert len(found) == 8
+    assert {name: counts.tolist() for name, counts in found.items()} == expected
 
 
 def frame() -> pd.DataFrame:
@@ -122,12 +151,11 @@ def test_rows_of_a_run_replace_those_it_had(tmp_path) -> None:
     assert pd.read_csv(path).to_dict("list") == {"run": ["a", "b"], "x": [1, 3]}
 
 
-def test_runs_without_rows_change_nothing(tmp_path, monkeypatch) -> None:
-    """Dense runs have no trace."""
+def test_no_run_changes_nothing(tmp_path, monkeypatch) -> None:
     for name in ("HARDWARE", "MASKS"):
         monkeypatch.setattr(module, name, tmp_path / f"{name}.csv")
         merge(tmp_path / f"{name}.csv", pd.DataFrame({"run": ["a"], "x": [1]}))
-    module.replay([Run("w16", "dense", 0)], tmp_path)
+    module.replay([], tmp_path)
     for name in ("HARDWARE", "MASKS"):
         assert pd.read_csv(tmp_path / f"{name}.csv").to_dict("list") == {"run": ["a"], "x": [1]}
 

@@ -21,11 +21,14 @@ from pathlib import Path
 
 from hwsim.errors import OneLineParser, UserError, one_line, positive
 from hwsim.files import write_whole
+from hwsim.train.dataset import chosen
 from hwsim.train.evaluate import read_saved
+from hwsim.train.options import parse as parse_training
 from hwsim.train.table import run_figures
 
 from .replay import replay
 from .runs import GROUPS, KEPT, PATHS, Run, only_file, runs_of, start_file
+from .zeros import record_dense
 
 KEPT_WHOLE = ("config.json", "log.csv", f"{PATHS}/paths.csv", f"{PATHS}/paths.npz")
 """Files of a run's folder of which the repository has a copy, where a run has them."""
@@ -84,6 +87,9 @@ def make_one(run: Run, options: Namespace) -> None:
     if "linear_percent" not in read_saved(weights):
         measured = ["--weights", str(weights), "--save", *data, *group.measures(run)]
         command(run, "train.evaluate", options, measured)
+    if run.method == "dense" and not weights.with_suffix(".h5").exists():
+        asked = parse_training([*group.options(run, options.start), *data, "--out", str(folder)])
+        record_dense(weights, chosen(asked), asked.cache, asked.images)
     if run.method in group.paths and not (folder / PATHS).exists():
         places = ["--weights", str(weights), "--out", str(folder / PATHS), *data]
         command(run, "train.paths", options, places)

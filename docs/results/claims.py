@@ -89,7 +89,8 @@ DENSE = ("scdg", "dense")
 """The same with every network's trace."""
 
 SCDG_ZEROS, CDG_ZEROS = ("scdg", "dense-zero-gated"), ("cdg", "dense-zero-gated")
-"""The dense machine on the activations of the SCDG network and of the CDG network."""
+DENSE_ZEROS = ("dense", "dense-zero-gated")
+"""The dense machine on the activations of the SCDG, of the CDG and of the dense network."""
 
 SPEED, SHARE, ENERGY, KNN = "speedup", "share_realised", "energy_uj_per_image", "knn_percent"
 ONE, BOTH = ("16x16",), ("16x16", "best shape")
@@ -129,6 +130,12 @@ CLAIMS = (
         "SCDG takes less energy than dense-zero-gated on its activations", SCDG, SCDG_ZEROS, ONE
     ),
     less_energy("SCDG takes less energy than dense-zero-gated on CDG's", SCDG, CDG_ZEROS, ONE),
+    less_energy(
+        "SCDG takes less energy than dense-zero-gated on the dense network's",
+        SCDG,
+        DENSE_ZEROS,
+        ONE,
+    ),
     faster("SCDG is faster than FBS", SCDG, FBS),
     faster("SCDG is faster than DGC", SCDG, DGC),
     less_energy("SCDG takes less energy than FBS", SCDG, FBS),

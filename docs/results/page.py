@@ -49,9 +49,9 @@ PAGE = Path(__file__).parent.parent / "results.md"
 IMAGES = PAGE.parent / "images"
 
 ZERO_GATED = "dense-zero-gated"
-PRICED = {"cdg": (ZERO_GATED,), "scdg": (ZERO_GATED,)}
+PRICED = {method: (ZERO_GATED,) for method in ("dense", "cdg", "scdg")}
 """Beside the methods' own schemes where the array is as it is: the dense machine on their
-activations. It would run another network, so the table gives it no accuracy."""
+activations. Those of gated networks are another network's, so that it has no accuracy there."""
 
 NOTHING = "No run of this group was made yet.\n"
 
@@ -98,12 +98,13 @@ def hardware_table(group: str, array: str, largest_batch: bool = True) -> str:
     for method, schemes in METHOD_SCHEMES.items():
         for wanted in (*schemes, *(PRICED.get(method, ()) if array == "16x16" else ())):
             # Of the dense machine every trace says the same, but for what masks leave to gate.
-            found = rows if method == "dense" else rows[rows["method"] == method]
+            found = rows if wanted == "dense" else rows[rows["method"] == method]
             found = found[found["scheme"].map(kind_of) == wanted]
-            if method == "dense":
+            if wanted == "dense":
                 found = dense_rows(found, group)
             elif wanted == ZERO_GATED:
-                found = found.assign(**dict.fromkeys([*ACCURACIES, *OF_MASKS], float("nan")))
+                unknown = OF_MASKS if method == "dense" else (*OF_MASKS, *ACCURACIES)
+                found = found.assign(**dict.fromkeys(unknown, float("nan")))
             if len(found):
                 cells = (spread(found[key] * by, digits) for key, by, digits in columns)
                 lines.append([method, str(found["scheme"].iloc[0]), *cells])

@@ -31,11 +31,9 @@ def replay(runs: Sequence[Run], out: Path) -> None:
     """Rows of these runs into hardware.csv and masks.csv, in place of what they had there."""
     hardware, masks = [], []
     for run in runs:
-        if run.method == "dense":
-            continue  # It has no trace.
         trace = hwsim.MaskTrace.open(only_file(out / run.name, "*.h5"))
         hardware.append(hardware_rows(run, trace))
-        if not trace.header.of_channels:
+        if run.method != "dense" and not trace.header.of_channels:
             masks.append(mask_rows(run, trace))
     for path, parts in ((HARDWARE, hardware), (MASKS, masks)):
         if parts:
@@ -43,11 +41,12 @@ def replay(runs: Sequence[Run], out: Path) -> None:
 
 
 def hardware_rows(run: Run, trace: hwsim.MaskTrace) -> pd.DataFrame:
-    """Every scheme that fits, both batches and arrays."""
+    """Every scheme that fits, both batches and arrays; of a dense network zero gating alone."""
+    schemes = ["dense-zero-gated"] if run.method == "dense" else None
     parts = []
     for array, shapes in ARRAYS.items():
         arch = hwsim.load_arch(ARCH, {**GROUPS[run.group].machine, **shapes})
-        rows = hwsim.compare(arch, [trace]).to_frame()
+        rows = hwsim.compare(arch, [trace], schemes).to_frame()
         rows = rows.assign(run=run.name, group=run.group, seed=run.seed, array=array)
         parts.append(rows.assign(trace_sha256=trace.sha256))
     return pd.concat(parts)
