@@ -92,7 +92,8 @@ SCDG_ZEROS, CDG_ZEROS = ("scdg", "dense-zero-gated"), ("cdg", "dense-zero-gated"
 DENSE_ZEROS = ("dense", "dense-zero-gated")
 """The dense machine on the activations of the SCDG, of the CDG and of the dense network."""
 
-SPEED, SHARE, ENERGY, KNN = "speedup", "share_realised", "energy_uj_per_image", "knn_percent"
+SPEED, SHARE, ENERGY = "speedup", "share_realised", "energy_uj_per_image"
+KNN, LINEAR = "knn_percent", "linear_percent"
 ONE, BOTH = ("16x16",), ("16x16", "best shape")
 """Shapes are chosen for cycles: the dense machine saves a quarter of a per cent at most and pays
 with energy for it, so that its energy is compared on the array as it is."""
@@ -106,8 +107,11 @@ def less_energy(text: str, first: Choice, second: Choice, arrays: tuple[str, ...
     return Claim(f"{text} (uJ)", compared(ENERGY, first, "<", second, digits=1), arrays)
 
 
-def higher_knn(text: str, first: Choice, second: Choice) -> Claim:
-    return Claim(f"{text} (%)", compared(KNN, first, ">", second, digits=1))
+def more_accurate(name: str, first: Choice, other: str, second: Choice) -> Iterator[Claim]:
+    """By kNN and by linear evaluation, which is the poster's figure."""
+    for figure, key in (("kNN", KNN), ("linear", LINEAR)):
+        text = f"{name} has a higher {figure} accuracy than {other} (%)"
+        yield Claim(text, compared(key, first, ">", second, digits=1))
 
 
 CLAIMS = (
@@ -140,8 +144,9 @@ CLAIMS = (
     faster("SCDG is faster than DGC", SCDG, DGC),
     less_energy("SCDG takes less energy than FBS", SCDG, FBS),
     less_energy("SCDG takes less energy than DGC", SCDG, DGC),
-    higher_knn("CDG has a higher kNN accuracy than SCDG", CDG, SCDG),
-    higher_knn("CDG has a higher kNN accuracy than CGNet", CDG, CGNET),
-    higher_knn("CDG has a higher kNN accuracy than FBS", CDG, FBS),
-    higher_knn("CDG has a higher kNN accuracy than DGC", CDG, DGC),
+    *more_accurate("A dense network", DENSE_ZEROS, "CDG", CDG),
+    *more_accurate("CDG", CDG, "SCDG", SCDG),
+    *more_accurate("CDG", CDG, "CGNet", CGNET),
+    *more_accurate("CDG", CDG, "FBS", FBS),
+    *more_accurate("CDG", CDG, "DGC", DGC),
 )

@@ -16,11 +16,12 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from hwsim.train.data import Shuffler, Split, plain
-from hwsim.train.features import autocast, batches, evaluating
+from hwsim.train.features import autocast, batches, evaluating, features
 from hwsim.train.gating import Branch, gated_layers
 from hwsim.train.models import ResNet18
 
 LINEAR_ITERATIONS, LINEAR_DECAY = 200, 1e-4
+STANDARDISING_IMAGES, LEAST_DEVIATION = 1024, 1e-2
 SHIFT = 4
 """Pixels of reflection around a 32x32 image, out of which fine-tuning cuts; in proportion else."""
 
@@ -70,16 +71,34 @@ class FineTuning:
 
 
 class Classifier(nn.Module):
-    """An encoder and a linear layer on its features, on one branch; scores in fp32."""
+    """An encoder and a linear layer on its features, on one branch; scores in fp32, at first all 0.
 
-    def __init__(self, encoder: ResNet18, classes: int, branch: Branch, precision: str) -> None:
+    Features are taken by mean and deviation that they have at first for the uint8 images ``seen``:
+    those of FBS are ten times as large as others, and a classifier's steps grow with their square.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, encoder: ResNet18, seen: Tensor, classes: int, branch: Branch, precision: str
+    ) -> None:
         super().__init__()
         self.encoder, self.branch, self.precision = encoder, branch, precision
-        self.fc = nn.Linear(encoder.features, classes)
+        known = features(encoder, seen, branch)
+        deviation = known.std(0, correction=0)
+        self.register_buffer("mean", known.mean(0))
+        # A feature that no image has yet would be all there is, once one has it.
+        least = max(LEAST_DEVIATION * float(deviation.mean()), 1e-6)
+        self.register_buffer("deviation", deviation.clamp(min=least))
+        self.fc = nn.Linear(encoder.features, classes, device=seen.device)
+        nn.init.zeros_(self.fc.weight)
+        nn.init.zeros_(self.fc.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         with autocast(x.device, self.precision):
-            return self.fc(self.encoder(x, self.branch)).float()
+            found = (self.encoder(x, self.branch) - self.mean) / self.deviation
+            return self.fc(found).float()
 
 
 def fine_tune(
@@ -96,7 +115,8 @@ def fine_tune(
     device = train.images.device
     torch.manual_seed(recipe.seed)
     classes = int(train.labels.max()) + 1
-    model = Classifier(copy.deepcopy(encoder), classes, branch, recipe.precision).to(device)
+    seen = train.images[:STANDARDISING_IMAGES]
+    model = Classifier(copy.deepcopy(encoder), seen, classes, branch, recipe.precision)
     for layer in gated_layers(model).values():
         layer.tau.requires_grad_(False)
     trained = [p for p in model.parameters() if p.requires_grad]

@@ -42,6 +42,35 @@ def test_views_of_fine_tuning_are_shifts_and_mirrors() -> None:
     assert len(ways) > 10
 
 
+class Means(torch.nn.Module):
+    """An encoder whose features are channel means: as they are, ten times as large, and dead."""
+
+    features = 3
+
+    def forward(self, x: torch.Tensor, branch: str) -> torch.Tensor:
+        return x.mean((2, 3)) * torch.tensor([1.0, 10.0, 0.0])
+
+
+def test_a_classifier_starts_at_zero_on_standardised_features() -> None:
+    images = torch.randint(0, 256, (50, 3, 4, 4), dtype=torch.uint8)
+    encoder = Means()
+    model = probe.Classifier(encoder, images, 4, "diagonal", "fp32")
+    given = []
+    model.fc.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    assert not model(data.plain(images)).any()
+    small, large, dead = given[0].T
+    for feature in (small, large):
+        assert abs(float(feature.mean())) < 1e-4
+        assert abs(float(feature.square().mean()) - 1) < 1e-4
+    assert not dead.any()
+    # One per cent of the mean deviation of the three.
+    seen = data.plain(images).mean((2, 3)).double().std(0, correction=0)
+    expected = 0.01 * (seen[0] + 10 * seen[1]) / 3
+    torch.testing.assert_close(model.deviation[2].double(), expected, rtol=1e-5, atol=0)
+    alone = probe.Classifier(encoder, images[:1], 4, "diagonal", "fp32")
+    assert not alone(data.plain(images)).any()
+
+
 def test_fine_tuning_learns_and_keeps_thresholds_and_the_original(tmp_path: Path) -> None:
     split = data.load_split(Path("tiny"), "train", tmp_path).head(40)
     seen = data.Split(split.images[:, :, ::4, ::4], split.labels)
