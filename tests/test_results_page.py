@@ -16,7 +16,7 @@ from docs.results.claims import Claim, compared
 from docs.results.kept import figures_of, learning, runs_with_paths
 from docs.results.replay import HARDWARE, MASKS, merge
 from docs.results.runs import GROUPS, KEPT, Run, runs_of
-from docs.results.zeros import count_zero_operands
+from docs.results.zeros import record_open
 from hwsim.train import options
 from hwsim.train.costs import network_of
 from hwsim.train.models import ResNet18
@@ -111,7 +111,7 @@ def test_zero_operands_of_a_dense_network_are_those_of_its_unfolded_inputs(tmp_p
     modules = dict(encoder.named_modules())
     for layer in network.gated_layers:
         modules[layer.name].register_forward_pre_hook(unfold(layer.name, modules[layer.name]))
-    found = count_zero_operands(encoder, images, network)
+    found = record_open(encoder, images, network)["zero_operand_macs"]
     assert len(found) == 8
     assert {name: counts.tolist() for name, counts in found.items()} == expected
 

@@ -65,7 +65,7 @@ def learning(group: str) -> pd.DataFrame:
     for run in kept_runs(group):
         log = pd.read_csv(KEPT / run.name / "log.csv")
         figures = figures_of(run)
-        before = figures.get("epochs_total", figures["epochs"]) - figures["epochs"]
+        before = figures["epochs_total"] - figures["epochs"]
         epochs = before + log["step"] * figures["epochs"] / figures["steps"]
         parts.append(log.assign(method=run.method, seed=run.seed, epochs=epochs))
     return pd.concat(parts, ignore_index=True)

@@ -98,9 +98,7 @@ GROUPS: Mapping[str, Group] = {
         "Width 16", METHODS, (0, 1), f"--width 16 --epochs 3 {TRAINING}",
         more={"scdg": "--mask-group 4"}, machine={"index.lane_group": 4},
     ),
-    "w32": Group(
-        "Width 32", METHODS, (0, 1), f"--width 32 --epochs 2 {TRAINING}"
-    ),
+    "w32": Group("Width 32", METHODS, (0, 1), f"--width 32 --epochs 2 {TRAINING}"),
     "w64": Group(
         "Width 64", ("dense", "cdg", "scdg", "fbs"), (0,), f"--epochs 2 {TRAINING} --lr 1.5e-3",
         more={"dense": WHOLE, "fbs": WHOLE}, starts=STARTS, paths=("cdg", "scdg"),

@@ -9,47 +9,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 from torch import Tensor, nn
 
-from hwsim.formats import pack_bits
 from hwsim.header import TraceHeader
 from hwsim.trace import write_trace
 from hwsim.train import data, models
 from hwsim.train.costs import network_of
 from hwsim.train.features import evaluating, watched_batches
-from hwsim.train.recorder import zero_operand_macs
+from hwsim.train.recorder import Recorder
 from hwsim.train.sources import Source
 from hwsim.workload import Network
 
 BATCH = 16
 
 
-def count_zero_operands(
-    encoder: models.ResNet18, images: Tensor, network: Network
-) -> dict[str, np.ndarray]:
-    """int64 (N,) by layer that a gated network would gate: MACs with a zero activation operand.
+def all_open(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """The mask of a layer that leaves nothing out."""
+    return torch.ones_like(output)
 
-    images: uint8 (N, 3, H, W).
-    """
-    found: dict[str, list[np.ndarray]] = {layer.name: [] for layer in network.gated_layers}
 
-    def counting(name: str) -> Any:
-        def observe(_: nn.Module, args: tuple[Tensor, ...]) -> None:
-            found[name].append(zero_operand_macs(args[0], network.by_name[name]).numpy())
-
-        return observe
-
-    modules = dict(encoder.named_modules())
-    hooks = [modules[name].register_forward_pre_hook(counting(name)) for name in found]
-    try:
-        with evaluating(encoder):
-            for pixels in watched_batches(images, BATCH, "recording"):
-                encoder(pixels)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+def record_open(encoder: models.ResNet18, images: Tensor, network: Network) -> dict[str, Any]:
+    """What write_trace takes beside path and header, from uint8 images (N, 3, H, W)."""
+    gates = {layer.name: all_open for layer in network.gated_layers}
+    with Recorder.attach(encoder, gates, network=network) as recorder, evaluating(encoder):
+        for pixels in watched_batches(images, BATCH, "recording"):
+            encoder(pixels)
+    return recorder.contents()
 
 
 def record_dense(weights: Path, source: Source, cache: Path, count: int) -> None:
@@ -67,9 +53,4 @@ def record_dense(weights: Path, source: Source, cache: Path, count: int) -> None
         image_ids=tuple(range(len(images))),
         training=training,
     )
-    zeros = count_zero_operands(encoder, images, network)
-    opened = {
-        layer.name: pack_bits(np.ones((len(images), header.layer_bits(layer)), bool))
-        for layer in network.gated_layers
-    }
-    write_trace(weights.with_suffix(".h5"), header, opened, zeros)
+    write_trace(weights.with_suffix(".h5"), header, **record_open(encoder, images, network))
