@@ -111,6 +111,8 @@ def train_network(args: argparse.Namespace, train: data.Split, test: data.Split)
     trainer = Trainer(args, train)
     trainer.restore(args.out / "checkpoint.pt")
     write_whole(args.out / "config.json", json.dumps(options.deciding(args), indent=2) + "\n")
+    if trainer.why_plain and args.precision == "bf16":
+        print(f"the plain path trains: {trainer.why_plain}", flush=True)
     if trainer.step:
         print(f"resumed at step {trainer.step}", flush=True)
     run_loop(trainer, train, test)

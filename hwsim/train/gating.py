@@ -12,7 +12,7 @@ docs/methods.md says which part comes from where.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
@@ -165,15 +165,24 @@ class GatedConv2d(nn.Conv2d):
         """The base blocks, (out_channels, in_channels / G, K, K), as a grouped convolution's."""
         return _BaseBlocks.apply(self.weight, self.gate_groups, branch == "inverse")
 
-    def base_sum(self, x: Tensor, branch: Branch) -> Tensor:
+    def base_sum(
+        self, x: Tensor, branch: Branch, convolve: Callable[..., Tensor] = F.conv2d
+    ) -> Tensor:
         """Yb, (N, out_channels, H', W')."""
-        return F.conv2d(
+        return convolve(
             self.base_input(x, branch),
             self.base_weight(branch),
             stride=self.stride,
             padding=self.padding,
             groups=self.gate_groups,
         )
+
+    def sums(
+        self, x: Tensor, branch: Branch, convolve: Callable[..., Tensor] = F.conv2d
+    ) -> tuple[Tensor, Tensor]:
+        """Yb and Yb + Yc, each (N, out_channels, H', W')."""
+        base = self.base_sum(x, branch, convolve)
+        return base, convolve(x, self.weight, stride=self.stride, padding=self.padding)
 
     def margin(self, base: Tensor, branch: Branch) -> Tensor:
         """Z - tau per decision, (N, out_channels / mask_group, H', W'), at least in fp32."""
@@ -184,18 +193,16 @@ class GatedConv2d(nn.Conv2d):
             return self.gate_norm[branch](wide) - self.tau[:, None, None]
 
     def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
-        base = self.base_sum(x, branch)
-        full = F.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
+        base, full = self.sums(x, branch)
         margin = self.margin(base, branch)
-        own = margin.detach() > 0
-        self.density = own.float().mean()
-        if self.shared is None:
-            return _Gate.apply(base, full, margin, own)
+        mask = margin.detach() > 0
         if self.shared:
             mask = self.shared.pop()
-        else:
-            mask = own
-            self.shared.append(own)
+        elif self.shared is not None:
+            self.shared.append(mask)
+        self.density = mask.float().mean()
+        if self.shared is None:
+            return _Gate.apply(base, full, margin, mask)
         return select(mask, full, base)
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,14 +18,46 @@ from torch import Tensor, nn
 
 from hwsim.errors import UserError, one_line
 from hwsim.files import whole
-from hwsim.train.gating import Branch, GateNorm
+from hwsim.train.gating import Branch, DenseConv2d, GateNorm
 from hwsim.train.methods import GATE_GROUPS, MASK_GROUP, METHODS, Method, conv3x3, norm_after
 from hwsim.workload import RESNET18
 
-__all__ = ["GATE_GROUPS", "MASK_GROUP", "METHODS", "Method", "ResNet18", "SimCLR", "WeightsError"]
+__all__ = [
+    "GATE_GROUPS", "MASK_GROUP", "METHODS", "ConvNorm", "Method", "ResNet18", "SimCLR",
+    "WeightsError", "conv_norm",
+]  # fmt: skip
 
 ARCHITECTURE = ("stages", "gate_norm", "mask_group")
 """What a weights file says beside method and width; ResNet-18's defaults where it is silent."""
+
+
+class ConvNorm(Protocol):
+    """[relu](norm(conv(x)) [+ residual]), maps (N, C, H, W)."""
+
+    def __call__(
+        self,
+        conv: nn.Module,
+        norm: nn.Module,
+        x: Tensor,
+        branch: Branch,
+        residual: Tensor | None = None,
+        relu: bool = True,
+    ) -> Tensor: ...
+
+
+def conv_norm(
+    conv: nn.Module,
+    norm: nn.Module,
+    x: Tensor,
+    branch: Branch,
+    residual: Tensor | None = None,
+    relu: bool = True,
+) -> Tensor:
+    """The definition, module by module."""
+    y = norm(conv(x, branch))
+    if residual is not None:
+        y = y + residual
+    return F.relu(y) if relu else y
 
 
 class BasicBlock(nn.Module):
@@ -44,16 +76,17 @@ class BasicBlock(nn.Module):
         self.bn1 = norm_after(method, out_channels)
         self.shortcut: nn.Module | None = None
         if stride != 1 or in_channels != out_channels:
-            self.shortcut = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+            self.shortcut = DenseConv2d(in_channels, out_channels, 1, stride, bias=False)
             self.shortcut_bn = nn.BatchNorm2d(out_channels)
         self.conv2 = convolution(out_channels, out_channels, 1)
         self.bn2 = norm_after(method, out_channels)
 
-    def forward(self, x: Tensor, branch: Branch) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x, branch)))
-        y = self.bn2(self.conv2(y, branch))
-        residual = x if self.shortcut is None else self.shortcut_bn(self.shortcut(x))
-        return F.relu(y + residual)
+    def forward(self, x: Tensor, branch: Branch, conv_norm: ConvNorm) -> Tensor:
+        y = conv_norm(self.conv1, self.bn1, x, branch)
+        residual = x
+        if self.shortcut is not None:
+            residual = conv_norm(self.shortcut, self.shortcut_bn, x, branch, relu=False)
+        return conv_norm(self.conv2, self.bn2, y, branch, residual)
 
 
 class ResNet18(nn.Module):
@@ -76,7 +109,9 @@ class ResNet18(nn.Module):
         self.method, self.width, self.stages = method, width, tuple(stages)
         self.gate_norm, self.mask_group = gate_norm, mask_group or MASK_GROUP.get(method, 1)
         convolution = partial(conv3x3, method, mask_group=self.mask_group, gate_norm=gate_norm)
-        self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.conv_norm: ConvNorm = conv_norm
+        """How a convolution and what follows it are computed; hwsim.train.fast has another way."""
+        self.conv1 = DenseConv2d(3, width, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         channels = width
         for stage, count in enumerate(self.stages):
@@ -96,9 +131,9 @@ class ResNet18(nn.Module):
         return [b for stage in range(len(self.stages)) for b in getattr(self, f"layer{stage + 1}")]
 
     def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
+        y = self.conv_norm(self.conv1, self.bn1, x, branch)
         for block in self.blocks():
-            y = block(y, branch)
+            y = block(y, branch, self.conv_norm)
         return y.mean((2, 3))
 
 

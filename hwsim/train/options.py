@@ -92,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--precision", choices=("fp32", "bf16"), help="default: bf16 on a GPU, fp32 on a CPU")
     add("--compile", action="store_true", help="torch.compile the network")
+    add("--plain", action="store_true", help="leave out the fast path (bf16 on CPUs)")
     add("--threads", type=int, help="torch threads (default: all cores)")
     add("--log-every", type=int, default=20, help="steps")
     add("--knn-every", type=int, default=300, help="steps; on a small subset")

@@ -120,6 +120,7 @@ def summary(trainer: Trainer, images: int, source: Source) -> dict[str, Any]:
         f"{args.weight_decay}, cosine",
         **thresholds(args),
         "precision": args.precision,
+        "path": "plain" if trainer.why_plain else "fast",
         "recalibration_images": min(RECALIBRATION_IMAGES, images),
         "data_name": source.name,
         "data": source.describe(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hwsim.files import whole
 from hwsim.train import controller, data, models, options
+from hwsim.train.fast import fast, refusal
 from hwsim.train.features import autocast
 from hwsim.train.gating import penalty
 from hwsim.train.losses import nt_xent
@@ -33,6 +34,7 @@ class Trainer:
             self.model.encoder.load_state_dict(args.start.encoder.state_dict())
         # dynamic=False: one graph per resolution; shape-generic code is slower.
         self.network: Any = torch.compile(self.model, dynamic=False) if args.compile else self.model
+        self.why_plain = self._why_plain()
         self.optimisers = optimisers(self.model, args)
         self.generator = torch.Generator().manual_seed(args.seed + 1)
         self.shuffler = data.Shuffler(len(train), args.batch, self.generator)
@@ -52,6 +54,13 @@ class Trainer:
         return next((s for s, until in self.args.sizes if self.progress < until),
                     self.args.sizes[-1][0])  # fmt: skip
 
+    def _why_plain(self) -> str | None:
+        """Why the plain path does the work; None where the fast one does."""
+        args = self.args
+        if args.plain:
+            return "--plain asks for it"
+        return refusal(self.device, args.precision, args.gate_norm, args.compile)
+
     def autocast(self) -> AbstractContextManager[Any]:
         return autocast(self.device, self.args.precision)
 
@@ -65,7 +74,8 @@ class Trainer:
     def embeddings(self, views: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Each view through the branch that the method gives it, (N, 128) in fp32; the lasso."""
         args, found, sizes = self.args, [], []
-        with self.autocast(), pairing(args.method, self.model):
+        path = nullcontext() if self.why_plain else fast(self.model.encoder)
+        with self.autocast(), pairing(args.method, self.model), path:
             for view, branch in zip(views, view_branches(args.method), strict=True):
                 found.append(self.network(view, branch).float())
                 sizes.append(lasso(self.model))

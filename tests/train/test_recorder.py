@@ -146,13 +146,9 @@ def test_the_derived_list_of_the_own_encoder_is_its_workload() -> None:
     recorder = Recorder.attach(encoder, gates, example=plain(images))
     recorder.close()
     wanted = {layer.name: layer for layer in resnet18(width=32).layers}
-    for layer in recorder.network.layers:
-        edges = {"input", "residual", "pool"}
-        assert layer.model_dump(exclude=edges) == wanted[layer.name].model_dump(exclude=edges)
-    # In the encoder the shortcut runs behind the second convolution, else the two agree.
-    assert set(recorder.network.by_name) == set(wanted) - {"fc"}
-    assert recorder.network.by_name["layer1.1.conv2"] == wanted["layer1.1.conv2"]
-    assert recorder.network.by_name["layer2.0.shortcut"].residual == "layer2.0.conv2"
+    del wanted["fc"]
+    assert recorder.network.by_name == wanted
+    assert [layer.name for layer in recorder.network.layers] == list(wanted)
 
 
 class Odd(nn.Module):

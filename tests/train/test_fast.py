@@ -1,0 +1,269 @@
+"""The fast path against its definition in fp64, and against the plain path in training."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from contextlib import nullcontext
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hwsim.train import fast
+from hwsim.train.fast.packing import convolve, images_per_strip, pack, unpack, widest_packed
+from hwsim.train.gating import GatedConv2d, _Gate
+from hwsim.train.methods import METHODS, pairing, view_branches
+from hwsim.train.models import ResNet18
+
+WHY_NOT = fast.refusal(torch.device("cpu"), "bf16", "batch", compiled=False)
+needs_fast = pytest.mark.skipif(WHY_NOT is not None, reason=f"no fast path: {WHY_NOT}")
+
+BF16 = 2.0**-8
+"""A bf16 number is off by at most this share of itself."""
+
+
+def maps(generator: torch.Generator, *shape: int) -> Tensor:
+    """Of bf16 values, in fp64."""
+    return torch.randn(shape, generator=generator).bfloat16().double()
+
+
+def assert_rounded(found: Tensor, wanted: Tensor) -> None:
+    """Each value is the wanted one but for its own rounding, and 1e-5 of the tensor's size."""
+    wanted = wanted.detach().double()
+    size = float(wanted.square().mean().sqrt())
+    torch.testing.assert_close(found.detach().double(), wanted, rtol=BF16, atol=1e-5 * size)
+
+
+def defined(
+    base: Tensor, full: Tensor | None, tau: Tensor, group: int, mask: Tensor | None, relu: bool,
+    gamma: Tensor, beta: Tensor, residual: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """The output and the mask, by torch's own operations in the inputs' precision."""
+    y = base
+    if full is not None:
+        if mask is None:
+            mean = base.unflatten(1, (-1, group)).mean(2)
+            margin = F.batch_norm(mean, None, None, training=True) - tau[:, None, None]
+            mask = margin.detach() > 0
+            y = _Gate.apply(base, full, margin, mask)
+        else:
+            wide = mask.repeat_interleave(group, 1)
+            y = torch.where(wide, full, base)
+    y = F.batch_norm(y, None, None, gamma, beta, training=True)
+    if residual is not None:
+        y = y + residual
+    return (F.relu(y) if relu else y), mask
+
+
+CASES = list(
+    itertools.product(
+        [(4, 16, 6, 6), (3, 24, 5, 7), (2, 512, 3, 4)], [None, 1, 2, 4, 8], [True, False],
+        [True, False],
+    )
+)  # fmt: skip
+
+
+@needs_fast
+@pytest.mark.parametrize(("shape", "group", "added", "relu"), CASES)
+def test_forward_and_gradients_equal_the_definition(
+    shape: tuple[int, int, int, int], group: int | None, added: bool, relu: bool
+) -> None:
+    from hwsim.train.fast.layers import _Normalised
+
+    generator = torch.Generator().manual_seed(1)
+    channels = shape[1]
+    base, upstream = maps(generator, *shape), maps(generator, *shape)
+    full = maps(generator, *shape) * 2 if group else None
+    residual = maps(generator, *shape) if added else None
+    tau = 0.3 * torch.randn(channels // (group or 1), generator=generator)
+    gamma = 1 + 0.2 * torch.randn(channels, generator=generator)
+    beta = 0.2 * torch.randn(channels, generator=generator)
+    vectors = [tau.double(), gamma.double(), beta.double()]
+    leaves = [v.clone().requires_grad_() for v in (base, full, residual, *vectors) if v is not None]
+    named = iter(leaves)
+    inputs = [next(named) if v is not None else None for v in (base, full, residual, *vectors)]
+    b, f, r, t, g, s = inputs
+    wanted, _ = defined(b, f, t, group or 1, None, relu, g, s, r)
+    gradients = torch.autograd.grad(wanted, leaves, upstream, allow_unused=True)
+
+    def bf16(map: Tensor | None) -> Tensor | None:
+        if map is None:
+            return None
+        found = map.bfloat16().contiguous(memory_format=torch.channels_last)
+        return found.requires_grad_()
+
+    def fp32(vector: Tensor) -> Tensor:
+        return vector.float().requires_grad_()
+
+    maps_in = [bf16(base), bf16(full), bf16(residual)]
+    vectors_in = [fp32(v) for v in vectors]
+    rest = (group or 1, 1e-5, 1e-5, relu, False)
+    found, *_ = _Normalised.apply(
+        maps_in[0], maps_in[1], vectors_in[0] if group else None, None, *vectors_in[1:],
+        maps_in[2], rest,
+    )  # fmt: skip
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    assert_rounded(found, wanted)
+    mine = [v for v in (*maps_in, *vectors_in) if v is not None]
+    got = torch.autograd.grad(found, mine, upstream.bfloat16(), allow_unused=True)
+    for a, b in zip(got, gradients, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert_rounded(a, b)
+
+
+@needs_fast
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    generator = torch.Generator().manual_seed(1)
+    base, full = (
+        maps(generator, 8, 64, 24, 24).bfloat16().contiguous(memory_format=torch.channels_last)
+        for _ in range(2)
+    )
+    ones, zeros = torch.ones(64), torch.zeros(64)
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        found.append(
+            torch.ops.hwsim.normalised(
+                base, full, zeros, None, ones, zeros, None, 1, 1e-5, 1e-5, True, True
+            )
+        )
+    for one, other in itertools.pairwise(found):
+        for a, b in zip(one, other, strict=True):
+            assert a == b if isinstance(a, float) else torch.equal(a, b)
+
+
+@needs_fast
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda x: x.float(), "bf16"),
+        (lambda x: x.contiguous(), "channels_last"),
+        (lambda x: x[:, :4], "one shape"),
+    ],
+)
+def test_maps_that_it_does_not_take(change, word: str) -> None:
+    map = torch.randn(2, 8, 4, 4).bfloat16().contiguous(memory_format=torch.channels_last)
+    vector = torch.zeros(8)
+    with pytest.raises(RuntimeError, match=word):
+        torch.ops.hwsim.normalised(
+            map, change(map), vector, None, vector, vector, None, 1, 1e-5, 1e-5, True, False
+        )
+
+
+@pytest.mark.parametrize(("width", "stride"), [(4, 1), (4, 2), (3, 1), (3, 2), (8, 2), (1, 1)])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_packed_convolutions_equal_plain_ones(width: int, stride: int, groups: int) -> None:
+    assert width <= widest_packed(stride)
+    generator = torch.Generator().manual_seed(2)
+    x = maps(generator, 6, 8, width + 1, width).contiguous(memory_format=torch.channels_last)
+    weight = maps(generator, 12, 8 // groups, 3, 3).requires_grad_()
+    x.requires_grad_()
+    options = {"stride": (stride, stride), "padding": (1, 1), "groups": groups}
+    found, wanted = convolve(x, weight, **options), F.conv2d(x, weight, **options)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    upstream = torch.randn_like(wanted)
+    for got, want in zip(
+        *(torch.autograd.grad(y, (x, weight), upstream) for y in (found, wanted)), strict=True
+    ):
+        torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
+
+
+def test_packing_by_hand() -> None:
+    x = torch.arange(8.0).view(4, 1, 1, 2)
+    packed = pack(x, 2, 3)
+    assert packed.tolist() == [[[[0, 1, 0, 2, 3, 0]]], [[[4, 5, 0, 6, 7, 0]]]]
+    assert torch.equal(unpack(packed, 2, 3, 2), x)
+
+
+@pytest.mark.parametrize(
+    ("images", "cell", "count"), [(128, 5, 16), (128, 3, 16), (96, 5, 12), (7, 5, 7), (13, 20, 1)]
+)
+def test_images_per_strip(images: int, cell: int, count: int) -> None:
+    # The divisors' widths nearest to 64: 80 and not 40; 48 and not 96; 60; 35; 20 and not 260.
+    assert images_per_strip(images, cell) == count
+
+
+def step(encoder: ResNet18, x: Tensor, fast_path: bool) -> tuple[Tensor, dict[str, Tensor]]:
+    """Both views in bf16, or in fp64 where x is: features; gradients of a weighted sum of them."""
+    path = fast.fast(encoder) if fast_path else nullcontext()
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=x.dtype == torch.float32)
+    with autocast, path, pairing(encoder.method, encoder):
+        views = zip((x, x.flip(3)), view_branches(encoder.method), strict=True)
+        found = torch.cat([encoder(view, branch) for view, branch in views])
+    weights = torch.linspace(-1, 1, found.numel(), dtype=found.dtype).view_as(found)
+    (found * weights).sum().backward()
+    return found.detach(), {n: p.grad for n, p in encoder.named_parameters() if p.grad is not None}
+
+
+@needs_fast
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_is_no_further_from_fp64_than_the_plain_path(method: str) -> None:
+    torch.manual_seed(0)
+    encoder = ResNet18(method, 32, stages=(1, 1, 1)).to(memory_format=torch.channels_last)
+    x = torch.randn(16, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+    exact, gradients = step(copy.deepcopy(encoder).double(), x.double(), False)
+    results = {path: step(copy.deepcopy(encoder), x, path) for path in (False, True)}
+
+    def distance(found: Tensor, wanted: Tensor) -> float:
+        return float((found.double() - wanted).norm() / wanted.norm())
+
+    plain, quick = (distance(results[path][0], exact) for path in (False, True))
+    assert quick < 1.5 * plain + BF16
+    assert gradients.keys() == results[True][1].keys()
+    for name, wanted in gradients.items():
+        plain, quick = (distance(results[path][1][name], wanted) for path in (False, True))
+        assert quick < 1.5 * plain + BF16, name
+
+
+@needs_fast
+def test_running_statistics_and_densities_follow_as_in_the_plain_path() -> None:
+    torch.manual_seed(0)
+    encoder = ResNet18("scdg", 32, stages=(1, 1)).to(memory_format=torch.channels_last)
+    x = torch.randn(16, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+    plain, quick = copy.deepcopy(encoder), copy.deepcopy(encoder)
+    step(plain, x, False)
+    step(quick, x, True)
+    states = quick.state_dict()
+    for name, wanted in plain.state_dict().items():
+        if "running" in name:
+            assert float((states[name] - wanted).norm() / wanted.norm()) < 0.02, name
+        elif "tracked" in name:
+            assert states[name] == wanted
+    layers = (m for m in zip(plain.modules(), quick.modules(), strict=True))
+    for one, other in layers:
+        if isinstance(one, GatedConv2d):
+            assert float(other.density) == pytest.approx(float(one.density), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "norm", "compiled", "word"),
+    [
+        ("cpu", "fp32", "batch", False, "bf16"),
+        ("cuda", "bf16", "batch", False, "CPUs"),
+        ("cpu", "bf16", "instance", False, "instance"),
+        ("cpu", "bf16", "batch", True, "--compile"),
+    ],
+)
+def test_where_it_cannot_run_it_says_why(
+    device: str, precision: str, norm: str, compiled: bool, word: str
+) -> None:
+    why = fast.refusal(torch.device(device), precision, norm, compiled)
+    assert why is not None
+    assert word in why
+
+
+def test_without_a_compiler_the_plain_path_trains(
+    monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    fast.native.load.cache_clear()
+    why = fast.native.load()
+    fast.native.load.cache_clear()
+    assert why is not None
+    assert "compiler" in why
+    assert not list(tmp_path.rglob("*.so"))
