@@ -29,7 +29,9 @@ setup: $(VENV)/.everything
 demo: $(VENV)/.simulator
 	$(PY) -m hwsim.run --arch configs/pe16x16.yaml --trace
 
+# Without Icarus Verilog it says so and leaves the tests of the Verilog out.
 test: setup lint
+	-@$(MAKE) --no-print-directory iverilog
 	$(PY) -m pytest -q -rs
 
 test-slow: setup

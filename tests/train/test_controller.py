@@ -8,6 +8,8 @@ import torch
 from hwsim.train import controller, models
 from hwsim.train.gating import gated_layers
 
+from .near import assert_near
+
 
 @pytest.mark.parametrize("density", [0.15, 0.7])
 def test_each_layer_reaches_the_density(density: float) -> None:
@@ -28,4 +30,4 @@ def test_thresholds_of_a_layer_move_alike() -> None:
     before = layer.tau.detach().clone()
     layer.density = torch.tensor(0.9)
     controller.steer(encoder, 0.4)
-    torch.testing.assert_close(layer.tau.detach(), before + controller.GAIN * 0.5)
+    assert_near(layer.tau.detach(), before + controller.GAIN * 0.5)

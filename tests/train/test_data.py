@@ -14,6 +14,7 @@ from hwsim.train import data
 from hwsim.train.drawn import CLASSES
 
 from .conftest import drawn_image
+from .near import assert_near
 
 
 def test_split_is_decoded_once_and_read_from_the_cache(drawn: Path, tmp_path: Path) -> None:
@@ -52,17 +53,17 @@ def test_a_crop_of_everything_is_the_image_or_its_mirror() -> None:
     pixels = torch.rand(2, 3, 8, 8)
     draws = torch.tensor([[1.0, 1.0], [0.5, 0.5], [0.3, 0.3], [0.3, 0.3], [0.9, 0.1]])
     crop = data._crop(pixels, draws, 8, 0.2)
-    torch.testing.assert_close(crop[0], pixels[0], rtol=0, atol=1e-5)
-    torch.testing.assert_close(crop[1], pixels[1].flip(2), rtol=0, atol=1e-5)
+    assert_near(crop[0], pixels[0])
+    assert_near(crop[1], pixels[1].flip(2))
 
 
 def test_hue_keeps_brightness_and_turns_colours() -> None:
     pixels = torch.rand(1, 3, 4, 4) * 0.2 + 0.4
     turned = data._rotate_hue(pixels, torch.tensor([0.5]))
-    torch.testing.assert_close(data._luma(turned), data._luma(pixels), rtol=0, atol=1e-3)
+    assert_near(data._luma(turned), data._luma(pixels), 1e-3)
     assert float((turned - pixels).abs().max()) > 0.01
     back = data._rotate_hue(turned, torch.tensor([-0.5]))
-    torch.testing.assert_close(back, pixels, rtol=0, atol=1e-3)
+    assert_near(back, pixels, 1e-3)
 
 
 def test_every_image_once_per_epoch() -> None:

@@ -10,6 +10,8 @@ from torch import Tensor
 from hwsim.train import dgc
 from hwsim.train.dgc import HEADS, DGCConv2d, head_order, one_squeeze
 
+from .near import assert_near
+
 CHANNELS, OUTPUTS = 16, 8
 
 
@@ -57,7 +59,7 @@ def test_forward_and_gradients_equal_the_definition(stride: int) -> None:
     marked = [[set(torch.nonzero(m).flatten().tolist()) for m in image] for image in layer.mask]
     assert marked == chosen
     assert len({frozenset(s) for image in chosen for s in image}) > 4
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10)
+    assert_near(found, wanted)
     leaves = (x, layer.weight, layer.squeeze.weight, layer.excite, layer.excite_bias)
     upstream = torch.randn_like(found)
     for got, want in zip(
@@ -65,7 +67,7 @@ def test_forward_and_gradients_equal_the_definition(stride: int) -> None:
         torch.autograd.grad(wanted, leaves, upstream),
         strict=True,
     ):
-        torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
+        assert_near(got, want)
 
 
 @pytest.mark.parametrize(("share", "kept"), [(1.0, 16), (0.47, 8), (0.25, 4)])
@@ -114,7 +116,7 @@ def test_the_order_of_heads_is_a_numbering_that_spares_the_shuffle() -> None:
             inputs = x[image, read][chosen] * scales[:, None, None]
             rows = slice(head * OUTPUTS // HEADS, (head + 1) * OUTPUTS // HEADS)
             outputs = F.conv2d(inputs[None], weight[rows][:, chosen], padding=1)[0]
-            torch.testing.assert_close(outputs, y[image, made[rows]], rtol=0, atol=1e-10)
+            assert_near(outputs, y[image, made[rows]])
 
 
 def test_one_squeeze_comes_nearest_to_the_predictors_macs() -> None:

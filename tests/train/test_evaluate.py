@@ -15,6 +15,8 @@ from hwsim.train import costs, data, evaluate, models
 from hwsim.train.gating import gated_layers
 from hwsim.workload import resnet18
 
+from .near import assert_near
+
 
 def test_knn_votes_by_hand() -> None:
     # Query (1, 0): one near neighbour of class 0 against two farther ones of class 1.
@@ -37,10 +39,8 @@ def test_recalibration_gives_the_images_statistics_and_leaves_the_other_branch()
     before = encoder.layer1[0].conv1.gate_norm["inverse"].running_var.clone()
     evaluate.recalibrate(encoder, images)
     stem = encoder.conv1(evaluate.plain(images)).detach()
-    torch.testing.assert_close(encoder.bn1.running_mean, stem.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(
-        encoder.bn1.running_var, stem.transpose(0, 1).flatten(1).var(1), rtol=1e-4, atol=1e-5
-    )
+    assert_near(encoder.bn1.running_mean, stem.mean((0, 2, 3)))
+    assert_near(encoder.bn1.running_var, stem.transpose(0, 1).flatten(1).var(1))
     gates = encoder.layer1[0].conv1.gate_norm
     assert torch.equal(gates["inverse"].running_var, before)
     assert not torch.equal(gates["diagonal"].running_var, before)
@@ -104,7 +104,7 @@ def test_precision_is_of_features_and_fine_tuning_alone(
     )
     assert half.dtype == torch.float32
     assert not torch.equal(whole, half)
-    torch.testing.assert_close(whole, half, rtol=0.1, atol=0.1)
+    assert_near(whole, half, 0.1)
     weights = tmp_path / "w.npz"
     models.save_weights(weights, encoder, {"precision": "of the training"})
     arguments = ["--weights", str(weights), "--data", "tiny", "--train-images", "24",

@@ -23,6 +23,8 @@ from hwsim.train.features import plain
 from hwsim.train.methods import CHANNELS_KEPT, GATED, METHODS, dynamic_layers
 from hwsim.workload import ConvLayer
 
+from .near import assert_near
+
 IMAGES, HEADS = 3, 4
 KEPT = 0.25
 OPTIONS = [
@@ -146,7 +148,7 @@ def test_masks_of_channels_say_what_the_layers_use(run: Run) -> None:
                         rows[:, [c for c, bit in zip(order, kept, strict=True) if bit == used]] = 0
                     changed = layer(x[image : image + 1])[0]
                     wanted = torch.zeros_like(y[image]) if used else y[image]
-                    torch.testing.assert_close(changed, wanted, rtol=1e-5, atol=1e-6)
+                    assert_near(changed, wanted)
             layer.weight.copy_(whole)
 
 

@@ -17,6 +17,8 @@ from hwsim.train.gating import GatedConv2d, _Gate
 from hwsim.train.methods import METHODS, pairing, view_branches
 from hwsim.train.models import ResNet18
 
+from .near import assert_near
+
 WHY_NOT = fast.refusal(torch.device("cpu"), "bf16", "batch", compiled=False)
 needs_fast = pytest.mark.skipif(WHY_NOT is not None, reason=f"no fast path: {WHY_NOT}")
 
@@ -163,13 +165,13 @@ def test_packed_convolutions_equal_plain_ones(width: int, stride: int, groups: i
     x.requires_grad_()
     options = {"stride": (stride, stride), "padding": (1, 1), "groups": groups}
     found, wanted = convolve(x, weight, **options), F.conv2d(x, weight, **options)
-    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+    assert_near(found, wanted)
     assert found.is_contiguous(memory_format=torch.channels_last)
     upstream = torch.randn_like(wanted)
     for got, want in zip(
         *(torch.autograd.grad(y, (x, weight), upstream) for y in (found, wanted)), strict=True
     ):
-        torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
+        assert_near(got, want)
 
 
 def test_packing_by_hand() -> None:

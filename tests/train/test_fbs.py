@@ -13,6 +13,8 @@ from hwsim.train import fbs
 from hwsim.train.fbs import FBSConv2d
 from hwsim.train.methods import conv3x3
 
+from .near import assert_near
+
 
 def layer_and_input(stride: int = 1, share: float = 0.5) -> tuple[FBSConv2d, Tensor]:
     torch.manual_seed(4)
@@ -57,7 +59,7 @@ def test_forward_and_gradients_equal_the_definition(stride: int) -> None:
     wanted, active = literal(layer, x, 5)
     assert len({frozenset(a) for a in active}) > 1, "the images must choose differently"
     assert [set(torch.nonzero(m).flatten().tolist()) for m in layer.mask] == active
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10)
+    assert_near(found, wanted)
     leaves = (x, layer.weight, layer.shift, layer.predictor.weight, layer.predictor.bias)
     upstream = torch.randn_like(found)
     for got, want in zip(
@@ -65,7 +67,7 @@ def test_forward_and_gradients_equal_the_definition(stride: int) -> None:
         torch.autograd.grad(wanted, leaves, upstream),
         strict=True,
     ):
-        torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
+        assert_near(got, want)
 
 
 @pytest.mark.parametrize(("share", "kept"), [(1.0, 10), (0.7, 7), (0.62, 7), (0.01, 1)])
@@ -107,5 +109,5 @@ def test_scale_of_the_input_is_only_the_outputs(method: str) -> None:
     layer = conv3x3(method, 8, 8, 1, mask_group=1, gate_norm="batch").double()
     layer.keep(0.5)
     x = torch.rand(2, 8, 6, 6, dtype=torch.float64)
-    torch.testing.assert_close(layer.saliency(1000 * x), layer.saliency(x))
+    assert_near(layer.saliency(1000 * x), layer.saliency(x))
     assert torch.isfinite(layer.saliency(0 * x)).all()

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from hwsim.train.gating import GatedConv2d, GateNorm, broadcasting, penalty
 
+from .near import assert_near
+
 GROUPS = 4
 CASES = list(itertools.product(["diagonal", "inverse"], [1, 2], [1, 8], ["batch", "instance"]))
 PARAMETERS = ("branch", "stride", "mask_group", "norm")
@@ -80,11 +82,11 @@ def test_forward_and_gradients_equal_the_definition(
     found = layer(x, branch)
     wanted, _, mask = literal(*leaves, branch, stride, mask_group, norm)
     assert 0.1 < float(mask.detach().mean()) < 0.9, "the case must exercise both sides of the gate"
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10)
+    assert_near(found, wanted)
     upstream = torch.randn_like(wanted)
     gradients = torch.autograd.grad(found, leaves, upstream)
     for got, want in zip(gradients, torch.autograd.grad(wanted, leaves, upstream), strict=True):
-        torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
+        assert_near(got, want)
 
 
 @pytest.mark.parametrize(PARAMETERS, CASES)
@@ -95,7 +97,7 @@ def test_masked_off_outputs_keep_their_base_partial_sum(
     found = layer(x, branch)
     _, base, mask = literal(x, layer.weight, layer.tau, branch, stride, mask_group, norm)
     off = mask == 0
-    torch.testing.assert_close(found[off], base[off], rtol=0, atol=1e-12)
+    assert_near(found[off], base[off])
     assert float((found[~off] - base[~off]).detach().abs().min()) > 0
 
 
@@ -111,7 +113,7 @@ def test_extreme_thresholds_give_the_full_and_the_base_convolution(tau: float) -
         padding=1,
         groups=GROUPS,
     )
-    torch.testing.assert_close(layer(x), full if tau < 0 else grouped)
+    assert_near(layer(x), full if tau < 0 else grouped)
     assert float(layer.density) == (tau < 0)
 
 
@@ -163,7 +165,7 @@ def test_broadcast_gives_both_views_the_first_ones_mask(stride: int) -> None:
     wanted = [yb + mask * (full[0] - yb), yb2 + mask * (full[1] - yb2)]
     upstream = torch.randn_like(wanted[0])
     for got, want in zip(found, wanted, strict=True):
-        torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
+        assert_near(got, want)
     # No gradient reaches the thresholds: both masks are constants.
     gradients = [
         torch.autograd.grad([*pair], [*leaves, layer.tau], [upstream] * 2, allow_unused=True)
@@ -171,7 +173,7 @@ def test_broadcast_gives_both_views_the_first_ones_mask(stride: int) -> None:
     ]
     assert gradients[0][-1] is None
     for got, want in zip(*[list(g)[:-1] for g in gradients], strict=True):
-        torch.testing.assert_close(got, want, rtol=0, atol=1e-10)
+        assert_near(got, want)
 
 
 def test_after_broadcasting_each_input_has_its_own_mask() -> None:
@@ -185,7 +187,7 @@ def test_after_broadcasting_each_input_has_its_own_mask() -> None:
 
 def test_instance_gates_do_not_depend_on_the_other_images() -> None:
     layer, x = layer_and_input(1, 8, "instance")
-    torch.testing.assert_close(layer(x)[:1], layer(x[:1]), rtol=0, atol=1e-12)
+    assert_near(layer(x)[:1], layer(x[:1]))
     assert not list(layer.gate_norm.state_dict())
 
 

@@ -15,6 +15,8 @@ from hwsim.train.evaluate import plain, recalibrate
 from hwsim.train.gating import Branch, GatedConv2d, gated_layers
 from hwsim.train.quantised import Integers, sample_of
 
+from .near import assert_near
+
 
 def images(count: int, seed: int = 2) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
@@ -49,7 +51,7 @@ def test_gates_decide_as_the_sample_of_a_trace_does(
     activations = torch.from_numpy(sample.activations)[None].double()
     full = torch.nn.functional.conv2d(activations, weights, stride=2, padding=1)
     steps = gated.integers.steps[:, None, None]
-    torch.testing.assert_close(y[mask], (full * steps)[mask].float(), rtol=1e-5, atol=1e-6)
+    assert_near(y[mask], (full * steps)[mask].float())
     assert 0 < mask.float().mean() < 1
     assert not torch.equal(y[~mask], (full * steps)[~mask].float())
 
@@ -75,13 +77,11 @@ def test_what_layers_read_and_blocks_add_lies_on_int8_steps(encoder: models.ResN
     assert {"conv1", "layer2.0.shortcut"} <= set(read)
     for name, x in [*read.items(), ("", features)]:
         steps = x.double() / sizes[name].double() * 127
-        torch.testing.assert_close(steps, steps.round(), rtol=0, atol=1e-4)
+        assert_near(steps, steps.round(), 1e-6)
         assert steps.abs().max() <= 127.001
     weight = quantised.get_submodule("layer2.0.shortcut").weight
     per_channel = weight.double().abs().amax((1, 2, 3), keepdim=True) / 127
-    torch.testing.assert_close(
-        weight / per_channel, (weight / per_channel).round(), rtol=0, atol=1e-4
-    )
+    assert_near(weight / per_channel, (weight / per_channel).round(), 1e-6)
     assert isinstance(gated_layers(encoder)["layer1.0.conv1"], GatedConv2d), "a copy was quantised"
 
 

@@ -10,6 +10,8 @@ from torch import nn
 from hwsim.train import layer_paths, models
 from hwsim.train.gating import GatedConv2d, gated_layers
 
+from .near import assert_near
+
 
 def hand_made() -> layer_paths.Site:
     """Yb = x, Yc = twice the next channel, gates open above 0.5, then scaled by 3 / 2."""
@@ -41,7 +43,7 @@ def test_sums_are_those_of_the_layer_as_they_are_scaled_behind_it() -> None:
         "full": [-3, 6, 4.5, 2.25],
     }
     onward = site.norm(site.layer(x)) - 7
-    torch.testing.assert_close(sums["base"] + sums["conditional"], onward)
+    assert_near(sums["base"] + sums["conditional"], onward)
 
 
 def test_maps_are_of_what_varies_and_where_gates_are_open() -> None:

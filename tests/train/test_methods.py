@@ -14,6 +14,8 @@ from hwsim.train.methods import METHODS, dynamic_layers
 from hwsim.train.models import ResNet18
 from hwsim.workload import resnet18
 
+from .near import assert_near
+
 STAGES = (1, 1)
 
 
@@ -37,7 +39,7 @@ def test_weights_file_gives_the_same_network(method: models.Method, tmp_path: Pa
     again, _ = models.load_weights(tmp_path / "w.npz")
     x = evaluate.plain(images())
     assert again.stages == STAGES
-    torch.testing.assert_close(again(x), network.eval()(x), rtol=1e-5, atol=1e-5)
+    assert_near(again(x), network.eval()(x))
 
 
 @pytest.mark.parametrize("method", METHODS)

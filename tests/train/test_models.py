@@ -12,6 +12,8 @@ from hwsim.train import models
 from hwsim.train.gating import gated_layers
 from hwsim.workload import resnet18
 
+from .near import assert_near
+
 
 @pytest.mark.parametrize("method", ["cdg", "scdg"])
 def test_layers_are_those_of_the_workload(method: models.Method) -> None:
@@ -39,7 +41,7 @@ def test_weights_file_gives_the_same_network(tmp_path: Path) -> None:
     models.save_weights(tmp_path / "w.npz", encoder, {"seed": 0})
     again, training = models.load_weights(tmp_path / "w.npz")
     assert training == {"seed": 0}
-    torch.testing.assert_close(again(x), encoder.eval()(x), rtol=1e-5, atol=1e-5)
+    assert_near(again(x), encoder.eval()(x))
     with np.load(tmp_path / "w.npz", allow_pickle=False) as file:
         kinds = {name: file[name].dtype for name in file.files}
     assert kinds["layer1.0.conv1.weight"] == np.float16

@@ -9,6 +9,8 @@ import torch
 
 from hwsim.train.spatial import area_means, correlations, edges, power
 
+from .near import assert_near
+
 ROWS, COLUMNS = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
 CHECKERBOARD = 1 - 2 * ((ROWS + COLUMNS) % 2)
 
@@ -18,8 +20,8 @@ def test_a_step_of_255_has_a_gradient_of_1020_beside_it_and_none_elsewhere() -> 
     picture = torch.zeros(1, 3, 5, 8, dtype=torch.uint8)
     picture[..., 4:] = 255
     wanted = torch.tensor([0, 0, 0, 1020, 1020, 0, 0, 0.0]).expand(1, 5, 8)
-    torch.testing.assert_close(edges(picture), wanted)
-    torch.testing.assert_close(edges(picture.mT), wanted.mT)
+    assert_near(edges(picture), wanted)
+    assert_near(edges(picture.mT), wanted.mT)
 
 
 def test_colours_count_as_bright_as_they_look() -> None:
@@ -38,7 +40,7 @@ def test_an_area_lies_around_its_centre_and_ends_with_the_image() -> None:
     found = area_means(maps, 2)
     corner = (0.5 * 1 + 0.5 * 4 + 0.25 * 5) / 2.25
     above = (2 + 0.5 * 6) / 1.5
-    torch.testing.assert_close(found, torch.tensor([[[corner, above], [8.5 - 1 / 6, 10]]]))
+    assert_near(found, torch.tensor([[[corner, above], [8.5 - 1 / 6, 10]]]))
     assert area_means(maps, 1) is maps
     assert area_means(torch.ones(2, 33, 32), 8).shape == (2, 5, 4)
 
