@@ -1,9 +1,11 @@
-"""SimCLR training of a gated ResNet-18: one loop, from images to encoder weights and a trace.
+"""Training of a gated ResNet-18: one loop, from images to encoder weights and a trace.
 
     python -m hwsim.train --method cdg --data DIR --out DIR --minutes 60
+    python -m hwsim.train --stage finetune --weights FILE --data DIR --out DIR --epochs 15
 
 Learning rate and resolution follow the progress of the run, from 0 to 1, counted in steps, epochs
-(--epochs) or training time (--minutes). A killed run is continued by the same command.
+(--epochs) or training time (--minutes). A run that was stopped or killed is continued by the same
+command; SIGTERM and Ctrl-C end it after a step, saved.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,9 +23,11 @@ from hwsim.command import status_of
 from hwsim.errors import UserError
 from hwsim.files import write_whole
 from hwsim.train import data, dataset, evaluate, options, report
+from hwsim.train.finetune import FineTuner
 from hwsim.train.log import Log
 from hwsim.train.methods import dynamic_layers
 from hwsim.train.sources import Source
+from hwsim.train.status import Status, stoppable
 from hwsim.train.trainer import Trainer
 
 
@@ -41,37 +44,43 @@ def small_knn(trainer: Trainer, train: data.Split, test: data.Split) -> float:
         return evaluate.knn(trainer.model.encoder, parts[0], parts[1])
 
 
-def progress_bar(trainer: Trainer) -> Iterator[None]:
-    """Yields once per step until the run is done; a bar on a terminal, silence elsewhere."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(f"training {trainer.args.method}", total=1.0)
-        while trainer.progress < 1:
-            yield
-            bar.update(task, completed=trainer.progress)
+def look(trainer: Trainer, train: data.Split, test: data.Split) -> str:
+    """How well it does, in per cent, as the log has it now and then."""
+    if not isinstance(trainer, FineTuner):
+        return f"{small_knn(trainer, train, test):.2f}"
+    return f"{trainer.accuracy(trainer.validation):.2f}" if len(trainer.validation) else ""
 
 
 def run_loop(trainer: Trainer, train: data.Split, test: data.Split) -> None:
-    """Trains to the end of the budget, logging and saving on the way."""
+    """Trains to the end of the budget, logging and saving on the way.
+
+    Asked to stop, it saves what it has and raises KeyboardInterrupt.
+    """
     args = trainer.args
     checkpoint = args.out / "checkpoint.pt"
-    log = Log(args.out / "log.csv", list(dynamic_layers(trainer.model.encoder)), trainer.step)
+    layers = list(dynamic_layers(trainer.model.encoder))
+    log = Log(args.out / "log.csv", layers, trainer.step, trainer.measured)
     saved, mark = time.monotonic(), (trainer.step, trainer.seconds)
-    for _ in progress_bar(trainer):
-        loss, added = trainer.train_step()
-        if trainer.step % args.log_every == 0:
-            row = log_row(trainer, float(loss), float(added), mark)
-            mark = (trainer.step, trainer.seconds)
-            if trainer.step % args.knn_every == 0:
-                row["knn_percent"] = f"{small_knn(trainer, train, test):.2f}"
-            if not math.isfinite(float(loss)):
-                raise UserError(f"the loss is {float(loss)} at step {trainer.step}; lower --lr")
-            log.write(row)
-        if trainer.shuffler.at_end or time.monotonic() - saved > args.checkpoint_seconds:
-            trainer.save(checkpoint)
-            saved = time.monotonic()
+    with stoppable() as asked:
+        for _ in Status(trainer).watch():
+            loss, added = trainer.train_step()
+            if trainer.step % args.log_every == 0:
+                row = log_row(trainer, float(loss), float(added), mark)
+                mark = (trainer.step, trainer.seconds)
+                if trainer.step % args.knn_every == 0:
+                    row[trainer.measured] = look(trainer, train, test)
+                if not math.isfinite(float(loss)):
+                    raise UserError(f"the loss is {float(loss)} at step {trainer.step}; lower --lr")
+                log.write(row)
+            if (
+                asked
+                or trainer.shuffler.at_end
+                or time.monotonic() - saved > args.checkpoint_seconds
+            ):
+                trainer.save(checkpoint)
+                saved = time.monotonic()
+            if asked:
+                raise KeyboardInterrupt
     trainer.advance()
     trainer.save(checkpoint)
 
@@ -87,7 +96,7 @@ def log_row(trainer: Trainer, loss: float, added: float, mark: tuple[int, float]
         "resolution": trainer.resolution,
         "loss": f"{loss:.6f}",
         "penalty": f"{added:.6f}",
-        "views_per_s": f"{2 * trainer.args.batch * steps / max(seconds, 1e-9):.1f}",
+        "views_per_s": f"{trainer.views_per_step * steps / max(seconds, 1e-9):.1f}",
         "density_target": trainer.args.density,
     }
     for name, layer in dynamic_layers(trainer.model.encoder).items():
@@ -108,7 +117,7 @@ def load(args: argparse.Namespace, source: Source) -> tuple[data.Split, data.Spl
 def train_network(args: argparse.Namespace, train: data.Split, test: data.Split) -> Trainer:
     """A trained network; continues the run in OUT if there is one."""
     args.out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(args, train)
+    trainer = FineTuner(args, train) if args.stage == "finetune" else Trainer(args, train)
     trainer.restore(args.out / "checkpoint.pt")
     write_whole(args.out / "config.json", json.dumps(options.deciding(args), indent=2) + "\n")
     if trainer.why_plain and args.precision == "bf16":
@@ -124,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
     return status_of(
         "python -m hwsim.train",
         lambda: command(args),
-        "interrupted; the same command goes on at the last checkpoint",
+        "interrupted; the same command goes on where it was saved",
     )
 
 

@@ -8,13 +8,16 @@ from typing import Any
 
 
 class Log:
-    """One row per --log-every steps. Rows after a resumed checkpoint are cut off."""
+    """One row per --log-every steps. Rows after a resumed checkpoint are cut off.
 
-    def __init__(self, path: Path, layers: list[str], step: int) -> None:
+    ``measured``: the name of the accuracy that some rows have.
+    """
+
+    def __init__(self, path: Path, layers: list[str], step: int, measured: str) -> None:
         self.path = path
         self.fields = [
             "step", "epoch", "seconds", "progress", "resolution", "loss", "penalty", "views_per_s",
-            "knn_percent", "density_target", *(f"density.{name}" for name in layers),
+            measured, "density_target", *(f"density.{name}" for name in layers),
         ]  # fmt: skip
         kept: list[dict[str, str]] = []
         if step and path.exists():

@@ -6,7 +6,7 @@ Module paths of the convolutions are the layer names of hwsim.workload.resnet18.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -167,13 +167,23 @@ def round_to_fp16(encoder: ResNet18) -> None:
                 module.weight.copy_(module.weight.half())
 
 
-def save_weights(path: Path, encoder: ResNet18, training: dict[str, Any]) -> None:
+TOP = "classifier."
+"""Before the names of what a weights file has on top of its encoder."""
+
+
+def save_weights(
+    path: Path,
+    encoder: ResNet18,
+    training: dict[str, Any],
+    top: Mapping[str, Tensor] | None = None,
+) -> None:
     """Encoder as .npz: convolutions in fp16, BatchNorm, statistics and thresholds in fp32.
 
     `training` (plain JSON values, what a trace's header carries) goes in as the string "meta",
-    with the architecture. Written under a temporary name and renamed.
+    with the architecture; `top`, a classifier's arrays, in fp32 under "classifier.". Written under
+    a temporary name and renamed.
     """
-    arrays: dict[str, np.ndarray] = {}
+    arrays = {f"{TOP}{name}": value.float().cpu().numpy() for name, value in (top or {}).items()}
     for name, value in encoder.state_dict().items():
         if value.dtype.is_floating_point:
             kept = value.half() if value.ndim == 4 else value.float()
@@ -189,7 +199,7 @@ def load_weights(path: Path) -> tuple[ResNet18, dict[str, Any]]:
     """(encoder in evaluation mode, fp32; training) from a file of save_weights. WeightsError."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files if not name.startswith(TOP)}
         meta = json.loads(str(arrays.pop("meta")))
         shape = {name: meta[name] for name in ARCHITECTURE if name in meta}
         encoder = ResNet18(meta["method"], meta["width"], **shape)

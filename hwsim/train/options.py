@@ -19,6 +19,15 @@ PEAK_RATE = {"adamw": 1.5e-3, "sgd": 0.25, "lars": 1.0}
 WEIGHT_DECAY = {"adamw": 0.02, "sgd": 1e-4, "lars": 1e-6}
 """Per optimiser, where --lr and --weight-decay say nothing."""
 
+STAGES: dict[str, dict[str, Any]] = {
+    "contrastive": {},
+    "finetune": {
+        "epochs": 15.0, "resolution": "24:0.5,32", "optimiser": "sgd", "lr": 0.05,
+        "weight_decay": 5e-4, "warm_up": 0.05, "penalty": 1e-4,
+    },
+}  # fmt: skip
+"""What --stage trains for, and the defaults that it changes; a preset goes before them."""
+
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
         "stages": "1,1,1", "width": 32, "resolution": "16", "batch": 16, "steps": 30,
@@ -46,9 +55,12 @@ RESULT = (
     "method", "preset", "minutes", "epochs", "steps", "batch", "width", "stages", "gate_norm",
     "mask_group", "density", "train_images", "resolution", "min_crop_area", "optimiser", "lr",
     "weight_decay", "warm_up", "tau_lr", "penalty", "target", "temperature", "seed", "precision",
-    "image_size", "weights_sha256",
+    "image_size", "weights_sha256", "stage", "free_thresholds", "validation",
 )  # fmt: skip
-"""Options that decide the result of a run; a checkpoint older than one of them means its None."""
+"""Options that decide the result of a run."""
+
+LATER = {"stage": "contrastive", "free_thresholds": False, "validation": 0}
+"""What a checkpoint older than an option means; None, where nothing is said here."""
 
 BUDGET = ("preset", "minutes", "epochs", "steps")
 """Of these, the ones that a resumed run may change."""
@@ -57,13 +69,18 @@ BUDGET = ("preset", "minutes", "epochs", "steps")
 def parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m hwsim.train",
-        description="SimCLR training of a gated ResNet-18, from images to weights and a trace",
+        description="SimCLR training or fine-tuning of a gated ResNet-18: weights and a trace",
     )
     add = parser.add_argument
-    add("--method", choices=METHODS, required=True)
+    add("--method", choices=METHODS, help="may be left out where --weights says it")
     add_options(parser)
     add("--out", type=Path, required=True, help="checkpoint, log, weights and trace go here")
     add("--preset", choices=PRESETS, help="; ".join(f"{k}: {v}" for k, v in PRESET_HELP.items()))
+    add("--stage", choices=STAGES, default="contrastive", help="finetune: with labels, gates on, "
+        "from --weights")  # fmt: skip
+    add("--free-thresholds", action="store_true", help="fine-tuning trains the thresholds, too")
+    add("--validation", type=int, default=0, metavar="N", help="fine-tuning leaves out the last N "
+        "training images and measures its accuracy on them")  # fmt: skip
     add("--weights", type=Path, help="an encoder's weights (.npz) to train on from; it decides "
         "--width, --stages, --gate-norm and --mask-group")  # fmt: skip
     add("--cache", type=Path, help="decoded images (default: OUT)")
@@ -119,7 +136,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     first = OneLineParser(prog=options.prog, add_help=False)
     first.add_argument("--preset", choices=PRESETS)
     first.add_argument("--weights", type=Path)
+    first.add_argument("--stage", choices=STAGES)
     known = first.parse_known_args(argv)[0]
+    options.set_defaults(**STAGES.get(known.stage, {}))
     options.set_defaults(**PRESETS.get(known.preset, {}))
     try:
         start = Start.read(known.weights) if known.weights else None
@@ -147,8 +166,28 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         args.blocks = blocks_per_stage(args.stages)
     except ValueError:
         options.error(f"--stages {args.stages}: expected e.g. 2,2,2,2 or 1,1,1")
+    if args.method is None:
+        options.error(f"--method: expected one of {', '.join(METHODS)}")
+    check_stage(options, args)
     check_gates(options, args)
     return args
+
+
+def check_stage(options: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Ends the program where what is asked for belongs to another stage."""
+    if args.stage == "finetune":
+        if args.start is None:
+            options.error("--stage finetune: give the encoder, --weights FILE")
+        if args.free_thresholds and args.method not in GATED:
+            options.error(f"--free-thresholds: {args.method} has no gates; {', '.join(GATED)} have")
+        if args.density is not None:
+            options.error("--density: fine-tuning leaves it as it is, or --free-thresholds")
+        if args.validation < 0:
+            options.error(f"--validation {args.validation}: 0 or more images were expected")
+        return
+    for name in ("free_thresholds", "validation"):
+        if getattr(args, name):
+            options.error(f"--{name.replace('_', '-')}: only with --stage finetune")
 
 
 def check_gates(options: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -196,4 +235,7 @@ def deciding(args: argparse.Namespace) -> dict[str, Any]:
 
 def different(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """The names in which what :func:`deciding` gave differs, of two runs."""
-    return [name for name in RESULT if one.get(name) != other.get(name)]
+    return [
+        name for name in RESULT
+        if one.get(name, LATER.get(name)) != other.get(name, LATER.get(name))
+    ]  # fmt: skip

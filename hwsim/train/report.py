@@ -15,6 +15,7 @@ from hwsim.files import write_whole
 from hwsim.train import data, evaluate, methods, models, record
 from hwsim.train.costs import costs_of, network_of
 from hwsim.train.evaluate import DENSITY_IMAGES, RECALIBRATION_IMAGES
+from hwsim.train.finetune import FineTuner
 from hwsim.train.sources import Source
 from hwsim.train.trainer import Trainer
 from hwsim.train.untrained import untrained_like
@@ -28,6 +29,9 @@ FIGURES = (
 )  # fmt: skip
 """What the training record keeps of a network's costs."""
 
+SUFFIX = {"contrastive": "", "finetune": "-finetuned"}
+"""Of the names of weights and trace, by stage."""
+
 NAMES = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9", "lars": "LARS"}
 
 
@@ -39,10 +43,11 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split, source: Source
     args, encoder = trainer.args, trainer.model.encoder
     recalibration = train.images[:RECALIBRATION_IMAGES]
     announce("evaluating the trained encoder")
-    training = summary(trainer, len(train), source)
+    training = summary(trainer, len(trainer.train), source)
     models.round_to_fp16(encoder)
     evaluate.recalibrate(encoder, recalibration)
     training |= final_knn(trainer, encoder, train, test, "knn_percent")
+    training |= accuracies(trainer, test)
     announce("evaluating the untrained encoder")
     untrained = untrained_like(encoder, args.seed, recalibration)
     training |= final_knn(trainer, untrained, train, test, "untrained_knn_percent")
@@ -52,8 +57,8 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split, source: Source
     network = network_of(encoder, images.shape[-1], int(train.labels.max()) + 1)
     found = costs_of(encoder, images, network)
     training |= {name: found[name] for name in FIGURES if name in found}
-    name = f"resnet18-{source.file_name}-{args.method}"
-    models.save_weights(args.out / f"{name}.npz", encoder, training)
+    name = f"resnet18-{source.file_name}-{args.method}{SUFFIX[args.stage]}"
+    models.save_weights(args.out / f"{name}.npz", encoder, training, trainer.top())
     write_whole(args.out / "evaluation.json", json.dumps(training, indent=2) + "\n")
     if args.method != "dense":
         # The trace is made from the file, as anyone else would make it.
@@ -66,6 +71,17 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split, source: Source
             training,
             dataset=source.name,
         )
+
+
+def accuracies(trainer: Trainer, test: data.Split) -> dict[str, Any]:
+    """Per cent right on all test images and on those left out of training; of fine-tuning alone."""
+    if not isinstance(trainer, FineTuner):
+        return {}
+    found = {"finetune_percent": round(trainer.accuracy(test), 2), "finetune_images": len(test)}
+    if len(trainer.validation):
+        found["validation_percent"] = round(trainer.accuracy(trainer.validation), 2)
+        found["validation_images"] = len(trainer.validation)
+    return found
 
 
 def announce(phase: str) -> None:
@@ -85,12 +101,31 @@ def final_knn(
     return {key: round(accuracy, 2), "knn_bank": len(bank), "knn_queries": len(queries)}
 
 
+def stage_record(args: argparse.Namespace) -> dict[str, Any]:
+    """What was trained for, on which views."""
+    if args.stage == "finetune":
+        return {
+            "stage": args.stage,
+            "framework": "fine-tuning with labels, gates on",
+            "loss": "cross-entropy",
+            "views_are": "moved and mirrored",
+        }
+    return {
+        "stage": args.stage,
+        "framework": methods.FRAMEWORK[args.method],
+        "loss": f"NT-Xent, temperature {args.temperature}",
+        "min_crop_area": args.min_crop_area,
+    }
+
+
 def thresholds(args: argparse.Namespace) -> dict[str, Any]:
     """How the thresholds were led: by the penalty, or by the controller; or the channels kept."""
     if args.method in methods.CHANNELS_KEPT:
         return {"density_channels": args.density}
     if args.method not in methods.GATED:
         return {}
+    if args.stage == "finetune" and not args.free_thresholds:
+        return {"tau": "fixed"}
     found: dict[str, Any] = {"tau_optimiser": f"SGD, peak lr {args.tau_lr}, momentum 0.9"}
     if args.density is not None:
         return found | {"density_controller": args.density}
@@ -100,22 +135,19 @@ def thresholds(args: argparse.Namespace) -> dict[str, Any]:
 def summary(trainer: Trainer, images: int, source: Source) -> dict[str, Any]:
     """How the network came about, as plain JSON values: a trace carries it."""
     args = trainer.args
-    views = 2 * args.batch * trainer.step
-    epochs = round(views / 2 / images, 2)
+    epochs = round(args.batch * trainer.step / images, 2)
     return {
-        "framework": methods.FRAMEWORK[args.method],
+        **stage_record(args),
         "seed": args.seed,
         "steps": trainer.step,
-        "views": views,
+        "views": trainer.views_per_step * trainer.step,
         "epochs": epochs,
-        **(args.start.record(epochs) if args.start else {}),
+        **(args.start.record(epochs, args.stage) if args.start else {}),
         "seconds": round(trainer.seconds),
         "batch": args.batch,
         "resolution_schedule": args.resolution,
-        "min_crop_area": args.min_crop_area,
         "stages": args.stages,
         "gate_norm": args.gate_norm,
-        "loss": f"NT-Xent, temperature {args.temperature}",
         "optimiser": f"{NAMES[args.optimiser]}, peak lr {args.lr}, weight decay "
         f"{args.weight_decay}, cosine",
         **thresholds(args),

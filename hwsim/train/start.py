@@ -10,7 +10,10 @@ from typing import Any
 from hwsim.train import models
 from hwsim.train.methods import GATED
 
-EARLIER = ("framework", "seed", "steps", "epochs", "epochs_total", "data", "started_from")
+EARLIER = (
+    "stage", "framework", "seed", "steps", "epochs", "epochs_total", "data", "knn_percent",
+    "untrained_knn_percent", "density_macs", "density_elements", "started_from",
+)  # fmt: skip
 """What is kept of the record in the file."""
 
 
@@ -40,11 +43,14 @@ class Start:
             found |= {"gate_norm": encoder.gate_norm, "mask_group": encoder.mask_group}
         return found
 
-    def record(self, epochs: float) -> dict[str, Any]:
-        """``started_from``, and ``epochs_total`` with ``epochs`` more; the latter where known."""
+    def record(self, epochs: float, stage: str = "contrastive") -> dict[str, Any]:
+        """``started_from``, and ``epochs_total``: with ``epochs`` more, where that is known.
+
+        Epochs of different stages do not add up.
+        """
         earlier = {name: self.training[name] for name in EARLIER if name in self.training}
         found: dict[str, Any] = {"started_from": {"sha256": self.sha256, **earlier}}
         before = earlier.get("epochs_total", earlier.get("epochs"))
-        if before is not None:
+        if before is not None and earlier.get("stage", "contrastive") == stage:
             found["epochs_total"] = round(before + epochs, 2)
         return found

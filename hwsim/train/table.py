@@ -117,6 +117,8 @@ def run_figures(weights: Path) -> dict[str, Any]:
     encoder, training = models.load_weights(weights)
     found = {**training, **read_saved(weights)}
     found |= {"method": encoder.method, "width": encoder.width}
+    if found.get("stage") == "finetune":
+        found["method"] += ", fine-tuned"
     found["stages"] = ",".join(map(str, encoder.stages))
     if "epochs" in found:
         found.setdefault("epochs_total", found["epochs"])

@@ -24,14 +24,14 @@ from hwsim.train.optimisers import optimisers, rate
 class Trainer:
     """A network, its optimisers, its data order and how far it has come."""
 
+    measured = "knn_percent"
+    """The accuracy that the log has now and then."""
+
     def __init__(self, args: argparse.Namespace, train: data.Split) -> None:
         self.args, self.train = args, train
         self.device = torch.device(args.device)
         torch.manual_seed(args.seed)
-        self.model = models.SimCLR(fresh_encoder(args)).to(self.device)
-        self.model = self.model.to(memory_format=torch.channels_last)
-        if args.start:
-            self.model.encoder.load_state_dict(args.start.encoder.state_dict())
+        self.model = self.build().to(self.device, memory_format=torch.channels_last)
         # dynamic=False: one graph per resolution; shape-generic code is slower.
         self.network: Any = torch.compile(self.model, dynamic=False) if args.compile else self.model
         self.why_plain = self._why_plain()
@@ -40,19 +40,59 @@ class Trainer:
         self.shuffler = data.Shuffler(len(train), args.batch, self.generator)
         self.step, self.seconds = 0, 0.0
 
+    def build(self) -> Any:
+        """The model to be trained: an encoder under ``encoder``, and what is on top of it."""
+        model = models.SimCLR(fresh_encoder(self.args))
+        if self.args.start:
+            model.encoder.load_state_dict(self.args.start.encoder.state_dict())
+        return model
+
+    def top(self) -> dict[str, Tensor]:
+        """What of the model above the encoder goes into the weights file; no projector does."""
+        return {}
+
+    @property
+    def views_per_step(self) -> int:
+        """Images that go through the network in a step."""
+        return 2 * self.args.batch
+
     @property
     def progress(self) -> float:
         """From 0 to 1, in training time, passes over the images or steps."""
         if self.args.minutes:
             return self.seconds / (60 * self.args.minutes)
-        if self.args.epochs:
-            return self.step / (self.args.epochs * (len(self.train) // self.args.batch))
-        return self.step / self.args.steps
+        return self.step / self.steps_in_all
 
     @property
     def resolution(self) -> int:
         return next((s for s, until in self.args.sizes if self.progress < until),
                     self.args.sizes[-1][0])  # fmt: skip
+
+    @property
+    def pulls_thresholds(self) -> bool:
+        """Whether the penalty draws thresholds to T."""
+        return self.args.density is None
+
+    @property
+    def epochs_done(self) -> float:
+        return self.step * self.args.batch / len(self.train)
+
+    def seconds_left(self, per_step: float) -> float:
+        """Of training, where a step takes ``per_step`` now; in proportion to the pixels later."""
+        if self.args.minutes:
+            return max(0.0, 60 * self.args.minutes - self.seconds)
+        total, done, left = self.steps_in_all, self.progress, 0.0
+        for size, until in self.args.sizes:
+            left += max(0.0, until - done) * total * (size / self.resolution) ** 2
+            done = max(done, until)
+        return left * per_step
+
+    @property
+    def steps_in_all(self) -> float:
+        """Of a run that is counted in epochs or steps."""
+        if self.args.epochs:
+            return float(self.args.epochs * (len(self.train) // self.args.batch))
+        return float(self.args.steps)
 
     def _why_plain(self) -> str | None:
         """Why the plain path does the work; None where the fast one does."""
@@ -64,6 +104,10 @@ class Trainer:
     def autocast(self) -> AbstractContextManager[Any]:
         return autocast(self.device, self.args.precision)
 
+    def path(self) -> AbstractContextManager[Any]:
+        """What a training pass runs in, beside :meth:`autocast`."""
+        return nullcontext() if self.why_plain else fast(self.model.encoder)
+
     def views(self) -> list[Tensor]:
         """Two augmented views of the next batch."""
         images = self.train.images[self.shuffler.next().to(self.train.images.device)]
@@ -74,8 +118,7 @@ class Trainer:
     def embeddings(self, views: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Each view through the branch that the method gives it, (N, 128) in fp32; the lasso."""
         args, found, sizes = self.args, [], []
-        path = nullcontext() if self.why_plain else fast(self.model.encoder)
-        with self.autocast(), pairing(args.method, self.model), path:
+        with self.autocast(), pairing(args.method, self.model), self.path():
             for view, branch in zip(views, view_branches(args.method), strict=True):
                 found.append(self.network(view, branch).float())
                 sizes.append(lasso(self.model))
@@ -88,13 +131,17 @@ class Trainer:
         if self.args.density is not None:
             advance(self.model, self.progress, self.args.density)
 
-    def train_step(self) -> tuple[Tensor, Tensor]:
-        """One optimiser step; the contrastive loss and what is added to it, detached scalars."""
-        started = time.perf_counter()
+    def losses(self) -> tuple[Tensor, Tensor]:
+        """The contrastive loss of the next batch; the lasso."""
         self.advance()
         first, second, added = self.embeddings(self.views())
-        loss = nt_xent(first, second, self.args.temperature)
-        weight = self.args.penalty if self.args.density is None else 0.0
+        return nt_xent(first, second, self.args.temperature), added
+
+    def train_step(self) -> tuple[Tensor, Tensor]:
+        """One optimiser step; the loss and what is added to it, detached scalars."""
+        started = time.perf_counter()
+        loss, added = self.losses()
+        weight = self.args.penalty if self.pulls_thresholds else 0.0
         added = (added + weight * penalty(self.model, self.args.target)).to(loss.device)
         for optimiser in self.optimisers:
             optimiser.zero_grad()

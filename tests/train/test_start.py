@@ -60,6 +60,9 @@ def test_encoder_is_the_file_s_and_the_rest_fresh(weights: Path, drawn: Path, fi
     assert from_file.step == 0
 
 
+KEPT = ("knn_percent", "untrained_knn_percent", "density_macs", "density_elements")
+
+
 def test_record_and_weights_of_such_a_run(
     weights: Path, first: Path, drawn: Path, tmp_path: Path
 ) -> None:
@@ -73,7 +76,8 @@ def test_record_and_weights_of_such_a_run(
     assert training["started_from"] == {
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "seed": 7, "steps": 3, "epochs": 0.25, "framework": earlier["framework"],
-        "data": "CIFAR-10 stored as PNG",
+        "data": "CIFAR-10 stored as PNG", "stage": "contrastive",
+        **{name: earlier[name] for name in KEPT},
     }  # fmt: skip
     assert training["untrained_knn_percent"] == earlier["untrained_knn_percent"]
     assert "started_from" not in earlier
