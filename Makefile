@@ -6,8 +6,8 @@ PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint 
 MODELS := $(addprefix tests/test_,by_hand.py closed_forms.py laws_of_models.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow test-modes notebooks verify mutate bench negative-result campaign results iverilog \
-        rtl-test rtl-synth lint clean
+.PHONY: setup demo test test-slow test-modes notebooks verify mutate bench negative-result campaign gpu-campaign \
+        results iverilog rtl-test rtl-synth lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -96,6 +96,17 @@ campaign: setup
 	@test -n "$(DATA)" || { echo "usage: make campaign DATA=DIR (DIR/cifar10, DIR/imagenet100-64)"; exit 2; }
 	$(PY) -m docs.results.campaign --data "$(DATA)" --out "$(CAMPAIGN)" $(if $(START),--start "$(START)")
 	$(PY) -m docs.results.page
+
+# The same networks on a GPU that is lent for minutes: with the machine's own python and torch, nothing
+# installed. Each call is a job of MINUTES and goes on where the one before it ended (FROM, or OUT itself);
+# JOBS says how many there will be. A job leaves at most eight files of at most 15 MiB in OUT.
+MINUTES ?= 9
+JOBS    ?= 3
+METHODS ?= scdg cdg dense
+gpu-campaign:
+	@test -n "$(DATA)" -a -n "$(OUT)" || { echo "usage: make gpu-campaign DATA=DIR OUT=DIR (train*.parquet, test*.parquet)"; exit 2; }
+	$(PYTHON) -m tools.gpu_campaign --data "$(DATA)" --out "$(OUT)" $(if $(FROM),--from "$(FROM)") \
+		--minutes $(MINUTES) --jobs $(JOBS) --methods $(METHODS) $(ARGS)
 
 results: setup
 	$(PY) -m docs.results.page
