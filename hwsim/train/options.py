@@ -108,7 +108,11 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--precision", choices=("fp32", "bf16"), help="default: bf16 on a GPU, fp32 on a CPU")
-    add("--compile", action="store_true", help="torch.compile the network")
+    add(
+        "--compile",
+        action="store_true",
+        help="torch.compile the network, unless the fast path runs",
+    )
     add("--plain", action="store_true", help="leave out the fast path (bf16 on CPUs)")
     add("--threads", type=int, help="torch threads (default: all cores)")
     add("--log-every", type=int, default=20, help="steps")

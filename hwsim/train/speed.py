@@ -1,9 +1,10 @@
-"""Training speed of every method beside dense.
+"""Training speed of the fast path beside the plain one.
 
-    python -m hwsim.train.speed [--width 64 16] [--steps 5]
+    python -m hwsim.train.speed [--methods dense cdg] [--width 64] [--size 32 24 16] [--steps 3]
 
-Whole steps of the trainer on random images, one thread unless --threads says otherwise. On a CPU
-time is the process's own, so that other work on the machine disturbs little; methods take turns.
+Whole steps of the trainer on random images, in bf16, one thread unless --threads says otherwise. On
+a CPU time is the process's own, so that other work on the machine disturbs little. The two paths
+take turns; the fastest of --steps counts.
 """
 
 from __future__ import annotations
@@ -12,25 +13,31 @@ import argparse
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
-from hwsim.errors import OneLineParser
+from hwsim.errors import OneLineParser, positive
 from hwsim.train import data, options
 from hwsim.train.methods import GATE_GROUPS, MASK_GROUP, METHODS
 from hwsim.train.trainer import Trainer
 
-SIZE = 32
+PATHS = {"plain": ["--plain"], "fast": []}
+"""Options of the trainer."""
 
 
-def trainer(method: str, width: int, chosen: argparse.Namespace, images: data.Split) -> Trainer:
+def trainer(
+    method: str, path: str, size: int, chosen: argparse.Namespace, images: data.Split
+) -> Trainer:
     """A run of `method` that never ends. A group of SCDG shrinks to a narrow gating group's."""
-    arguments = ["--method", method, "--width", str(width), "--batch", str(chosen.batch)]
-    arguments += ["--resolution", str(SIZE), "--data", ".", "--out", ".", "--steps", "1000000"]
-    arguments += ["--device", chosen.device]
+    arguments = [
+        "--method", method, "--width", str(chosen.width), "--batch", str(chosen.batch),
+        "--resolution", str(size), "--data", ".", "--out", ".", "--steps", "1000000",
+        "--device", chosen.device, "--precision", chosen.precision, *PATHS[path],
+    ]  # fmt: skip
     if method in MASK_GROUP:
-        arguments += ["--mask-group", str(min(MASK_GROUP[method], width // GATE_GROUPS))]
+        arguments += ["--mask-group", str(min(MASK_GROUP[method], chosen.width // GATE_GROUPS))]
     return Trainer(options.parse(arguments), images)
 
 
@@ -46,57 +53,69 @@ def seconds(run: Trainer) -> float:
     return clock() - started
 
 
-def measure(width: int, chosen: argparse.Namespace) -> dict[str, float]:
-    """Views per second of each method, from its fastest step: the least disturbed one."""
+def measure(method: str, size: int, chosen: argparse.Namespace) -> dict[str, float]:
+    """Views per second by path; a path that cannot run here is left out."""
     generator = torch.Generator().manual_seed(0)
-    count = 4 * chosen.batch
-    pixels = torch.randint(
-        0, 256, (count, 3, SIZE, SIZE), dtype=torch.uint8, generator=generator
-    ).to(chosen.device)
-    images = data.Split(pixels, torch.zeros(count, dtype=torch.int64))
-    runs = {method: trainer(method, width, chosen, images) for method in METHODS}
-    times: dict[str, list[float]] = {method: [] for method in METHODS}
+    shape = 4 * chosen.batch, 3, size, size
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    images = data.Split(pixels.to(chosen.device), torch.zeros(len(pixels), dtype=torch.int64))
+    runs = {path: trainer(method, path, size, chosen, images) for path in PATHS}
+    runs = {path: run for path, run in runs.items() if path == "plain" or not run.why_plain}
+    times: dict[str, list[float]] = {path: [] for path in runs}
     for step in range(chosen.steps + 1):
-        for method, run in runs.items():
+        for path, run in runs.items():
             spent = seconds(run)
             if step:  # the first step allocates
-                times[method].append(spent)
-    return {method: 2 * chosen.batch / min(spent) for method, spent in times.items()}
+                times[path].append(spent)
+    return {path: 2 * chosen.batch / min(spent) for path, spent in times.items()}
+
+
+def cells(rates: dict[str, float]) -> Iterator[str]:
+    """Of a method at a size: plain, fast, how many times as fast."""
+    yield f"{rates['plain']:.0f}"
+    yield f"{rates['fast']:.0f}" if "fast" in rates else "-"
+    yield f"{rates['fast'] / rates['plain']:.2f}" if "fast" in rates else "-"
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = OneLineParser(prog="python -m hwsim.train.speed", description=__doc__)
-    parser.add_argument("--width", type=int, nargs="+", default=[64, 16])
-    parser.add_argument("--batch", type=int, default=32, help="images per step, two views each")
-    parser.add_argument("--steps", type=int, default=5, help="measured steps per method")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add = parser.add_argument
+    add("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    add("--width", type=positive, default=64)
+    add("--size", type=positive, nargs="+", default=[32, 24, 16], help="of the images, in pixels")
+    add("--batch", type=positive, default=128, help="images per step, two views each")
+    add("--steps", type=positive, default=3, help="measured steps of each")
+    add("--threads", type=positive, default=1)
+    add("--precision", choices=("fp32", "bf16"), default="bf16")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     chosen = parser.parse_args(argv)
     torch.set_num_threads(chosen.threads)
-    found = {width: measure(width, chosen) for width in chosen.width}
     print(
-        f"ResNet-18, {SIZE}x{SIZE}, batch {chosen.batch}, the fastest of {chosen.steps} steps, "
-        f"{chosen.threads} thread(s), {machine(chosen.device)}, torch {torch.__version__}"
+        f"ResNet-18 of width {chosen.width}, views/s, batch {chosen.batch}, {chosen.precision}, "
+        f"the fastest of {chosen.steps} steps, {chosen.threads} thread(s), "
+        f"{machine(chosen.device)}, torch {torch.__version__}"
     )
-    print("| method |" + "".join(f" width {w}: views/s | dense / it |" for w in chosen.width))
-    print("|---|" + "---|---|" * len(chosen.width))
-    for method in METHODS:
-        cells = (
-            f" {rates[method]:.1f} | {rates['dense'] / rates[method]:.2f} |"
-            for rates in found.values()
-        )
-        print(f"| {method} |" + "".join(cells))
+    heads = "".join(f" {size}: plain | fast | ratio |" for size in chosen.size)
+    print(f"| method |{heads}\n|---|{'---|---|---|' * len(chosen.size)}")
+    for method in chosen.methods:
+        found = [cell for size in chosen.size for cell in cells(measure(method, size, chosen))]
+        print(f"| {method} | {' | '.join(found)} |", flush=True)
     return 0
 
 
 def machine(device: str) -> str:
-    """The processor's or the GPU's name."""
+    """The processor's or the GPU's name, and a processor's bf16 instructions."""
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    name = names[0] if names else platform.processor() or platform.machine()
+    units = {
+        "AMX": torch.cpu._is_amx_tile_supported(),
+        "AVX-512 with bf16": torch.cpu._is_avx512_bf16_supported(),
+    }
+    return f"{name} ({next((unit for unit, has in units.items() if has), 'no bf16 products')})"
 
 
 if __name__ == "__main__":

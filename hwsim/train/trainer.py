@@ -32,9 +32,11 @@ class Trainer:
         self.device = torch.device(args.device)
         torch.manual_seed(args.seed)
         self.model = self.build().to(self.device, memory_format=torch.channels_last)
-        # dynamic=False: one graph per resolution; shape-generic code is slower.
-        self.network: Any = torch.compile(self.model, dynamic=False) if args.compile else self.model
         self.why_plain = self._why_plain()
+        self.network: Any = self.model
+        if args.compile and self.why_plain:
+            # dynamic=False: one graph per resolution; shape-generic code is slower.
+            self.network = torch.compile(self.model, dynamic=False)
         self.optimisers = optimisers(self.model, args)
         self.generator = torch.Generator().manual_seed(args.seed + 1)
         self.shuffler = data.Shuffler(len(train), args.batch, self.generator)
@@ -99,7 +101,7 @@ class Trainer:
         args = self.args
         if args.plain:
             return "--plain asks for it"
-        return refusal(self.device, args.precision, args.gate_norm, args.compile)
+        return refusal(self.device, args.precision, args.gate_norm)
 
     def autocast(self) -> AbstractContextManager[Any]:
         return autocast(self.device, self.args.precision)

@@ -19,7 +19,7 @@ from hwsim.train.models import ResNet18
 
 from .near import assert_near
 
-WHY_NOT = fast.refusal(torch.device("cpu"), "bf16", "batch", compiled=False)
+WHY_NOT = fast.refusal(torch.device("cpu"), "bf16", "batch")
 needs_fast = pytest.mark.skipif(WHY_NOT is not None, reason=f"no fast path: {WHY_NOT}")
 
 BF16 = 2.0**-8
@@ -242,18 +242,15 @@ def test_running_statistics_and_densities_follow_as_in_the_plain_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "precision", "norm", "compiled", "word"),
+    ("device", "precision", "norm", "word"),
     [
-        ("cpu", "fp32", "batch", False, "bf16"),
-        ("cuda", "bf16", "batch", False, "CPUs"),
-        ("cpu", "bf16", "instance", False, "instance"),
-        ("cpu", "bf16", "batch", True, "--compile"),
+        ("cpu", "fp32", "batch", "bf16"),
+        ("cuda", "bf16", "batch", "CPUs"),
+        ("cpu", "bf16", "instance", "instance"),
     ],
 )
-def test_where_it_cannot_run_it_says_why(
-    device: str, precision: str, norm: str, compiled: bool, word: str
-) -> None:
-    why = fast.refusal(torch.device(device), precision, norm, compiled)
+def test_where_it_cannot_run_it_says_why(device: str, precision: str, norm: str, word: str) -> None:
+    why = fast.refusal(torch.device(device), precision, norm)
     assert why is not None
     assert word in why
 

@@ -15,14 +15,12 @@ from hwsim.train.fast import native
 from hwsim.train.models import ResNet18
 
 
-def refusal(device: torch.device, precision: str, gate_norm: str, compiled: bool) -> str | None:
+def refusal(device: torch.device, precision: str, gate_norm: str) -> str | None:
     """Why the fast path cannot run here; None where it can, its code then loaded."""
     if device.type != "cpu":
         return f"it is for CPUs, not {device.type}"
     if precision != "bf16":
         return f"it is for --precision bf16, not {precision}"
-    if compiled:
-        return "--compile makes its own"
     if gate_norm != "batch":
         return f"it has no {gate_norm} normalisation of gates"
     if not native.multiplies_bf16():

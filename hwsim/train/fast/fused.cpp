@@ -34,6 +34,8 @@ using Maybe = std::optional<Tensor>;
 
 constexpr int64_t BLOCK = 1 << 15;  // values of a block: its rows stay in the second cache
 constexpr int64_t WIDEST = 1024;    // values that a row may have
+// Buffers of a row lie side by side: at a multiple of 4096 bytes they would share cache sets.
+constexpr int64_t ROOM = WIDEST + 272;
 constexpr int64_t WIDE = 256;       // narrower rows are taken several at a time, up to this width
 constexpr float LOG2_E = 1.44269504f;
 
@@ -235,8 +237,8 @@ struct Map {
 
 // One row at work: all its buffers, so that passes differ in what they do with them alone.
 struct Row {
-  alignas(64) float base[WIDEST], full[WIDEST], y[WIDEST], z[WIDEST], margin[WIDEST], open[WIDEST],
-      wide[WIDEST];
+  alignas(64) float base[ROOM], full[ROOM], y[ROOM], z[ROOM], margin[ROOM], open[ROOM],
+      wide[ROOM];
 
   // Fills y, and of a gated map base, full, z, margin (decisions) and wide (the mask, channels).
   void read(const Map& map, int64_t row) {
@@ -282,7 +284,7 @@ void gate_statistics(Map& map, Tensor& mean, Tensor& variance) {
   const Shape& shape = map.shape;
   Sums sums(shape, 2, map.decisions);
   shape.each([&](int64_t block, int64_t first, int64_t last) {
-    alignas(64) float base[WIDEST], mean_of_group[WIDEST];
+    alignas(64) float base[ROOM], mean_of_group[ROOM];
     for (int64_t row = first; row < last; ++row) {
       load(base, map.base + row * shape.width, shape.width);
       group_sums(mean_of_group, base, map.decisions, map.group, 1.0f / map.group);
@@ -298,7 +300,7 @@ int64_t statistics(Map& map, Tensor& mean, Tensor& variance, uint8_t* kept) {
   std::vector<int64_t> open(shape.blocks, 0);
   shape.each([&](int64_t block, int64_t first, int64_t last) {
     Row at;
-    alignas(64) float count[WIDEST] = {};
+    alignas(64) float count[ROOM] = {};
     for (int64_t row = first; row < last; ++row) {
       at.read(map, row);
       accumulate(sums.of(block, 0), sums.of(block, 1), at.y, shape.width);
@@ -353,7 +355,7 @@ Forward forward(const Tensor& base, const Maybe& full, const Maybe& tau, const M
   const float floor = relu ? 0.0f : -std::numeric_limits<float>::infinity();
   shape.each([&](int64_t, int64_t first, int64_t last) {
     Row at;
-    alignas(64) float other[WIDEST] = {};
+    alignas(64) float other[ROOM] = {};
     const float *m = middle.data(), *s = scale.data(), *b = shift.data();
     for (int64_t row = first; row < last; ++row) {
       at.read(map, row);
@@ -411,7 +413,7 @@ Backward backward(const Tensor& grad, const Maybe& out, const Tensor& base, cons
   Sums sums(shape, 2, width);
   shape.each([&](int64_t block, int64_t first, int64_t last) {
     Row at;
-    alignas(64) float g[WIDEST];
+    alignas(64) float g[ROOM];
     const float *m = middle.data(), *s = scale.data();
     for (int64_t row = first; row < last; ++row) {
       at.read(map, row);
@@ -456,7 +458,7 @@ Backward backward(const Tensor& grad, const Maybe& out, const Tensor& base, cons
     Sums gate_sums(shape, 2, decisions);
     shape.each([&](int64_t block, int64_t first, int64_t last) {
       Row at;
-      alignas(64) float g[WIDEST], dm[WIDEST], scratch[WIDEST];
+      alignas(64) float g[ROOM], dm[ROOM], scratch[ROOM];
       for (int64_t row = first; row < last; ++row) {
         at.read(map, row);
         gradient(g, row);
@@ -484,7 +486,7 @@ Backward backward(const Tensor& grad, const Maybe& out, const Tensor& base, cons
   uint16_t *to_base = bits_of(grad_base), *to_full = map.gated() ? bits_of(grad_full) : nullptr;
   shape.each([&](int64_t, int64_t first, int64_t last) {
     Row at;
-    alignas(64) float g[WIDEST], dm[WIDEST], scratch[WIDEST] = {};
+    alignas(64) float g[ROOM], dm[ROOM], scratch[ROOM] = {};
     for (int64_t row = first; row < last; ++row) {
       at.read(map, row);
       gradient(g, row);
