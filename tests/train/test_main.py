@@ -35,13 +35,25 @@ def losses(out: Path) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("method", "optimiser"), [("scdg", "adamw"), ("broadcast", "sgd"), ("dgc", "lars")]
+    ("method", "optimiser", "more"),
+    [
+        ("scdg", "adamw", []),
+        ("broadcast", "sgd", []),
+        ("dgc", "lars", []),
+        # By the fast path where there is one; 12 steps are an epoch.
+        ("cdg", "adamw", ["--precision", "bf16", "--epochs", "0.416"]),
+    ],
 )
 def test_resumed_run_equals_the_uninterrupted_one(
-    method: str, optimiser: str, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str,
+    optimiser: str,
+    more: list[str],
+    drawn: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    options = ["--optimiser", optimiser, "--lr", "1e-3"]
+    options = ["--optimiser", optimiser, "--lr", "1e-3", *more]
     assert cli.main([*command(method, drawn, whole, 5), *options]) == 0
     # A checkpoint after step 3 only: step 4 is run, logged, lost and run again.
     clock = iter([0.0, 0.0, 0.0, 1e9, *[1e9] * 50])
