@@ -103,6 +103,12 @@ GROUPS: Mapping[str, Group] = {
         "Width 64", ("dense", "cdg", "scdg", "fbs"), (0,), f"--epochs 2 {TRAINING} --lr 1.5e-3",
         more={"dense": WHOLE, "fbs": WHOLE}, starts=STARTS, paths=("cdg", "scdg"),
     ),
+    # Half the time at 16x16, a quarter each at 24x24 and 32x32; T for the poster's density.
+    "w64l": Group(
+        "Width 64, 50 epochs", ("scdg", "cdg", "dense"), (0,),
+        f"--width 64 --epochs 50 {TRAINING} --lr 1.5e-3 --target 0.45 "
+        "--resolution 16:0.73,24:0.91,32",
+    ),
     "imagenet": Group(
         "ImageNet-100/64", ("dense", "scdg"), (0,),
         f"--width 32 --epochs 3 {TRAINING} {IMAGENET}",
