@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import itertools
+import os
+import subprocess
+import sys
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -270,14 +274,24 @@ def test_where_it_cannot_run_it_says_why(device: str, precision: str, norm: str,
     assert word in why
 
 
-def test_without_a_compiler_the_plain_path_trains(
-    monkeypatch: pytest.MonkeyPatch, tmp_path
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    fast.native.load.cache_clear()
-    why = fast.native.load()
-    fast.native.load.cache_clear()
-    assert why is not None
-    assert "compiler" in why
-    assert not list(tmp_path.rglob("*.so"))
+@pytest.mark.parametrize("compiler", ["c++", "no-such-compiler"])
+def test_it_is_compiled_where_there_is_a_compiler(compiler: str, tmp_path: Path) -> None:
+    """In a process of its own: the first that compiles, and loads once more."""
+    if compiler == "c++" and WHY_NOT is not None:
+        pytest.skip(f"no fast path: {WHY_NOT}")
+    program = (
+        "from hwsim.train.fast import native as n; print(n.load()); n.load.cache_clear(); "
+        "print(n.load())"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CXX": compiler}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    kept = list(tmp_path.rglob("*.so"))
+    if compiler == "c++":
+        assert done.stdout.split() == ["None", "None"]
+        assert "compiling the fast path" in done.stderr
+        assert len(kept) == 1
+    else:
+        assert done.stdout.count("there is no C++ compiler") == 2
+        assert not kept

@@ -43,10 +43,12 @@ def load() -> str | None:
     """Registers torch.ops.hwsim.normalised and its backward; the reason where that fails."""
     path = _cache() / f"fused-{_key()}.so"
     try:
-        if path.exists():
-            torch.ops.load_library(str(path))
-        else:
-            _build(path)
+        # torch ends the process where a library is registered twice, from two places.
+        if not hasattr(torch.ops.hwsim, "normalised"):
+            if path.exists():
+                torch.ops.load_library(str(path))
+            else:
+                _build(path)
     except (ImportError, OSError, RuntimeError) as error:
         return f"its C++ cannot be compiled here ({one_line(error)[:120]})"
     _keep_memory()
