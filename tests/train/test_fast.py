@@ -25,8 +25,16 @@ from hwsim.train.models import BasicBlock, ConvNorm, ResNet18
 
 from .near import assert_near
 
-WHY_NOT = fast.refusal(torch.device("cpu"), "bf16", "batch")
-needs_fast = pytest.mark.skipif(WHY_NOT is not None, reason=f"no fast path: {WHY_NOT}")
+needs_fast = pytest.mark.usefixtures("fast_path")
+
+
+@pytest.fixture
+def fast_path() -> None:
+    """Not when the file is imported: the library would be loaded for all other tests, too."""
+    why_not = fast.refusal(torch.device("cpu"), "bf16", "batch")
+    if why_not is not None:
+        pytest.skip(f"no fast path: {why_not}")
+
 
 BF16 = 2.0**-8
 """A bf16 number is off by at most this share of itself."""
@@ -274,11 +282,10 @@ def test_where_it_cannot_run_it_says_why(device: str, precision: str, norm: str,
     assert word in why
 
 
+@needs_fast
 @pytest.mark.parametrize("compiler", ["c++", "no-such-compiler"])
 def test_it_is_compiled_where_there_is_a_compiler(compiler: str, tmp_path: Path) -> None:
     """In a process of its own: the first that compiles, and loads once more."""
-    if compiler == "c++" and WHY_NOT is not None:
-        pytest.skip(f"no fast path: {WHY_NOT}")
     program = (
         "from hwsim.train.fast import native as n; print(n.load()); n.load.cache_clear(); "
         "print(n.load())"

@@ -29,7 +29,7 @@ COMPILE = (
 )  # fmt: skip
 LINK = ("-fopenmp",)
 
-KEPT_MEMORY = {-3: 32 << 20, -1: (1 << 31) - 1, -2: 1 << 30}
+KEPT_MEMORY = {-3: 32 << 20, -1: (1 << 31) - 1, -2: 64 << 20}
 """M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD of mallopt, in bytes: mallopt(3)."""
 
 
