@@ -60,7 +60,10 @@ def trial_of(model: Engine, cases: Sequence[Held]) -> Trial:
 def _try(model: Engine, cases: Sequence[Held], mutant: Mutant) -> Verdict:
     """In a process of its own: change the model, run cases and the suite until one differs."""
     warnings.simplefilter("ignore")
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    # Beyond what the process has mapped already: a suite that has loaded torch has gigabytes.
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = MEMORY + pages * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     end_after(SECONDS)
     try:
         install(model, mutant)
