@@ -6,12 +6,10 @@ import argparse
 import copy
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hwsim.train import data, dataset, probe
-from hwsim.train.features import batches, evaluating
 from hwsim.train.gating import gated_layers
 from hwsim.train.methods import lasso
 from hwsim.train.trainer import Trainer
@@ -70,10 +68,7 @@ class FineTuner(Trainer):
         return F.cross_entropy(scores, self.train.labels[chosen]), lasso(self.model)
 
     def accuracy(self, split: data.Split) -> float:
-        """Per cent right at the images' own size."""
-        with evaluating(self.model):
-            scores = torch.cat([self.model(pixels) for pixels in batches(split.images, 64)])
-        return probe.percent_correct(scores, split.labels)
+        return probe.accuracy(self.model, split)
 
     def top(self) -> dict[str, Tensor]:
         """What is on the encoder, for models.save_weights: scores = fc((features - mean) / dev)."""

@@ -135,10 +135,11 @@ def fine_tune(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    return _accuracy(model, test), model.encoder.eval()
+    return accuracy(model, test), model.encoder.eval()
 
 
-def _accuracy(model: Classifier, test: Split) -> float:
+def accuracy(model: Classifier, test: Split) -> float:
+    """Per cent right at the images' own size."""
     with evaluating(model):
         scores = torch.cat([model(pixels) for pixels in batches(test.images, 64)])
     return percent_correct(scores, test.labels)

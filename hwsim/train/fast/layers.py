@@ -20,8 +20,8 @@ class _Normalised(torch.autograd.Function):
     """fused.cpp's forward and backward.
 
     Maps are (N, C, H, W), bf16, channels_last; vectors fp32. ``rest``: channels per decision, the
-    gate's eps, the norm's eps, whether a ReLU ends it, whether the mask is shared with another
-    view. Returns the map and, without a gradient, mean, variance, the gate's mean and variance,
+    gate's eps, the norm's eps, whether a ReLU ends it, whether the mask is for another view, too.
+    Returns the map and, without a gradient, mean, variance, the gate's mean and variance,
     the share of open gates and the mask (a byte per decision, as the map lies in memory).
     """
 
@@ -40,7 +40,7 @@ class _Normalised(torch.autograd.Function):
         found = torch.ops.hwsim.normalised(base, full, tau, mask, gamma, beta, residual, *rest)
         out, mean, variance, gate_mean, gate_variance, share, kept = found
         # A mask that is shared is a constant to both views.
-        mask = kept if rest[4] and mask is None else mask
+        mask = kept if rest[4] else mask
         ctx.save_for_backward(
             base, full, tau, mask, gamma, mean, variance, gate_mean, gate_variance,
             out if rest[3] else None,
@@ -103,12 +103,13 @@ def gated_conv_norm(
     base, full = conv.sums(x, branch, convolve)
     gate_norm = conv.gate_norm[branch]
     given = conv.shared.pop() if conv.shared else None
-    rest = conv.mask_group, gate_norm.eps, norm.eps, relu, conv.shared is not None
+    waiting = conv.shared if given is None else None  # of the second view, for this mask
+    rest = conv.mask_group, gate_norm.eps, norm.eps, relu, waiting is not None
     out, mean, variance, gate_mean, gate_variance, share, mask = _Normalised.apply(
         base, full, conv.tau, given, norm.weight, norm.bias, residual, rest
     )
-    if conv.shared is not None and given is None:
-        conv.shared.append(mask)
+    if waiting is not None:
+        waiting.append(mask)
     conv.density = gate_mean.new_tensor(share)
     follow(gate_norm, gate_mean, gate_variance, base)
     follow(norm, mean, variance, base)
