@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-MODELS := $(addprefix tests/test_,by_hand.py closed_forms.py laws_of_models.py)
+MODELS := $(addprefix tests/model/test_,by_hand.py closed_forms.py laws_of_models.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
 .PHONY: setup demo test test-slow test-modes notebooks verify mutate bench negative-result campaign gpu-campaign \
@@ -70,7 +70,7 @@ rtl-synth:
 # Verilog it says so, runs the rest and fails.
 verify: setup
 	-@$(MAKE) --no-print-directory iverilog
-	$(PY) tests/verify.py $(WRITE)
+	$(PY) -m tools.verification $(WRITE)
 
 # Some minutes; ARGS=--write puts the tables into docs/benchmarks.md, ARGS=--help shows the rest.
 bench: $(VENV)/.simulator
@@ -80,13 +80,13 @@ bench: $(VENV)/.simulator
 # as docs/mutations.md. Without Icarus Verilog it says so, runs the rest and fails.
 mutate: setup
 	-@$(MAKE) --no-print-directory iverilog
-	$(PY) tests/mutate.py $(WRITE)
+	$(PY) -m tools.mutation $(WRITE)
 
 # Eight small networks, two minutes each on two idle cores; a killed run goes on where it was.
 RUNS ?= runs/negative-result
 negative-result: setup
 	@test -n "$(DATA)" || { echo "usage: make negative-result DATA=DIR (train*.parquet, test*.parquet)"; exit 2; }
-	$(PY) -m hwsim.train.negative_result --data "$(DATA)" --out "$(RUNS)"
+	$(PY) -m studies.negative_result --data "$(DATA)" --out "$(RUNS)"
 
 # The networks of docs/results.md: half a day on two cores; DATA holds cifar10/ and imagenet100-64/. A stopped
 # campaign goes on where it was. START holds the weights that those of width 64 are trained on from, which it
@@ -94,8 +94,8 @@ negative-result: setup
 CAMPAIGN ?= runs/campaign
 campaign: setup
 	@test -n "$(DATA)" || { echo "usage: make campaign DATA=DIR (DIR/cifar10, DIR/imagenet100-64)"; exit 2; }
-	$(PY) -m docs.results.campaign --data "$(DATA)" --out "$(CAMPAIGN)" $(if $(START),--start "$(START)")
-	$(PY) -m docs.results.page
+	$(PY) -m studies.results.campaign --data "$(DATA)" --out "$(CAMPAIGN)" $(if $(START),--start "$(START)")
+	$(PY) -m studies.results.page
 
 # The same networks on a GPU that is lent for minutes: with the machine's own python and torch, nothing
 # installed. Each call is a job of MINUTES and goes on where the one before it ended (FROM, or OUT itself);
@@ -109,7 +109,7 @@ gpu-campaign:
 		--minutes $(MINUTES) --jobs $(JOBS) --methods $(METHODS) $(ARGS)
 
 results: setup
-	$(PY) -m docs.results.page
+	$(PY) -m studies.results.page
 
 lint: setup
 	$(VENV)/bin/ruff check .

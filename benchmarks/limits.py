@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsim.arch import load_arch
-from hwsim.bits import popcount
-from hwsim.jit import compiled
-from hwsim.simulate import simulate
-from hwsim.trace import MaskTrace
+from hwsim.arch.load import load_arch
+from hwsim.model.kernel.bits import popcount
+from hwsim.model.kernel.jit import compiled
+from hwsim.run.simulate import simulate
+from hwsim.trace.mask_trace import MaskTrace
 
 from .loop import gated_layers
 from .masks import MAIN_SCHEMES, Settings, label, of_images

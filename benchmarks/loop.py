@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim import kernel
-from hwsim.arch import ArchConfig
-from hwsim.bits import popcount
-from hwsim.counts import CAUSES, COUNTERS, C
-from hwsim.engines import segments
-from hwsim.jit import compiled
-from hwsim.plan import LayerPlan, loads_before
-from hwsim.schemes import parse_scheme
-from hwsim.tiling import pixel_addresses
-from hwsim.trace import MaskTrace
-from hwsim.transfers import Transfers, finish, start, visit
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.schemes import parse_scheme
+from hwsim.counters import CAUSES, COUNTERS, C
+from hwsim.mapping.tiles import pixel_addresses
+from hwsim.model.kernel import gated_layers as kernel
+from hwsim.model.kernel.bits import popcount
+from hwsim.model.kernel.jit import compiled
+from hwsim.model.kernel.pipeline import Transfers, finish, start, visit
+from hwsim.model.plan import LayerPlan, loads_before
+from hwsim.model.replay import segments
+from hwsim.trace.mask_trace import MaskTrace
 
 _CONDITIONAL, _BANK_STALL = CAUSES.index("conditional"), CAUSES.index("bank_stall")
 _DRAIN, _DECODE_STALL = CAUSES.index("drain"), CAUSES.index("decode_stall")

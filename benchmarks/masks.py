@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsim.contents import TraceContents
-from hwsim.trace import MaskTrace, TraceError, find_traces
+from hwsim.trace.files import find_traces
+from hwsim.trace.hdf5 import TraceContents
+from hwsim.trace.header import TraceError
+from hwsim.trace.mask_trace import MaskTrace
 
 MAIN_SCHEMES = {"cdg": "unstructured", "scdg": "structured-8x"}
 """The scheme that each method's masks are made for."""

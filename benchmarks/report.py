@@ -7,8 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.table import Table
+from hwsim.text_table import print_table
 
 from .results import PACKAGES, Row
 
@@ -80,17 +79,11 @@ def targets(rows: Iterable[Row]) -> list[str]:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """On the terminal."""
-    console = Console(width=None if Console().is_terminal else 150, highlight=False)
+    """On standard output."""
     for section, columns, lines in pivots(rows):
-        table = Table(title=section, title_justify="left")
-        for number, column in enumerate(columns):
-            table.add_column(column, justify="left" if number < 2 else "right")
-        for line in lines:
-            table.add_row(*line)
-        console.print(table)
+        print_table(columns, lines, title=section, names=2)
     for line in targets(rows):
-        console.print(line)
+        print(line)
 
 
 def write(rows: Sequence[Row], page: Path = PAGE) -> None:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hwsim.errors import OneLineParser, UserError
+from hwsim.cli import OneLineParser
+from hwsim.errors import UserError
 
 from . import report, results
 from .limits import loops, popcounts, references

@@ -18,15 +18,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.arch import load_arch
-from hwsim.contents import TraceContents
-from hwsim.counts import CAUSES
-from hwsim.header import TraceHeader
-from hwsim.plan import plan_network
-from hwsim.residency import map_network
-from hwsim.simulate import simulate
-from hwsim.tiling import tile_layer
-from hwsim.trace import MaskTrace
+from hwsim.arch.load import load_arch
+from hwsim.counters import CAUSES
+from hwsim.mapping.residency import map_network
+from hwsim.mapping.tiles import tile_layer
+from hwsim.model.plan import plan_network
+from hwsim.run.simulate import simulate
+from hwsim.trace.hdf5 import TraceContents
+from hwsim.trace.header import TraceHeader
+from hwsim.trace.mask_trace import MaskTrace
 from hwsim.workload import INPUT, ConvLayer, Network, resnet18
 
 from .masks import Settings

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from hwsim.arch import load_arch
-from hwsim.counts import C
-from hwsim.simulate import simulate, usable_schemes
-from hwsim.trace import MaskTrace
+from hwsim.arch.load import load_arch
+from hwsim.counters import C
+from hwsim.run.simulate import simulate, usable_schemes
+from hwsim.trace.mask_trace import MaskTrace
 
 from .masks import MAIN_SCHEMES, Settings, label, of_images
 from .measure import Figure, alone, cores, keep_to, median_spent

@@ -8,8 +8,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from hwsim.design_space import Axis, Range, drawn
-from hwsim.sweep import run_sweep
+from hwsim.sweep.axes import Axis, Range, drawn
+from hwsim.sweep.sweep import run_sweep
 
 from .masks import Settings
 from .measure import Figure, alone, cores, peak_mib

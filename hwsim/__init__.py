@@ -12,41 +12,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwsim.arch import ArchConfig, load_arch
-    from hwsim.comparison import Comparison, compare, density_sweep, two_by_two
-    from hwsim.results import SimResult, layers_frame, summary
-    from hwsim.results_folder import ResultsFolder
-    from hwsim.search import run_search
-    from hwsim.simulate import simulate
-    from hwsim.sweep import run_sweep
-    from hwsim.synthetic import synthetic_channels, synthetic_trace
-    from hwsim.trace import MaskTrace, TraceHeader, open_traces, verify, write_trace
+    from hwsim.arch.config import ArchConfig
+    from hwsim.arch.load import load_arch
+    from hwsim.run.comparison import Comparison, compare, density_sweep, two_by_two
+    from hwsim.run.results import SimResult, layers_frame, summary
+    from hwsim.run.simulate import simulate
+    from hwsim.sweep.folder import ResultsFolder
+    from hwsim.sweep.search import run_search
+    from hwsim.sweep.sweep import run_sweep
+    from hwsim.trace.files import open_traces, verify, write_trace
+    from hwsim.trace.header import TraceHeader
+    from hwsim.trace.mask_trace import MaskTrace
+    from hwsim.trace.synthetic import synthetic_channels, synthetic_trace
     from hwsim.workload import ConvLayer, Network, resnet18
 
 _HOMES = {
-    "ArchConfig": "arch",
-    "Comparison": "comparison",
+    "ArchConfig": "arch.config",
+    "Comparison": "run.comparison",
     "ConvLayer": "workload",
-    "MaskTrace": "trace",
+    "MaskTrace": "trace.mask_trace",
     "Network": "workload",
-    "ResultsFolder": "results_folder",
-    "SimResult": "results",
-    "TraceHeader": "trace",
-    "compare": "comparison",
-    "density_sweep": "comparison",
-    "layers_frame": "results",
-    "load_arch": "arch",
-    "open_traces": "trace",
+    "ResultsFolder": "sweep.folder",
+    "SimResult": "run.results",
+    "TraceHeader": "trace.header",
+    "compare": "run.comparison",
+    "density_sweep": "run.comparison",
+    "layers_frame": "run.results",
+    "load_arch": "arch.load",
+    "open_traces": "trace.files",
     "resnet18": "workload",
-    "run_search": "search",
-    "run_sweep": "sweep",
-    "simulate": "simulate",
-    "summary": "results",
-    "synthetic_channels": "synthetic",
-    "synthetic_trace": "synthetic",
-    "two_by_two": "comparison",
-    "verify": "trace",
-    "write_trace": "trace",
+    "run_search": "sweep.search",
+    "run_sweep": "sweep.sweep",
+    "simulate": "run.simulate",
+    "summary": "run.results",
+    "synthetic_channels": "trace.synthetic",
+    "synthetic_trace": "trace.synthetic",
+    "two_by_two": "run.comparison",
+    "verify": "trace.files",
+    "write_trace": "trace.files",
 }
 
 __all__ = [

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from hwsim.arch import ArchConfig
-from hwsim.counts import DRAM_COUNTERS
+from hwsim.arch.config import ArchConfig
+from hwsim.counters import DRAM_COUNTERS
 from hwsim.errors import UserError, nearest
-from hwsim.trace import MaskTrace
+from hwsim.trace.mask_trace import MaskTrace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ def break_even(
 ) -> list[BreakEven]:
     """Where a scheme's line crosses that of ``against``, over sparsity 1 - ``density_macs``.
 
-    ``frame`` as :func:`hwsim.comparison.density_sweep` gives it. Between measured points lines are
+    ``frame`` as :func:`hwsim.density_sweep` gives it. Between measured points lines are
     taken as straight. Lines that only touch do not cross.
     """
     found = []
@@ -99,7 +99,7 @@ def pareto_front(
 def operating_points(frame: pd.DataFrame, macs: MacsCounted = "executed") -> pd.DataFrame:
     """Each layer under the roofline: ``macs_per_dram_byte`` and ``macs_per_cycle``, added.
 
-    ``frame`` as :func:`hwsim.results.layers_frame` gives it. Infinite where no byte moved. Weights
+    ``frame`` as :func:`hwsim.layers_frame` gives it. Infinite where no byte moved. Weights
     that are loaded ahead count in the layer that they belong to, their time in the one before.
     Raises UserError for other ``macs``.
     """

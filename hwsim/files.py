@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever happens while they are written."""
+"""Files that are whole or not there, and the folders that travel with the package."""
 
 from __future__ import annotations
 
@@ -33,3 +33,16 @@ def write_whole(path: Path, contents: str | bytes) -> None:
     """Text goes in as UTF-8."""
     with whole(path) as temporary:
         temporary.write_bytes(contents.encode() if isinstance(contents, str) else contents)
+
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def asset_dir(name: str) -> Path:
+    """Folder ``arch_configs`` or ``traces``.
+
+    In a checkout (and an editable install) the folder is beside the package; in a wheel it was
+    put into ``hwsim/_assets``. The installed copy wins, because it belongs to the code that asks.
+    """
+    installed = _PACKAGE / "_assets" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name

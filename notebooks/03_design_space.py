@@ -154,6 +154,6 @@ Markdown(
 
 # %% [markdown]
 # A front is one of the machines that were tried, for one network and one set of prices. The other
-# masks, or [other prices](02_energy_vs_sparsity.ipynb), may draw another. `python -m hwsim.sweep`
-# and `python -m hwsim.search` do the same from the command line, on all cores or a cluster
+# masks, or [other prices](02_energy_vs_sparsity.ipynb), may draw another. `hwsim sweep`
+# and `hwsim search` do the same from the command line, on all cores or a cluster
 # ([docs/sweeps.md](../docs/sweeps.md)).

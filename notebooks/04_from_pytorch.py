@@ -33,7 +33,7 @@ from torch import nn
 
 import hwsim
 from hwsim import plots
-from hwsim.train.data import load_split, plain
+from hwsim.train.images.views import load_split, plain
 from hwsim.train.record import Recorder
 
 pd.options.display.float_format = "{:z,.2f}".format
@@ -136,7 +136,7 @@ recorder.write(path, method="mine", dataset="drawn squares, test split", trainin
 #
 # ## Check it
 #
-# `verify` reads the file once, with every checksum; `python -m hwsim.trace verify FILE` does the
+# `verify` reads the file once, with every checksum; `hwsim trace verify FILE` does the
 # same.
 
 # %%

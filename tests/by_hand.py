@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwsim.arch import ArchConfig, build_arch
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.load import build_arch
 
 BETWEEN_TILES = ("output_stall", "dram_stall")
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from models import MODELS, Model, parameter
 
-from hwsim.arch import ArchConfig, load_arch
-from hwsim.formats import pack_bits
-from hwsim.trace import TraceHeader, write_trace
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.load import load_arch
+from hwsim.trace.files import write_trace
+from hwsim.trace.header import TraceHeader
+from hwsim.trace.packing import pack_bits
 from hwsim.workload import Network, resnet18
 
 

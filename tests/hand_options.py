@@ -105,7 +105,7 @@ LISTS_OF_SYMBOLS = [
     # The bitmaps' counts, two lists of two words.
     *(
         Hand(
-            f"the gated scheme keeps bitmaps, not {name} lists", "gated", 16,
+            f"the clock-gated scheme keeps bitmaps, not {name} lists", "clock-gated", 16,
             beside_base(conditional=4 * 2 * STEP, drain=4 * WAITS + 4 * ROW),
             {"mask_bits_written": 2 * 16, "index_words_read": 4, "decoder_cycles": 0},
             [[0, 5], [1, 5], NOTHING, NOTHING], form,
@@ -159,7 +159,7 @@ SYSTOLIC_FEED = [
         masks=[[0], [1], NOTHING, NOTHING], machine={**SYSTOLIC, "lane_group": 5},
     ),
     Hand(
-        "the gated scheme's skew is the array's in both passes", "gated", 16,
+        "the clock-gated scheme's skew is the array's in both passes", "clock-gated", 16,
         {"base": SKEWED["base"], "conditional": 4 * 2 * STEP, "drain": 2 * SKEWED["drain"]},
         masks=[[0], [5], [1], [2]], machine=SYSTOLIC,
     ),

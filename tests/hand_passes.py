@@ -128,7 +128,7 @@ PASSES = [
     ),
     # Two passes alike; one lane of pixels 0 and 1, both of pixel 5: 4 lanes of 32.
     Hand(
-        "the gated scheme visits every pixel", "gated", 16,
+        "the clock-gated scheme visits every pixel", "clock-gated", 16,
         beside_base(conditional=4 * 2 * STEP, drain=4 * WAITS + 4 * ROW),
         {
             "macs_conditional": 4 * 2, "macs_gated_off": 28 * 2, "psum_conditional_writes": 3,

@@ -10,8 +10,8 @@ from by_hand import NOTHING, machine
 from layer_run import LayerRun
 from oracle.machines import conv
 
-from hwsim.arch import ArchConfig
-from hwsim.timing import LATENCIES
+from hwsim.arch.config import ArchConfig
+from hwsim.model.latencies import LATENCIES
 
 STEP, READ, HOP, ROW = (
     LATENCIES.step,

@@ -10,8 +10,9 @@ from oracle.layout import Pixel
 from oracle.machines import network
 from oracle.residency import cut_channels, flattened, split
 
-from hwsim.arch import ArchConfig
-from hwsim.trace import MaskTrace, TraceHeader
+from hwsim.arch.config import ArchConfig
+from hwsim.trace.header import TraceHeader
+from hwsim.trace.mask_trace import MaskTrace
 from hwsim.workload import ConvLayer
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from campaign.replay import NAMES, WITHIN
 from layer_run import LayerRun
 from rtl.layers import Counted, counted, engine_tiles
 from rtl.layers import play as play_rtl
 from rtl.simulator import missing_tools
 
-from hwsim.arch import ArchConfig
+from hwsim.arch.config import ArchConfig
+from tools.verification.replay import NAMES, WITHIN
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from hwsim.analysis import (
     operating_points,
     pareto_front,
 )
-from hwsim.arch import ArchConfig
-from hwsim.counts import DRAM_COUNTERS
+from hwsim.arch.config import ArchConfig
+from hwsim.counters import DRAM_COUNTERS
 from hwsim.errors import UserError
-from hwsim.header import TraceHeader
-from hwsim.synthetic import synthetic_channels
-from hwsim.trace import MaskTrace
+from hwsim.trace.header import TraceHeader
+from hwsim.trace.mask_trace import MaskTrace
+from hwsim.trace.synthetic import synthetic_channels
 from hwsim.workload import ConvLayer, Network
 
 

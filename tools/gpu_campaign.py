@@ -25,14 +25,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from hwsim.command import status_of
-from hwsim.errors import OneLineParser, UserError, positive
+from hwsim.cli import OneLineParser, positive, status_of
+from hwsim.errors import UserError
 from hwsim.files import whole, write_whole
-from hwsim.train import data, evaluate, methods, models, options, report
-from hwsim.train.dataset import choose
-from hwsim.train.features import knn
+from hwsim.train import options, report
+from hwsim.train.evaluate import evaluation
+from hwsim.train.evaluate.features import knn
 from hwsim.train.finetune import FineTuner
-from hwsim.train.sources import Source
+from hwsim.train.images import views
+from hwsim.train.images.dataset import choose
+from hwsim.train.images.sources import Source
+from hwsim.train.networks import methods, models
+from hwsim.train.networks.inference import recalibrate
 from hwsim.train.trainer import Trainer
 
 FILES, LARGEST, ALL = 8, 15 << 20, 60 << 20
@@ -186,7 +190,7 @@ def arguments_of(method: str, stage: str, epochs: float, chosen: argparse.Namesp
             "--resolution", chosen.resolution, "--lr", "3e-3"]  # fmt: skip
 
 
-def speeds(chosen: argparse.Namespace, train: data.Split) -> dict[str, float]:
+def speeds(chosen: argparse.Namespace, train: views.Split) -> dict[str, float]:
     """Views per second of every method, printed: the fastest half of ten steps, or of 15 s."""
     found = {}
     for method in chosen.methods:
@@ -222,7 +226,7 @@ def job(chosen: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="hwsim-") as scratch:
         source = choose(chosen.data)
         cache = chosen.cache or Path(scratch)
-        splits = [data.load_split(source, name, cache) for name in ("train", "test")]
+        splits = [views.load_split(source, name, cache) for name in ("train", "test")]
         train, test = (split.to(torch.device(chosen.device)) for split in splits)
         rates = speeds(chosen, train)
         results["views_per_s"].append(rates)
@@ -252,7 +256,7 @@ def job(chosen: argparse.Namespace) -> None:
 
 def start(
     method: str, stage: str, chosen: argparse.Namespace, results: dict[str, Any], earlier: Path,
-    written: Sequence[Path], scratch: Path, train: data.Split,
+    written: Sequence[Path], scratch: Path, train: views.Split,
 ) -> Trainer:  # fmt: skip
     """The network's run, where an earlier job left it."""
     name = f"{method}-{stage}"
@@ -277,7 +281,7 @@ def start(
 
 def train_until(
     run: Trainer, name: str, end: float, results: dict[str, Any],
-    splits: tuple[data.Split, data.Split], source: Source, scratch: Path,
+    splits: tuple[views.Split, views.Split], source: Source, scratch: Path,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Trains to the end or until it is time to stop; what is to be kept of it."""
     about = results["networks"][name]
@@ -301,7 +305,7 @@ def train_until(
 
 
 def finished(
-    run: Trainer, about: dict[str, Any], splits: tuple[data.Split, data.Split], source: Source,
+    run: Trainer, about: dict[str, Any], splits: tuple[views.Split, views.Split], source: Source,
     scratch: Path,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """The arrays of the weights file, as report.finish would write it, measured."""
@@ -309,7 +313,7 @@ def finished(
     encoder = run.model.encoder
     training = report.summary(run, len(run.train), source)
     models.round_to_fp16(encoder)
-    evaluate.recalibrate(encoder, train.images[: evaluate.RECALIBRATION_IMAGES])
+    recalibrate(encoder, train.images[: evaluation.RECALIBRATION_IMAGES])
     with run.autocast():
         about["figures"] = {"knn_percent": round(knn(encoder, train, test), 2)}
     about["figures"] |= report.accuracies(run, test)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hwsim.analysis import break_even
+from hwsim.energy.prices import COMPONENT_LABELS
 from hwsim.plots.style import (
+    COMPONENT_COLOURS,
     HEADING_POINTS,
     TEXT_POINTS,
     head,
@@ -27,24 +29,11 @@ BREAK_EVENS = {"dense": "X", "dense-zero-gated": "P"}
 
 COLUMNS = 3
 
-COMPONENTS = {
-    "mac": ("MAC", "#0072B2", ""),
-    "activation_buffer": ("activation buffer", "#56B4E9", ""),
-    "weight_buffer": ("weight buffer", "#009E73", ""),
-    "partial_sums": ("partial sums", "#F0E442", ""),
-    "operand_network": ("operand network (assumed price)", "#E69F00", "///"),
-    "index": ("index memory, decoder", "#D55E00", "..."),
-    "gate": ("comparators", "#CC79A7", "xxx"),
-    "output_stage": ("output stage", "#999999", ""),
-    "dram": ("DRAM", "#555555", "\\\\\\"),
-    "leakage": ("leakage", "#DDDDDD", ""),
-}
-
 
 def energy_vs_sparsity(frame: pd.DataFrame) -> Figure:
     """Energy per image against the MAC-weighted sparsity, one line per trace and scheme.
 
-    ``frame`` as :func:`hwsim.comparison.density_sweep` gives it: ``trace``, ``method``, ``label``,
+    ``frame`` as :func:`hwsim.density_sweep` gives it: ``trace``, ``method``, ``label``,
     ``scheme``, ``batch``, ``density_macs``, ``threshold_shift`` and ``energy_uj_per_image``. Filled
     markers are the recorded networks (shift 0). One panel per trace, with the sparsities at which
     its schemes break even with the dense machines (:func:`hwsim.analysis.break_even`).
@@ -134,11 +123,11 @@ def _energy_lines(panel: Axes, of_trace: pd.DataFrame) -> None:
 def energy_breakdown(frame: pd.DataFrame) -> Figure:
     """Energy per image by component, one bar per trace, scheme and batch.
 
-    ``frame``: rows of the summary as :func:`hwsim.results.flat` makes them: ``trace``, ``method``,
+    ``frame``: rows of the summary, flat (``run.results.flat``): ``trace``, ``method``,
     ``label``, ``scheme``, ``batch`` and one ``<component>_uj`` each.
     """
     columns = ("trace", "method", "label", "scheme", "batch")
-    energies = (f"{component}_uj" for component in COMPONENTS)
+    energies = (f"{component}_uj" for component in COMPONENT_COLOURS)
     require_columns("energy_breakdown", frame, (*columns, *energies))
     names = run_names(frame)
     batches = list(frame["batch"].unique())
@@ -147,7 +136,7 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
     for panel, batch in zip(axes, batches, strict=True):
         bars = frame[frame["batch"] == batch].iloc[::-1]
         left = pd.Series(0.0, index=bars.index)
-        for component, (label, colour, hatch) in COMPONENTS.items():
+        for component, (colour, hatch) in COMPONENT_COLOURS.items():
             width = bars[f"{component}_uj"]
             panel.barh(
                 range(len(bars)),
@@ -155,7 +144,7 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
                 left=left,
                 color=colour,
                 hatch=hatch,
-                label=label,
+                label=COMPONENT_LABELS[component],
                 edgecolor="white",
                 linewidth=0.5,
             )

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from hwsim.analysis import MacsCounted, dram_bytes_per_cycle, operating_points
-from hwsim.arch import ArchConfig
-from hwsim.counts import CAUSES, DRAM_COUNTERS
+from hwsim.arch.config import ArchConfig
+from hwsim.counters import CAUSE_LABELS, CAUSES, DRAM_COUNTERS
 from hwsim.plots.style import (
+    CAUSE_COLOURS,
     HEADING_POINTS,
     TEXT_POINTS,
     head,
@@ -29,16 +30,6 @@ if TYPE_CHECKING:
 RUN = ("trace", "method", "label", "scheme", "batch", "layer")
 """Columns that say of which run and layer a row is."""
 
-CAUSE_STYLES = {
-    "base": ("base", "#0072B2", ""),
-    "conditional": ("conditional", "#56B4E9", ""),
-    "bank_stall": ("bank stall", "#D55E00", "///"),
-    "drain": ("drain", "#F0E442", ""),
-    "decode_stall": ("decode stall", "#CC79A7", "xxx"),
-    "output_stall": ("output stall", "#009E73", "..."),
-    "dram_stall": ("DRAM stall", "#555555", "\\\\\\"),
-}
-
 MOST_LAYERS_NAMED = 60
 """Of a longer network every second, third, ... layer is named on the axis."""
 
@@ -46,7 +37,7 @@ MOST_LAYERS_NAMED = 60
 def cycles_by_cause(frame: pd.DataFrame) -> Figure:
     """Cycles per image of each layer, stacked by cause; one panel per trace, scheme and batch.
 
-    ``frame`` as :func:`hwsim.results.layers_frame` gives it, with one ``<cause>_cycles`` each.
+    ``frame`` as :func:`hwsim.layers_frame` gives it, with one ``<cause>_cycles`` each.
     """
     causes = [f"{cause}_cycles" for cause in CAUSES]
     require_columns("cycles_by_cause", frame, (*RUN, "images", "cycles", *causes))
@@ -58,7 +49,7 @@ def cycles_by_cause(frame: pd.DataFrame) -> Figure:
     for panel, ((trace, scheme, batch), run) in zip(axes, runs, strict=True):
         edges = np.arange(len(run) + 1) - 0.5
         below = np.zeros(len(run))
-        for cause, (label, colour, hatch) in CAUSE_STYLES.items():
+        for cause, (colour, hatch) in CAUSE_COLOURS.items():
             above = below + (run[f"{cause}_cycles"] / run["images"]).to_numpy(float)
             panel.stairs(
                 above,
@@ -69,7 +60,7 @@ def cycles_by_cause(frame: pd.DataFrame) -> Figure:
                 edgecolor="white",
                 linewidth=0,
                 hatch=hatch,
-                label=label,
+                label=CAUSE_LABELS[cause],
             )
             below = above
         panel.vlines(edges, 0, most, color="white", linewidth=1)
@@ -87,7 +78,7 @@ def cycles_by_cause(frame: pd.DataFrame) -> Figure:
 def utilisation_by_layer(frame: pd.DataFrame) -> Figure:
     """Utilisation of each layer, executed MACs / (PEs x cycles), one line per scheme.
 
-    ``frame`` as :func:`hwsim.results.layers_frame` gives it, with ``utilisation`` as a share. One
+    ``frame`` as :func:`hwsim.layers_frame` gives it, with ``utilisation`` as a share. One
     panel per trace and batch.
     """
     require_columns("utilisation_by_layer", frame, (*RUN, "utilisation"))
@@ -123,7 +114,7 @@ def utilisation_by_layer(frame: pd.DataFrame) -> Figure:
 def roofline(frame: pd.DataFrame, arch: ArchConfig, macs: MacsCounted = "executed") -> Figure:
     """MACs per cycle against MACs per DRAM byte, a point per layer, under the machine's roofs.
 
-    ``frame`` as :func:`hwsim.results.layers_frame` gives it, of runs on ``arch``. ``macs``: those
+    ``frame`` as :func:`hwsim.layers_frame` gives it, of runs on ``arch``. ``macs``: those
     executed, or those of the dense network that they stand for (points may then lie above the
     compute roof: what gating gains). A layer that moves no byte stands at the right edge. A layer
     may lie above the DRAM roof where its weights were loaded during the one before.

@@ -9,7 +9,6 @@ import numpy as np
 
 from hwsim.analysis import open_gates
 from hwsim.errors import UserError
-from hwsim.mask_statistics import ALL_LAYERS, expected_lockstep_density
 from hwsim.plots.style import (
     HEADING_POINTS,
     TEXT_POINTS,
@@ -19,13 +18,14 @@ from hwsim.plots.style import (
     require_columns,
     run_names,
 )
+from hwsim.trace.statistics import ALL_LAYERS, expected_lockstep_density
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from hwsim.trace import MaskTrace
+    from hwsim.trace.mask_trace import MaskTrace
 
 COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
 MARKERS = ("o", "D", "^", "s", "v", "P")
@@ -104,7 +104,7 @@ def _checked(pictures: np.ndarray, images: int) -> np.ndarray:
 def lockstep_density(frame: pd.DataFrame) -> Figure:
     """How often a lane group runs, over the density of the mask, a point per layer and trace.
 
-    ``frame`` as :func:`hwsim.mask_statistics.mask_statistics` gives it, of one trace or several:
+    ``frame`` as :func:`hwsim.trace.statistics.mask_statistics` gives it, of one trace or several:
     ``trace``, ``method``, ``label``, ``layer``, ``lanes``, ``lists_per_lane_group``, ``density``
     and ``lockstep_density``. The curves are what independent bits would do, and bits that are alike
     throughout a lane group.

@@ -26,7 +26,7 @@ class SchemeStyle(NamedTuple):
 SCHEMES = {
     "dense": SchemeStyle("#000000", "x", "--"),
     "dense-zero-gated": SchemeStyle("#999999", "+", ":"),
-    "gated": SchemeStyle("#E69F00", "s"),
+    "clock-gated": SchemeStyle("#E69F00", "s"),
     "unstructured": SchemeStyle("#0072B2", "o"),
     "structured": SchemeStyle("#009E73", "D"),
     "lockstep": SchemeStyle("#D55E00", "^"),
@@ -39,6 +39,31 @@ LANE_GROUPS = {
     "lockstep": {"2": "<", "4": ">", "16": "d", "32": "H"},
 }
 """Markers of schemes of other lane groups than the usual, which differ by them alone."""
+
+CAUSE_COLOURS = {
+    "base": ("#0072B2", ""),
+    "conditional": ("#56B4E9", ""),
+    "bank_stall": ("#D55E00", "///"),
+    "drain": ("#F0E442", ""),
+    "decode_stall": ("#CC79A7", "xxx"),
+    "output_stall": ("#009E73", "..."),
+    "dram_stall": ("#555555", "\\\\\\"),
+}
+"""Colour and hatch of each cause of cycles."""
+
+COMPONENT_COLOURS = {
+    "mac": ("#0072B2", ""),
+    "activation_buffer": ("#56B4E9", ""),
+    "weight_buffer": ("#009E73", ""),
+    "partial_sums": ("#F0E442", ""),
+    "operand_network": ("#E69F00", "///"),
+    "index": ("#D55E00", "..."),
+    "gate": ("#CC79A7", "xxx"),
+    "output_stage": ("#999999", ""),
+    "dram": ("#555555", "\\\\\\"),
+    "leakage": ("#DDDDDD", ""),
+}
+"""Colour and hatch of each component of energy."""
 
 NOTES = ("synthetic", "barely trained", "thresholds shifted, approximate")
 """What a trace's label may say and no figure may leave out."""

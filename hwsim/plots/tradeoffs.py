@@ -115,7 +115,7 @@ def pareto(
 def realised_speedup(frame: pd.DataFrame) -> Figure:
     """Speed-up over dense against the ideal of the whole network, with lines of equal share.
 
-    ``frame``: rows of the summary or of :func:`hwsim.comparison.density_sweep`: ``trace``,
+    ``frame``: rows of the summary or of :func:`hwsim.density_sweep`: ``trace``,
     ``method``, ``label``, ``scheme``, ``batch``, ``ideal_speedup_network`` and ``speedup``.
     Machines without gating promise nothing and are left out. One panel per batch.
     """

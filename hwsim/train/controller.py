@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from hwsim.train.gating import gated_layers
+from hwsim.train.networks.gating import gated_layers
 
 GAIN = 0.1
 """Units of Z per unit of density and forward pass. Where Z is normal and tau near 0.5 the density

@@ -9,9 +9,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from hwsim.train import data, dataset, probe
-from hwsim.train.gating import gated_layers
-from hwsim.train.methods import lasso
+from hwsim.train.evaluate import probe
+from hwsim.train.images import dataset, views
+from hwsim.train.networks.gating import gated_layers
+from hwsim.train.networks.methods import lasso
 from hwsim.train.trainer import Trainer
 
 
@@ -24,16 +25,16 @@ class FineTuner(Trainer):
 
     measured = "validation_percent"
 
-    def __init__(self, args: argparse.Namespace, train: data.Split) -> None:
+    def __init__(self, args: argparse.Namespace, train: views.Split) -> None:
         self.classes = int(train.labels.max()) + 1
         self.seen = train.images[: probe.STANDARDISING_IMAGES]
         kept = len(train) - args.validation
         if kept < args.batch:
-            raise data.DataError(
+            raise views.DataError(
                 f"--validation {args.validation}: of {len(train)} images {max(kept, 0)} are left "
                 f"to train on, fewer than --batch {args.batch}"
             )
-        self.validation = data.Split(train.images[kept:], train.labels[kept:])
+        self.validation = views.Split(train.images[kept:], train.labels[kept:])
         super().__init__(args, train.head(kept))
 
     def build(self) -> Any:
@@ -67,7 +68,7 @@ class FineTuner(Trainer):
             scores = self.network(views)
         return F.cross_entropy(scores, self.train.labels[chosen]), lasso(self.model)
 
-    def accuracy(self, split: data.Split) -> float:
+    def accuracy(self, split: views.Split) -> float:
         return probe.accuracy(self.model, split)
 
     def top(self) -> dict[str, Tensor]:

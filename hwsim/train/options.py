@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from hwsim.errors import OneLineParser, one_line
-from hwsim.train.dataset import add_options
-from hwsim.train.gating import GATE_NORMS
-from hwsim.train.methods import CHANNELS_KEPT, GATE_GROUPS, GATED, MASK_GROUP, METHODS
-from hwsim.train.models import WeightsError
+from hwsim.cli import OneLineParser
+from hwsim.errors import one_line
+from hwsim.train.images.dataset import add_options
+from hwsim.train.networks.gating import GATE_NORMS
+from hwsim.train.networks.methods import CHANNELS_KEPT, GATE_GROUPS, GATED, MASK_GROUP, METHODS
+from hwsim.train.networks.models import WeightsError
 from hwsim.train.start import Start
 
 PEAK_RATE = {"adamw": 1.5e-3, "sgd": 0.25, "lars": 1.0}
@@ -68,7 +70,7 @@ BUDGET = ("preset", "minutes", "epochs", "steps")
 
 def parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
-        prog="python -m hwsim.train",
+        prog="hwsim train",
         description="SimCLR training or fine-tuning of a gated ResNet-18: weights and a trace",
     )
     add = parser.add_argument
@@ -133,7 +135,7 @@ PRESET_HELP = {
 }
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The options with every default filled in; --stages and --resolution also as numbers."""
     options = parser()
     # Unknown or missing options are the second parse's to report.

@@ -12,13 +12,18 @@ import numpy as np
 import torch
 
 from hwsim.files import write_whole
-from hwsim.train import data, evaluate, methods, models, record
-from hwsim.train.costs import costs_of, network_of
-from hwsim.train.evaluate import DENSITY_IMAGES, RECALIBRATION_IMAGES
+from hwsim.train.evaluate.costs import costs_of
+from hwsim.train.evaluate.evaluation import DENSITY_IMAGES, RECALIBRATION_IMAGES
+from hwsim.train.evaluate.features import knn
+from hwsim.train.evaluate.untrained import untrained_like
 from hwsim.train.finetune import FineTuner
-from hwsim.train.sources import Source
+from hwsim.train.images import views
+from hwsim.train.images.sources import Source
+from hwsim.train.networks import methods, models
+from hwsim.train.networks.inference import recalibrate
+from hwsim.train.networks.models import network_of
+from hwsim.train.record import resnet
 from hwsim.train.trainer import Trainer
-from hwsim.train.untrained import untrained_like
 
 MIN_KNN_GAIN_PERCENT = 10
 """Below this gain over the untrained network a trace is labelled barely trained."""
@@ -35,7 +40,7 @@ SUFFIX = {"contrastive": "", "finetune": "-finetuned"}
 NAMES = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9", "lars": "LARS"}
 
 
-def finish(trainer: Trainer, train: data.Split, test: data.Split, source: Source) -> None:
+def finish(trainer: Trainer, train: views.Split, test: views.Split, source: Source) -> None:
     """Evaluates the encoder as it is shipped; writes weights, evaluation.json and the trace.
 
     The weights are rounded to fp16 first: statistics, accuracy and masks are theirs.
@@ -45,7 +50,7 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split, source: Source
     announce("evaluating the trained encoder")
     training = summary(trainer, len(trainer.train), source)
     models.round_to_fp16(encoder)
-    evaluate.recalibrate(encoder, recalibration)
+    recalibrate(encoder, recalibration)
     training |= final_knn(trainer, encoder, train, test, "knn_percent")
     training |= accuracies(trainer, test)
     announce("evaluating the untrained encoder")
@@ -63,7 +68,7 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split, source: Source
     if args.method != "dense":
         # The trace is made from the file, as anyone else would make it.
         shipped, _ = models.load_weights(args.out / f"{name}.npz")
-        record.write(
+        resnet.write(
             args.out / f"{name}.h5",
             shipped,
             test.to(torch.device("cpu")),
@@ -73,7 +78,7 @@ def finish(trainer: Trainer, train: data.Split, test: data.Split, source: Source
         )
 
 
-def accuracies(trainer: Trainer, test: data.Split) -> dict[str, Any]:
+def accuracies(trainer: Trainer, test: views.Split) -> dict[str, Any]:
     """Per cent right on all test images and on those left out of training; of fine-tuning alone."""
     if not isinstance(trainer, FineTuner):
         return {}
@@ -91,13 +96,13 @@ def announce(phase: str) -> None:
 
 
 def final_knn(
-    trainer: Trainer, encoder: models.ResNet18, train: data.Split, test: data.Split, key: str
+    trainer: Trainer, encoder: models.ResNet18, train: views.Split, test: views.Split, key: str
 ) -> dict[str, Any]:
     """{key: kNN per cent}, in the precision of the training, and the numbers of images."""
     args = trainer.args
     bank, queries = train.head(args.knn_bank), test.head(args.knn_queries)
     with trainer.autocast():
-        accuracy = evaluate.knn(encoder, bank, queries)
+        accuracy = knn(encoder, bank, queries)
     return {key: round(accuracy, 2), "knn_bank": len(bank), "knn_queries": len(queries)}
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwsim.train import models
-from hwsim.train.methods import GATED
+from hwsim.train.networks import models
+from hwsim.train.networks.methods import GATED
 
 EARLIER = (
     "stage", "framework", "seed", "steps", "epochs", "epochs_total", "data", "knn_percent",

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from hwsim.files import whole
-from hwsim.train import controller, data, models, options
+from hwsim.train import controller, options
 from hwsim.train.fast import fast, refusal
-from hwsim.train.features import autocast
-from hwsim.train.gating import penalty
+from hwsim.train.images import views
 from hwsim.train.losses import nt_xent
-from hwsim.train.methods import advance, lasso, pairing, view_branches
+from hwsim.train.networks import models
+from hwsim.train.networks.gating import penalty
+from hwsim.train.networks.inference import autocast
+from hwsim.train.networks.methods import advance, lasso, pairing, view_branches
 from hwsim.train.optimisers import optimisers, rate
 
 
@@ -27,7 +29,7 @@ class Trainer:
     measured = "knn_percent"
     """The accuracy that the log has now and then."""
 
-    def __init__(self, args: argparse.Namespace, train: data.Split) -> None:
+    def __init__(self, args: argparse.Namespace, train: views.Split) -> None:
         self.args, self.train = args, train
         self.device = torch.device(args.device)
         torch.manual_seed(args.seed)
@@ -39,7 +41,7 @@ class Trainer:
             self.network = torch.compile(self.model, dynamic=False)
         self.optimisers = optimisers(self.model, args)
         self.generator = torch.Generator().manual_seed(args.seed + 1)
-        self.shuffler = data.Shuffler(len(train), args.batch, self.generator)
+        self.shuffler = views.Shuffler(len(train), args.batch, self.generator)
         self.step, self.seconds = 0, 0.0
 
     def build(self) -> Any:
@@ -114,7 +116,7 @@ class Trainer:
         """Two augmented views of the next batch."""
         images = self.train.images[self.shuffler.next().to(self.train.images.device)]
         area = self.args.min_crop_area
-        found = (data.augment(images, self.resolution, self.generator, area) for _ in range(2))
+        found = (views.augment(images, self.resolution, self.generator, area) for _ in range(2))
         return [view.contiguous(memory_format=torch.channels_last) for view in found]
 
     def embeddings(self, views: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -182,7 +184,7 @@ class Trainer:
         different = [k for k in options.different(saved, mine) if k not in options.BUDGET]
         if different:
             key = different[0]
-            raise data.DataError(
+            raise views.DataError(
                 f"--out {path.parent}: its checkpoint was made with {key}={saved.get(key)}, "
                 f"not {mine[key]}; give another --out"
             )

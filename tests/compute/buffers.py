@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.arch import ArchConfig
-from hwsim.layout import plane_bytes
-from hwsim.tiling import Mapping
+from hwsim.arch.config import ArchConfig
+from hwsim.mapping.layout import plane_bytes
+from hwsim.mapping.tiles import Mapping
 
 from .data import LayerData
 

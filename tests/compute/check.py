@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwsim.counts import CAUSES, COUNTERS
-from hwsim.simulate import simulate
+from hwsim.counters import CAUSES, COUNTERS
+from hwsim.run.simulate import simulate
 
 from .data import base_and_conditional, decide
 from .replay import Replay

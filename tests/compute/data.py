@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.header import TraceHeader
-from hwsim.trace import MaskTrace
+from hwsim.trace.header import TraceHeader
+from hwsim.trace.mask_trace import MaskTrace
 from hwsim.workload import ConvLayer, Network
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim import lists
-from hwsim.arch import ArchConfig
-from hwsim.formats import unpack_bits
-from hwsim.plan import machine_of
-from hwsim.schemes import Scheme
-from hwsim.words import WORD
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.schemes import Scheme
+from hwsim.model.kernel import decoders
+from hwsim.model.kernel.mask_words import WORD
+from hwsim.model.plan import machine_of
+from hwsim.trace.packing import unpack_bits
 
 
 def rounds_of_list(arch: ArchConfig, scheme: Scheme, bits: np.ndarray) -> list[np.ndarray]:
@@ -25,10 +25,10 @@ def rounds_of_list(arch: ArchConfig, scheme: Scheme, bits: np.ndarray) -> list[n
     most = len(bits) // machine.rows + 1
     unions = np.zeros((most, words), np.uint64)
     slots = np.zeros(most + 1, np.int64)
-    if machine.format == lists.BITMAP:
-        rounds, *_ = lists.decode_bitmap(machine, masks, 0, len(bits), 1, unions, slots)
+    if machine.format == decoders.BITMAP:
+        rounds, *_ = decoders.decode_bitmap(machine, masks, 0, len(bits), 1, unions, slots)
     else:
-        rounds, *_ = lists.decode_symbols(machine, masks, 0, 1, unions, slots)
+        rounds, *_ = decoders.decode_symbols(machine, masks, 0, 1, unions, slots)
     taken = unpack_bits(unions[:rounds].view(np.uint8), (words * WORD,))
     return [np.flatnonzero(pixels) for pixels in taken]
 

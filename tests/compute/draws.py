@@ -6,8 +6,8 @@ from random import Random
 
 from oracle.machines import conv, machine
 
-from hwsim.arch import ArchConfig
-from hwsim.schemes import Scheme, parse_scheme, schemes_for
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.schemes import Scheme, parse_scheme, schemes_for
 
 from .data import LayerData, draw_data
 from .replay import Replay
@@ -30,7 +30,7 @@ def draw(seed: int) -> tuple[ArchConfig, Scheme, LayerData]:
         padding=rng.choice([kernel // 2, kernel // 2, 0, 1]),
     )
     sparse = schemes_for(arch, mask_group, [layer])[3:]
-    scheme = parse_scheme(rng.choice([*sparse * 4, "gated", "dense"]), arch)
+    scheme = parse_scheme(rng.choice([*sparse * 4, "clock-gated", "dense"]), arch)
     rank = rng.choice([0.0, 0.2, 0.5, 0.7, 0.9, 1.0])
     images, inverse = rng.randint(1, 2), rng.random() < 0.5
     return arch, scheme, draw_data(layer, images, mask_group, rank, inverse, seed)
@@ -56,7 +56,7 @@ def _draw_machine(rng: Random, columns: int) -> ArchConfig:
 
 
 SITUATIONS = {
-    "unstructured", "structured", "lockstep", "gated", "dense",
+    "unstructured", "structured", "lockstep", "clock-gated", "dense",
     "bitmap", "coordinate", "run-length", "private", "shared",
     "kernel 1", "kernel 3", "stride 1", "stride 2", "diagonal", "inverse",
     "short beats", "ragged channel tiles", "ragged pixel tiles", "input tiled",
@@ -81,7 +81,7 @@ def situations(run: Replay) -> set[str]:
         "masks of several channels": run.data.mask_group > 1,
     }
     always = {
-        scheme.name.split("-")[0],
+        scheme.name if scheme.kind != "sparse" else scheme.name.split("-")[0],
         f"kernel {layer.kernel_size}",
         f"stride {layer.stride}",
         "inverse" if run.data.inverse else "diagonal",

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwsim.arch import ArchConfig
-from hwsim.residency import map_network
-from hwsim.schemes import Scheme
-from hwsim.tiling import Mapping, pixel_addresses, tile_layer
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.schemes import Scheme
+from hwsim.mapping.residency import map_network
+from hwsim.mapping.tiles import Mapping, pixel_addresses, tile_layer
 from hwsim.workload import Network
 
 from .buffers import ActivationBuffer, Pass, steps_of_pass
@@ -61,7 +61,7 @@ class Replay:
         own = self._decide(columns, pixels)
         others = [group for group in every if group != base]
         conditional = steps_of_pass(self.data, self.buffer, others, columns)
-        if self.scheme.kind == "gated":
+        if self.scheme.kind == "clock-gated":
             self.counts["psum_conditional_reads"] += int(own.any(0).sum())
             rounds = self._consecutive(1, pixels)
         else:

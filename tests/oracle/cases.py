@@ -7,7 +7,8 @@ from random import Random
 
 import numpy as np
 
-from hwsim.arch import ArchConfig, ArchError, Shape, build_arch
+from hwsim.arch.config import ArchConfig, Shape
+from hwsim.arch.load import ArchError, build_arch
 from hwsim.workload import INPUT, ConvLayer, Network
 
 from .lists import symbol_bits
@@ -17,7 +18,7 @@ from .shapes import keeps_structure
 Map = tuple[int, int, int]
 """(channels, height, width) of a tensor."""
 
-KINDS = ("dense", "gated", "unstructured", "shared lists")
+KINDS = ("dense", "clock-gated", "unstructured", "shared lists")
 """Schemes, with and without zero gating, and with structured or lockstep lane groups."""
 
 CHANNELS = [2, 2, 3, 4, 4, 5, 6, 8, 9, 12, 16, 20, 24]

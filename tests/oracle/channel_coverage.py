@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hwsim.arch import ArchConfig
+from hwsim.arch.config import ArchConfig
 from hwsim.workload import Network
 
 from .channel_tiles import FBS, Active, Gates, SelectingPlan, activity

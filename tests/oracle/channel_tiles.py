@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.arch import ArchConfig, Shape
+from hwsim.arch.config import ArchConfig, Shape
 from hwsim.workload import INPUT, ConvLayer, Network
 
 from .layout import Pixel, Row, ceil_div, touched_rows

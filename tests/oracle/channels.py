@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hwsim.arch import ArchConfig, Shape
-from hwsim.counts import CAUSES, COUNTERS
+from hwsim.arch.config import ArchConfig, Shape
+from hwsim.counters import CAUSES, COUNTERS
 from hwsim.workload import ConvLayer, Network
 
 from .channel_tiles import (

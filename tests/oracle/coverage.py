@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.arch import Shape
-from hwsim.counts import CAUSES, COUNTERS
+from hwsim.arch.config import Shape
+from hwsim.counters import CAUSES, COUNTERS
 
 from .cases import Case
 from .cycles import decoders_of, lane_bits

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.arch import ArchConfig
+from hwsim.arch.config import ArchConfig
 from hwsim.workload import ConvLayer
 
 from .decoders import Decoder, fill

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwsim.arch import ArchConfig
+from hwsim.arch.config import ArchConfig
 
 from .lists import Word, escape, words_of
 

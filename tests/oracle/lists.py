@@ -6,7 +6,7 @@ escapes of run lengths. The last word may hold fewer.
 
 from __future__ import annotations
 
-from hwsim.arch import ArchConfig
+from hwsim.arch.config import ArchConfig
 
 Word = list[int]
 

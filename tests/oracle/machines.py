@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwsim.arch import ArchConfig, Shape, build_arch
+from hwsim.arch.config import ArchConfig, Shape
+from hwsim.arch.load import build_arch
 from hwsim.workload import ConvLayer, Network
 
 from .cycles import tile

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hwsim.arch import ArchConfig, Shape
-from hwsim.counts import CAUSES, COUNTERS
+from hwsim.arch.config import ArchConfig, Shape
+from hwsim.counters import CAUSES, COUNTERS
 from hwsim.workload import Network
 
 from .cycles import tile as tile_cycles
@@ -200,7 +200,7 @@ def dma_cycles(transfer_bytes: int, arch: ArchConfig) -> int:
 def table(
     rows: Mapping[str, Counter[str]], network: Network, columns: tuple[str, ...]
 ) -> np.ndarray:
-    """Layers in execution order, columns in the order of hwsim.counts; int64."""
+    """Layers in execution order, columns in the order of hwsim.counters; int64."""
     for row in rows.values():
         assert set(row) <= set(columns), f"unknown column among {sorted(row)}"
     return np.array(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hwsim.arch import ArchConfig, Shape
+from hwsim.arch.config import ArchConfig, Shape
 from hwsim.workload import ConvLayer, Network
 
 from .layout import Pixel, Row, flattened, footprint_bytes, touched_rows

@@ -23,7 +23,7 @@ def hardware(scheme: str) -> Hardware:
     """Read a scheme's name."""
     if scheme in ("dense", "dense-zero-gated"):
         return Hardware(lanes=None, masks="none")
-    if scheme == "gated":
+    if scheme == "clock-gated":
         return Hardware(lanes=None, masks="gated")
     if scheme == "unstructured":
         return Hardware(lanes=1, masks="sparse")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hwsim.arch import ArchConfig, Shape
+from hwsim.arch.config import ArchConfig, Shape
 from hwsim.workload import ConvLayer, Network
 
 from .placement import place

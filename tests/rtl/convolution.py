@@ -11,7 +11,7 @@ from layer_run import LayerRun
 from oracle.layout import Layout, Pixel, conv_layout
 from oracle.machines import conv
 
-from hwsim.arch import ArchConfig
+from hwsim.arch.config import ArchConfig
 from hwsim.workload import ConvLayer
 
 from .simulator import Case

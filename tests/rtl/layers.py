@@ -8,17 +8,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from campaign.replay import NAMES, WITHIN, Place, Replayed, alone, replay, within_tiles
-from campaign.rounds import Cut, Work, first_round
+from divergence import first_divergence
 from layer_run import LayerRun
 from oracle.cycles import tile as oracle_tile
 from oracle.layout import conv_layout
 from oracle.machines import conv, network
 
-from hwsim.arch import ArchConfig
-from hwsim.residency import map_network
-from hwsim.tiling import tile_layer
-from hwsim.timing import Engine, first_divergence
+from hwsim.arch.config import ArchConfig
+from hwsim.mapping.residency import map_network
+from hwsim.mapping.tiles import tile_layer
+from hwsim.model.latencies import Engine
+from tools.verification.replay import NAMES, WITHIN, Place, Replayed, alone, replay, within_tiles
+from tools.verification.rounds import Cut, Work, first_round
 
 from .simulator import Case, Observation, observe
 from .tiles import causes_and_counts, parameters, tile_case
@@ -36,7 +37,7 @@ def draw(rng: np.random.Generator, arch: ArchConfig) -> LayerRun:
     mask_group = 1
     if lanes > 1 and columns % lanes == 0 and rng.random() < 0.5:
         schemes, mask_group = [f"structured-{lanes}x"], lanes
-    scheme = str(rng.choice([*schemes * 4, "gated", "dense"]))
+    scheme = str(rng.choice([*schemes * 4, "clock-gated", "dense"]))
     groups = int(rng.choice([1, 2, 2, 3, 4]))
     kernel = int(rng.choice([1, 1, 2, 3, 3]))
     width = mask_group * int(rng.integers(1, max(2, 2 * columns // mask_group + 1)))

@@ -10,7 +10,7 @@ import pytest
 from oracle.decoders import Decoder, fill
 from oracle.machines import machine
 
-from hwsim.arch import ArchConfig
+from hwsim.arch.config import ArchConfig
 
 from .simulator import observe
 

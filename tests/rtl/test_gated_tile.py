@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from campaign.replay import WITHIN
 from oracle.schemes import hardware
+
+from tools.verification.replay import WITHIN
 
 from .convolution import Gated, draw
 from .layers import engine_tiles, oracle_tiles

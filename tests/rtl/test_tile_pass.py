@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from oracle.machines import machine
 
-from hwsim.arch import ArchConfig
+from hwsim.arch.config import ArchConfig
 
 from .layers import difference, draw, play
 

@@ -9,7 +9,7 @@ from oracle.cycles import lane_bits
 from oracle.layout import Layout, Pixel, stored_bytes
 from oracle.schemes import hardware
 
-from hwsim.arch import ArchConfig
+from hwsim.arch.config import ArchConfig
 from hwsim.workload import ConvLayer
 
 from .simulator import Case
@@ -135,6 +135,6 @@ def causes_and_counts(
         counts["weight_word_reads"] += seen["steps"]
         counts["decoder_cycles"] += seen["decoder_cycles"]
         # The gated scheme updates the pixels whose bits it reads beside the pass.
-        if (cause, scheme) != ("conditional", "gated"):
+        if (cause, scheme) != ("conditional", "clock-gated"):
             counts[uses] += seen["pixel_uses"]
     return causes, counts

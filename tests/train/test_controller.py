@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from near import assert_near
 
-from hwsim.train import controller, models
-from hwsim.train.gating import gated_layers
-
-from .near import assert_near
+from hwsim.train import controller
+from hwsim.train.networks import models
+from hwsim.train.networks.gating import gated_layers
 
 
 @pytest.mark.parametrize("density", [0.15, 0.7])

@@ -11,19 +11,22 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from near import assert_near
 from torch import Tensor
 
-from hwsim.arch import ArchConfig
-from hwsim.counts import C
-from hwsim.simulate import simulate, usable_schemes
-from hwsim.trace import MaskTrace, verify
+from hwsim.arch.config import ArchConfig
+from hwsim.counters import C
+from hwsim.run.simulate import simulate, usable_schemes
+from hwsim.trace.files import verify
+from hwsim.trace.mask_trace import MaskTrace
 from hwsim.train import __main__ as cli
-from hwsim.train import data, evaluate, models, record
-from hwsim.train.features import plain
-from hwsim.train.methods import CHANNELS_KEPT, GATED, METHODS, dynamic_layers
+from hwsim.train.evaluate.__main__ import main as evaluate_main
+from hwsim.train.images import views
+from hwsim.train.networks import models
+from hwsim.train.networks.inference import plain
+from hwsim.train.networks.methods import CHANNELS_KEPT, GATED, METHODS, dynamic_layers
+from hwsim.train.record.__main__ import main as record_main
 from hwsim.workload import ConvLayer
-
-from .near import assert_near
 
 IMAGES, HEADS = 3, 4
 KEPT = 0.25
@@ -61,7 +64,7 @@ class Run:
             layer.register_forward_pre_hook(
                 lambda _, args, name=name: seen.update({name: args[0].clone()})
             )
-        images = data.load_split(Path("tiny"), "test", self.out.parent).images[:IMAGES]
+        images = views.load_split(Path("tiny"), "test", self.out.parent).images[:IMAGES]
         with torch.no_grad():
             encoder(plain(images).contiguous(memory_format=torch.channels_last))
         return seen
@@ -121,7 +124,7 @@ def test_channel_methods_end_at_their_density(run: Run) -> None:
 def test_the_weights_alone_give_the_same_trace(run: Run, tmp_path: Path) -> None:
     again = tmp_path / "again.h5"
     arguments = ["--weights", str(run.weights), "--data", "tiny", "--images", str(IMAGES)]
-    status = record.main([*arguments, "--out", str(again), "--cache", str(run.out.parent)])
+    status = record_main([*arguments, "--out", str(again), "--cache", str(run.out.parent)])
     assert status == (2 if run.method == "dense" else 0)
     if status == 0:
         assert verify(again).sha256 == run.trace.sha256
@@ -219,7 +222,7 @@ def counters_by_hand(trace: MaskTrace, scheme: str, layer: ConvLayer) -> dict[st
     conditional = 9 * layer.in_channels * 3 // 4
     ones = int(bits.sum()) * trace.mask_group
     found = {"macs_base": layer.macs * IMAGES // 4, "macs_conditional": ones * conditional}
-    if scheme == "gated":
+    if scheme == "clock-gated":
         outputs = layer.out_channels * layer.out_height * layer.out_width * IMAGES
         return found | {"macs_gated_off": (outputs - ones) * conditional}
     return found if scheme == "lockstep-8" else found | {"macs_gated_off": 0}
@@ -231,7 +234,7 @@ def test_every_scheme_counts_the_macs_of_the_masks(run: Run, pe16x16: ArchConfig
     schemes = usable_schemes(pe16x16, trace)
     of_masks = {"fbs": ["channels"], "dgc": ["channels"]}.get(
         run.method,
-        ["gated", "unstructured", "structured-8x" if run.method == "scdg" else "lockstep-8"],
+        ["clock-gated", "unstructured", "structured-8x" if run.method == "scdg" else "lockstep-8"],
     )
     assert schemes == ["dense", "dense-zero-gated", *of_masks]
     for scheme in schemes:
@@ -241,7 +244,7 @@ def test_every_scheme_counts_the_macs_of_the_masks(run: Run, pe16x16: ArchConfig
             wanted = counters_by_hand(trace, scheme, layer)
             assert {name: int(row[C[name]]) for name in wanted} == wanted, (scheme, layer.name)
             # No PE runs more than one MAC in a cycle.
-            assert found.layer_cycles[position] * 256 >= row[C["macs_base"]] + sum(
+            assert found.causes[position].sum() * 256 >= row[C["macs_base"]] + sum(
                 row[C[name]] for name in ("macs_conditional", "macs_gated_off")
             )
 
@@ -255,7 +258,7 @@ def test_density_and_flops_are_the_simulator_s(
     images = ["--train-images", "64", "--test-images", str(IMAGES), "--device", "cpu"]
     images += ["--cache", str(run.out.parent)]
     capsys.readouterr()
-    assert evaluate.main([*arguments, *images]) == 0
+    assert evaluate_main([*arguments, *images]) == 0
     figures = json.loads(capsys.readouterr().out)
     found = simulate(pe16x16, trace, usable_schemes(pe16x16, trace)[-1])
     assert figures["density_macs"] == pytest.approx(found.density_macs)

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from near import assert_near
 from torch import Tensor
 
-from hwsim.train import fast, models
+from hwsim.train import fast
 from hwsim.train.fast import layers
 from hwsim.train.fast.packing import convolve, images_per_strip, pack, unpack, widest_packed
-from hwsim.train.gating import BRANCHES, Branch, GatedConv2d, _Gate
-from hwsim.train.methods import METHODS, Method, conv3x3, pairing, view_branches
-from hwsim.train.models import BasicBlock, ConvNorm, ResNet18
-
-from .near import assert_near
+from hwsim.train.networks import models
+from hwsim.train.networks.gating import BRANCHES, Branch, GatedConv2d, _Gate
+from hwsim.train.networks.methods import METHODS, Method, conv3x3, pairing, view_branches
+from hwsim.train.networks.models import BasicBlock, ConvNorm, ResNet18
 
 needs_fast = pytest.mark.usefixtures("fast_path")
 

@@ -11,18 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from killed import killed_after
 from refusal import refusal
 
-from hwsim.trace import MaskTrace
+from hwsim.trace.mask_trace import MaskTrace
 from hwsim.train import __main__ as cli
-from hwsim.train import data, models, options
-from hwsim.train.features import features
-from hwsim.train.gating import gated_layers
+from hwsim.train import options
+from hwsim.train.evaluate.features import features
+from hwsim.train.images import views
+from hwsim.train.networks import models
+from hwsim.train.networks.gating import gated_layers
 from hwsim.train.status import Status
-from hwsim.train.table import run_figures
 from hwsim.train.trainer import Trainer
-
-from .killed import killed_after
+from studies.poster_table import run_figures
 
 OPTIONS = ["--batch", "8", "--log-every", "1", "--images", "2", "--device", "cpu"]
 
@@ -44,9 +45,9 @@ def command(start: Path, data: Path, out: Path, steps: int, *more: str) -> list[
             "--validation", "16", "--knn-every", "2", "--lr", "1e-3", *OPTIONS, *more]  # fmt: skip
 
 
-def split(count: int) -> data.Split:
+def split(count: int) -> views.Split:
     images = torch.zeros(count, 3, 32, 32, dtype=torch.uint8)
-    return data.Split(images, torch.zeros(count, dtype=torch.int64))
+    return views.Split(images, torch.zeros(count, dtype=torch.int64))
 
 
 def rows(out: Path) -> list[dict[str, str]]:
@@ -94,7 +95,7 @@ def test_the_file_classifies_as_the_run_did(drawn: Path, tmp_path: Path) -> None
             for name in file.files
             if name.startswith(models.TOP)
         }
-    test = data.load_split(drawn, "test", tmp_path)
+    test = views.load_split(drawn, "test", tmp_path)
     found = (features(encoder, test.images) - top["mean"]) / top["deviation"]
     scores = found @ top["fc.weight"].T + top["fc.bias"]
     right = float((scores.argmax(1) == test.labels).float().mean())

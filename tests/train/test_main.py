@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from killed import killed_after
 from refusal import refusal
 
-from hwsim.trace import MaskTrace
+from hwsim.trace.mask_trace import MaskTrace
 from hwsim.train import __main__ as cli
+from hwsim.train import loop
 from hwsim.train.optimisers import rate
-
-from .killed import killed_after
 
 OPTIONS = [
     "--stages", "1,1", "--width", "32", "--batch", "8", "--seed", "7",
@@ -57,7 +58,7 @@ def test_resumed_run_equals_the_uninterrupted_one(
     assert cli.main([*command(method, drawn, whole, 5), *options]) == 0
     # A checkpoint after step 3 only: step 4 is run, logged, lost and run again.
     clock = iter([0.0, 0.0, 0.0, 1e9, *[1e9] * 50])
-    monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     with killed_after(4):
         cli.main([*command(method, drawn, parts, 5), *options])
     monkeypatch.undo()

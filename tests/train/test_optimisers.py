@@ -6,11 +6,10 @@ import argparse
 
 import pytest
 import torch
+from near import assert_near
 
-from hwsim.train import models
+from hwsim.train.networks import models
 from hwsim.train.optimisers import Lars, optimisers
-
-from .near import assert_near
 
 
 def test_lars_by_hand() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from hwsim.train import __main__ as cli
 from hwsim.train import options
-from hwsim.train.methods import GATED, METHODS
+from hwsim.train.networks.methods import GATED, METHODS
 
 PLACES = ["--data", "d", "--out", "o"]
 CIFAR10 = os.environ.get("HWSIM_CIFAR10")

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from killed import killed_after
 from refusal import refusal
 
 from hwsim.train import __main__ as cli
-from hwsim.train import data, models, options
-from hwsim.train.methods import dynamic_layers
+from hwsim.train import options
+from hwsim.train.images import views
+from hwsim.train.networks import models
+from hwsim.train.networks.methods import dynamic_layers
 from hwsim.train.start import Start
 from hwsim.train.trainer import Trainer
-
-from .killed import killed_after
 
 SHAPE = ["--stages", "1", "--width", "32", "--gate-norm", "instance", "--mask-group", "4"]
 OPTIONS = ["--method", "scdg", "--batch", "8", "--seed", "7", "--log-every", "1",
@@ -43,7 +44,7 @@ def weights(first: Path) -> Path:
 
 
 def test_encoder_is_the_file_s_and_the_rest_fresh(weights: Path, drawn: Path, first: Path) -> None:
-    train = data.load_split(drawn, "train", first)
+    train = views.load_split(drawn, "train", first)
     from_file, fresh = (
         Trainer(options.parse(command(drawn, first, 1, *more)), train)
         for more in (["--weights", str(weights)], SHAPE)

@@ -1,6 +1,6 @@
 """The fast path of training in bf16 on a CPU: small maps packed, what follows a convolution fused.
 
-It computes what hwsim.train.models defines, rounded in another order. ``refusal`` says where it
+It computes what ``networks.models`` defines, rounded in another order. ``refusal`` says where it
 cannot run; the plain path then does the work.
 """
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 
 from hwsim.train.fast import native
-from hwsim.train.models import ResNet18
+from hwsim.train.networks.models import ResNet18
 
 
 def refusal(device: torch.device, precision: str, gate_norm: str) -> str | None:

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hwsim.train import models
 from hwsim.train.fast.packing import convolve
-from hwsim.train.gating import Branch, DenseConv2d, GatedConv2d
+from hwsim.train.networks import models
+from hwsim.train.networks.gating import Branch, DenseConv2d, GatedConv2d
 
 
 class _Normalised(torch.autograd.Function):

@@ -1,1 +1,0 @@
-"""The campaign behind docs/results.md: its runs, what was kept of them, and the page's tables."""

@@ -1,0 +1,153 @@
+"""Machines from commented YAML: by path or shipped name, with single keys set anew.
+
+A file that does not exist is looked up by its file name among the shipped ``arch_configs/``. An
+unknown key, a wrong type or an impossible value is an :class:`ArchError`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hwsim.arch.config import ArchConfig
+from hwsim.errors import UserError, nearest, one_line
+from hwsim.files import asset_dir
+
+
+class ArchError(UserError):
+    """A machine that cannot be read or built; the message is one line for the user."""
+
+
+class CombinationError(ArchError):
+    """Every key is valid by itself; together they make no machine."""
+
+
+class UniqueKeyLoader(yaml.SafeLoader):
+    """YAML without silent surprises: equal keys in one mapping are an error."""
+
+
+def _unique_mapping(loader: UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise ArchError(f"duplicate key {key!r} (line {key_node.start_mark.line + 1})")
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
+
+
+UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def arch_names() -> list[str]:
+    """Names of the shipped design points."""
+    return sorted(path.stem for path in asset_dir("arch_configs").glob("*.yaml"))
+
+
+def find_arch(name_or_path: str | Path) -> Path:
+    """The file meant: an existing path, or a shipped design point of that file name."""
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    stem = path.stem if path.suffix in (".yaml", ".yml") else path.name
+    shipped = asset_dir("arch_configs") / f"{stem}.yaml"
+    if shipped.is_file():
+        return shipped
+    raise ArchError(
+        f"{name_or_path}: no such file, and no shipped machine of that name"
+        + nearest(stem, arch_names())
+    )
+
+
+def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
+    """Read a machine; ``overrides`` maps dotted keys (``index.lane_group``) to values."""
+    path = find_arch(name_or_path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = yaml.load(text, Loader=UniqueKeyLoader)
+    except ArchError as error:
+        raise ArchError(f"{path}: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArchError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise ArchError(f"{path}: not valid YAML ({one_line(str(error))})") from None
+    if not isinstance(data, dict):
+        raise ArchError(f"{path}: expected a mapping of keys, found {type(data).__name__}")
+    data = {"name": path.stem, **data}
+    for key, value in (overrides or {}).items():
+        _set(data, key, value)
+    return build_arch(data, source=f"{path} with --set" if overrides else str(path))
+
+
+def arch_of(options: argparse.Namespace) -> ArchConfig:
+    """The machine that --arch and --set name."""
+    return load_arch(options.arch, dict(parse_override(text) for text in options.set))
+
+
+def build_arch(data: Mapping[str, Any], source: str = "machine") -> ArchConfig:
+    """Validate plain data; ``source`` names the file in the error.
+
+    CombinationError where only the keys' values together are at fault.
+    """
+    try:
+        return ArchConfig.model_validate(data)
+    except ValidationError as error:
+        of_a_key = any(found["loc"] for found in error.errors())
+        kind = ArchError if of_a_key else CombinationError
+        raise kind(f"{source}: {_explain(error)}") from None
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split ``key=value`` of the command line; the value is read as YAML reads it."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ArchError(f"--set {text}: expected key=value, such as index.lane_group=4")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ArchError(f"--set {text}: the value is not valid YAML") from None
+
+
+def known_keys(model: type[BaseModel] = ArchConfig, prefix: str = "") -> list[str]:
+    """Every dotted key a machine may have."""
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        part = field.annotation
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            keys += known_keys(part, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+def _set(data: dict[str, Any], key: str, value: Any) -> None:
+    if key not in known_keys():
+        raise ArchError(f"--set {key}: unknown key" + nearest(key, known_keys()))
+    *parents, last = key.split(".")
+    for parent in parents:
+        data[parent] = dict(data.get(parent) or {})
+        data = data[parent]
+    data[last] = value
+
+
+def _explain(error: ValidationError) -> str:
+    # A key spelt wrong is also a key missing: the spelling is the news.
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        siblings = known_keys()
+        return f"unknown key {key!r}" + nearest(key, siblings)
+    if first["type"] == "missing" and not key.startswith("array.reshape"):
+        return f"key {key!r} is missing"
+    if key.startswith("array.reshape"):
+        return f"array.reshape: expected a list of [rows, columns], found {first['input']!r}"
+    message = str(first["ctx"]["error"]) if "error" in first.get("ctx", {}) else first["msg"]
+    if not key:
+        return message
+    return f"{key}: {one_line(message)}, found {first['input']!r}"

@@ -1,0 +1,167 @@
+"""What every command has in common: its parser, shared options, how it ends, its progress."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from hwsim.errors import UserError, nearest, one_line
+
+EXTRAS = {
+    "torch": "train",
+    "PIL": "train",
+    "optuna": "dse",
+    "distributed": "cluster",
+    "shtab": "completion",
+}
+"""The extra of the package that brings a library which not every command needs."""
+
+T = TypeVar("T")
+
+LINE_SECONDS = 60
+"""Between two lines of progress where standard error is no terminal."""
+
+Advance = Callable[[int], None]
+"""Tells that so many more of the total are done."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, with the nearest option named."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def error(self, message: str) -> NoReturn:
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            options = sorted(_options(self))
+            message += nearest(unknown.split()[0], options)
+        print(f"{self.prog}: {one_line(message)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _options(parser: argparse.ArgumentParser) -> set[str]:
+    """Those of the parser and of its subcommands."""
+    found: set[str] = set()
+    for action in parser._actions:
+        found.update(action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            found.update(*(_options(each) for each in action.choices.values()))
+    return found
+
+
+def positive(text: str) -> int:
+    """Type of an option that counts something."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, found {text!r}")
+    return value
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """--arch and --set; :func:`hwsim.arch.load.arch_of` reads them."""
+    add = parser.add_argument
+    add("--arch", default="pe16x16", metavar="FILE",
+        help="machine: a YAML file or a shipped name (default: pe16x16)")  # fmt: skip
+    add("--set", action="append", default=[], metavar="KEY=VALUE",
+        help="change one key of the machine, such as index.lane_group=4")  # fmt: skip
+
+
+def add_traces(parser: argparse.ArgumentParser) -> None:
+    """--trace, of files and folders."""
+    parser.add_argument(
+        "--trace", nargs="*", default=[], metavar="PATH",
+        help="trace files or folders (default: the shipped traces)",
+    )  # fmt: skip
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--images", type=positive, metavar="N", help="only the first N images of each trace"
+    )
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """--out and --workers, of commands whose results are rows in a folder."""
+    add = parser.add_argument
+    add("--workers", type=positive, metavar="N", help="processes (default: one per core)")
+    add("--out", type=Path, required=True, metavar="DIR",
+        help="folder of results; rows that are there are not computed again")  # fmt: skip
+
+
+def status_of(program: str, work: Callable[[], object], interrupted: str = "interrupted") -> int:
+    """Does the work: 0, or 2 and one line for bad input, or 130 where it was interrupted.
+
+    A reader that goes away (`| head`) has seen enough: nothing is said, the status is 0.
+    """
+    try:
+        work()
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in EXTRAS:
+            raise
+        print(
+            f"{program}: needs {library}: pip install 'hwsim[{EXTRAS[library]}]'", file=sys.stderr
+        )
+        return 2
+    except BrokenPipeError:
+        # A later flush must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"{program}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: {interrupted}", file=sys.stderr)
+        return 130
+    return 0
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Advance]:
+    """A bar over ``total`` on standard error; where that is no terminal, a line a minute."""
+    if not sys.stderr.isatty():
+        yield _lines(what, total)
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def watched(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """The items, with :func:`progress` over them."""
+    with progress(what, total) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
+def _lines(what: str, total: int) -> Advance:
+    started = last = time.monotonic()
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done, last
+        done += more
+        if (now := time.monotonic()) - last >= LINE_SECONDS:
+            last, spent = now, now - started
+            left = spent / done * (total - done)
+            print(
+                f"{what}: {done:,} of {total:,} in {spent / 60:.0f} min, "
+                f"about {left / 60:.0f} min left",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
+
+    return advance

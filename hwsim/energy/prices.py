@@ -1,0 +1,196 @@
+"""Energy: counters x price of an action, plus leakage x time.
+
+``prices`` lists every counter with what one count of it costs in which component; ``price`` adds
+them up. ``python -m hwsim.energy --arch NAME`` prints both tables' prices and areas. The
+assumptions stand in docs/energy.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.schemes import Scheme
+from hwsim.counters import COUNTERS, DRAM_COUNTERS
+from hwsim.energy.area import (
+    leakage_uw,
+    macro,
+    mux_bits,
+    wire_mm,
+)
+from hwsim.energy.hardware import SUM_BITS, Hardware, Memory, hardware_of
+from hwsim.energy.table import EnergyTable, PriceError
+
+__all__ = ["COMPONENTS", "EnergyTable", "Price", "PriceError", "price", "prices"]
+
+COMPONENTS: tuple[str, ...] = (
+    "mac",
+    "activation_buffer",
+    "weight_buffer",
+    "partial_sums",
+    "operand_network",
+    "index",
+    "gate",
+    "output_stage",
+    "dram",
+    "leakage",
+)
+
+COMPONENT_LABELS = {
+    "mac": "MAC",
+    "activation_buffer": "activation buffer",
+    "weight_buffer": "weight buffer",
+    "partial_sums": "partial sums",
+    "operand_network": "operand network",
+    "index": "index decoder",
+    "gate": "gate",
+    "output_stage": "output stage",
+    "dram": "DRAM",
+    "leakage": "leakage",
+}
+"""The components as tables and figures call them."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """One count of ``counter`` costs ``pj`` in ``component``; ``action`` says what for."""
+
+    component: str
+    counter: str
+    pj: float
+    action: str
+
+
+def price(
+    counters: Mapping[str, int],
+    cycles: int,
+    arch: ArchConfig,
+    scheme: str | Scheme | Hardware,
+    table: EnergyTable,
+) -> dict[str, float]:
+    """Energy in pJ by component (COMPONENTS) of the counted actions in ``cycles`` cycles.
+
+    PriceError where ``counters`` does not hold exactly the names of ``hwsim.counters.COUNTERS``, or
+    where the table lacks a price.
+    """
+    for name in sorted(set(counters) ^ set(COUNTERS)):
+        problem = "has no price" if name in counters else "is missing"
+        raise PriceError(f"counter {name!r} {problem}")
+    hardware = hardware_of(scheme, arch)
+    energy_pj = dict.fromkeys(COMPONENTS, 0.0)
+    for item in prices(arch, hardware, table):
+        energy_pj[item.component] += float(counters[item.counter]) * item.pj
+    # uW x cycles / MHz = uW x us = pJ
+    energy_pj["leakage"] = leakage_uw(arch, hardware, table) * cycles / arch.clock_mhz
+    return energy_pj
+
+
+def prices(
+    arch: ArchConfig, scheme: str | Scheme | Hardware, table: EnergyTable
+) -> tuple[Price, ...]:
+    """What one count of each counter costs on this hardware; every counter appears."""
+    hardware = hardware_of(scheme, arch)
+    return (
+        *_mac(table),
+        *_activation_buffer(arch, hardware, table),
+        *_weight_buffer(arch, hardware, table),
+        *_partial_sums(hardware, table),
+        _operand_network(arch, table),
+        *_index(arch, hardware, table),
+        Price("gate", "comparator_ops", table.energy_pj("comparator_32b"), "comparator"),
+        Price("gate", "adder_ops", table.energy_pj("add_int32"), "adder"),
+        *_output_stage(arch, table),
+        *(Price("dram", counter, 8 * arch.dram.pj_per_bit, "8 bits") for counter in DRAM_COUNTERS),
+    )
+
+
+def _mac(table: EnergyTable) -> list[Price]:
+    """The table's MAC holds no accumulator: 32 bits of it are read and 32 written."""
+    mac_pj = table.energy_pj("mac_int8_acc32") + 2 * SUM_BITS * table.energy_pj("register_bit")
+    return [
+        Price("mac", "macs_base", mac_pj, "MAC, accumulator"),
+        Price("mac", "macs_conditional", mac_pj, "MAC, accumulator"),
+        # The assumption that clock-gating is free; the gated unit leaks like any other.
+        Price("mac", "macs_gated_off", 0.0, "clock-gated (assumed free)"),
+    ]
+
+
+def _activation_buffer(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
+    """Buffer words of A bytes, and the line registers that hold a word at every pointer."""
+    name, word_bytes = "activation_buffer", arch.activation.word_channels
+    read_pj, write_pj = _word_pj(hardware.activation, table)
+    line_pj = 2 * 8 * word_bytes * table.energy_pj("register_bit")
+    return [
+        Price(name, "activation_word_reads", read_pj, "word read"),
+        Price(name, "line_fills", line_pj, "line register: 8A bits written, read"),
+        Price(name, "residual_word_reads", read_pj, "word read"),
+        Price(name, "activation_word_writes", write_pj, "word written"),
+        Price(name, "dram_input_bytes", write_pj / word_bytes, "1/A word written"),
+        Price(name, "dram_residual_bytes", write_pj / word_bytes, "1/A word written"),
+        Price(name, "dram_output_bytes", read_pj / word_bytes, "1/A word read"),
+    ]
+
+
+def _weight_buffer(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
+    read_pj, write_pj = _word_pj(hardware.weight, table)
+    byte_pj = write_pj / arch.array.columns
+    return [
+        Price("weight_buffer", "weight_word_reads", read_pj, "word read"),
+        Price("weight_buffer", "dram_weight_bytes", byte_pj, "1/C word written"),
+    ]
+
+
+def _partial_sums(hardware: Hardware, table: EnergyTable) -> list[Price]:
+    """Words of one lane group; what the conditional pass reads is added to and written back."""
+    read_pj, write_pj = _word_pj(hardware.partial_sums, table)
+    adds_pj = hardware.lanes * table.energy_pj("add_int32")
+    name = "partial_sums"
+    return [
+        Price(name, "psum_base_writes", write_pj, "word written"),
+        Price(name, "psum_conditional_reads", read_pj + adds_pj, "word read, one add per lane"),
+        Price(name, "psum_conditional_writes", write_pj, "word written"),
+        Price(name, "psum_output_reads", read_pj, "word read"),
+    ]
+
+
+def _operand_network(arch: ArchConfig, table: EnergyTable) -> Price:
+    """A word on its way to a pointer: 8A bits of wire and all 2:1 multiplexers of the tree."""
+    wires_mm = 8 * arch.activation.word_channels * wire_mm(arch, table)
+    word_pj = mux_bits(arch) * table.energy_pj("mux2_bit") + wires_mm * table.energy_pj(
+        "wire_bit_mm"
+    )
+    scaled_pj = arch.pricing.operand_network_scale * word_pj
+    return Price("operand_network", "line_fills", scaled_pj, "B:1 multiplexer, wire (assumptions)")
+
+
+def _index(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
+    """Register array and decoder; the decoder's cycle is an estimate from its parts."""
+    index, bit_pj = arch.index, table.energy_pj("register_bit")
+    # Finding one set bit compares the word once; its index is written to the buffer and read.
+    emit_pj = (
+        index.word_bits / 32 * table.energy_pj("comparator_32b") + 2 * hardware.pixel_bits * bit_pj
+    )
+    decoder_pj = table.energy_pj("counter_16b") + index.indices_per_cycle * emit_pj
+    return [
+        Price("index", "mask_bits_written", bit_pj, "register bit written"),
+        Price("index", "index_words_read", index.word_bits * bit_pj, "W register bits read"),
+        Price("index", "decoder_cycles", decoder_pj, "counter, encoder, index (estimate)"),
+    ]
+
+
+def _output_stage(arch: ArchConfig, table: EnergyTable) -> list[Price]:
+    add_pj = table.energy_pj("add_int32")
+    output_pj = table.energy_pj("scale_multiply") + add_pj + 2 * table.energy_pj("comparator_32b")
+    residual_pj = arch.activation.word_channels * add_pj
+    name = "output_stage"
+    return [
+        Price(name, "output_ops", output_pj, "scale, round, ReLU, clamp"),
+        Price(name, "residual_word_reads", residual_pj, "A residual adds"),
+    ]
+
+
+def _word_pj(memory: Memory, table: EnergyTable) -> tuple[float, float]:
+    """Read and write energy of one word, pJ."""
+    sram = macro(memory, table)
+    return memory.split * sram.read_pj, memory.split * sram.write_pj

@@ -1,0 +1,252 @@
+"""Tiles: the pieces in which a layer runs, and the bytes each moves (docs/timing.md).
+
+A :class:`Mapping` says how a layer lies on the machine (hwsim.mapping.residency decides it);
+:func:`tile_layer` lists its tiles as int64 arrays for the models. Shapes decide, never a mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import gcd
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from hwsim.arch.config import ArchConfig
+from hwsim.errors import UserError
+from hwsim.mapping.layout import Layout
+from hwsim.workload import ConvLayer
+
+
+class MappingError(UserError):
+    """A machine that cannot hold what a layer needs; one line naming layer, buffer and bytes."""
+
+
+Bytes = TypeVar("Bytes", np.ndarray, np.int64)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """One layer's place on the machine, for a batch of ``images``.
+
+    ``arch``: the machine with its array in this layer's shape; ``instance``: tiles do not cross
+    images, because the gate decides on whole maps; ``width``: channel tile width; ``pixels``: P of
+    this layer; ``input``: on chip already, loaded whole, or tiled; ``residual``: where the added
+    tensor is, None without one; ``weights``: the channel tiles resident at once; ``prefetches``:
+    the last tile loads the next layer's first channel tile of weights.
+    """
+
+    layer: ConvLayer
+    arch: ArchConfig
+    images: int
+    gating: bool
+    instance: bool
+    width: int
+    pixels: int
+    layout: Layout
+    input: Literal["chip", "whole", "tiled"]
+    residual: Literal["chip", "dram"] | None
+    stored: bool
+    weights: Literal["all", "two", "one"]
+    order: Literal["weights", "pixels"]
+    prefetches: bool
+
+    @property
+    def total_pixels(self) -> int:
+        return self.images * self.layer.out_pixels
+
+    @cached_property
+    def pixel_cuts(self) -> tuple[np.ndarray, np.ndarray]:
+        """First pixel and number of pixels of each pixel tile, in the batch's flattened order."""
+        images, extent = (
+            (self.images, self.layer.out_pixels) if self.instance else (1, self.total_pixels)
+        )
+        in_image = np.arange(0, extent, self.pixels, dtype=np.int64)
+        starts = (np.arange(images, dtype=np.int64)[:, None] * extent + in_image).ravel()
+        return starts, np.tile(np.minimum(self.pixels, extent - in_image), images)
+
+    @property
+    def pixel_tiles(self) -> int:
+        return len(self.pixel_cuts[0])
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The visits to a layer's tiles in loop order, one entry each, int64 but for the flags.
+
+    A visit runs a tile's first pass (``first``), the rest (``finishes``), or both, as all do but
+    those of instance gates over several tiles of an image. ``input_bytes``, ``residual_bytes``,
+    ``weight_bytes`` and ``psum_load_bytes`` are what the visit lacks (loaded before it),
+    ``output_bytes`` and ``psum_store_bytes`` what it leaves to be stored, ``pooled_pixels`` the
+    pixels it finishes.
+    """
+
+    channel_start: np.ndarray
+    width: np.ndarray
+    pixel_start: np.ndarray
+    pixels: np.ndarray
+    pixel_tile: np.ndarray
+    first: np.ndarray
+    finishes: np.ndarray
+    input_bytes: np.ndarray
+    residual_bytes: np.ndarray
+    weight_bytes: np.ndarray
+    output_bytes: np.ndarray
+    pooled_pixels: np.ndarray
+    psum_load_bytes: np.ndarray
+    psum_store_bytes: np.ndarray
+
+    @property
+    def emptied_pixels(self) -> np.ndarray:
+        """Pixels that the output stage empties after each visit."""
+        return self.pixels * self.finishes
+
+    def __len__(self) -> int:
+        return len(self.width)
+
+
+def channel_tiles(layer: ConvLayer, gated: bool, columns: int) -> list[tuple[int, int]]:
+    """(first channel, width) of each channel tile; none crosses a gating group if ``gated``."""
+    extent = layer.out_channels // (layer.groups if gated else 1)
+    return [
+        (start, min(columns, group + extent - start))
+        for group in range(0, layer.out_channels, extent)
+        for start in range(group, group + extent, columns)
+    ]
+
+
+@lru_cache(maxsize=1024)
+def tile_layer(mapping: Mapping) -> Tiles:
+    """The layer's tiles in loop order with the bytes they move (real bytes, docs/timing.md).
+
+    Remembered, because schemes, batches and sweeps ask again: callers do not write to the arrays.
+    """
+    layer = mapping.layer
+    channels = np.array(channel_tiles(layer, mapping.gating, mapping.arch.array.columns), np.int64)
+    starts, counts = mapping.pixel_cuts
+    channel_tile, visit = _loop(mapping, len(channels))
+    pixel_tile, first, finishes, kept = (part[visit] for part in _visits(mapping))
+    width, pixels = channels[channel_tile, 1], counts[pixel_tile]
+    first_channels = np.diff(channel_tile, prepend=-1) != 0
+    if mapping.weights == "all":
+        first_channels &= _first_use(channel_tile)
+    pooled = pooled_pixels(mapping, starts, counts)[pixel_tile] * finishes
+    psum_bytes = 4 * width * pixels * ~kept
+    return Tiles(
+        channel_start=channels[channel_tile, 0],
+        width=width,
+        pixel_start=starts[pixel_tile],
+        pixels=pixels,
+        pixel_tile=pixel_tile,
+        first=first,
+        finishes=finishes,
+        input_bytes=_input_bytes(mapping, starts, counts, pixel_tile),
+        residual_bytes=width * pixels * finishes * (mapping.residual == "dram"),
+        weight_bytes=np.where(first_channels, layer.steps * width, 0),
+        output_bytes=width * pooled * mapping.stored,
+        pooled_pixels=pooled,
+        psum_load_bytes=psum_bytes * ~first,
+        psum_store_bytes=psum_bytes * ~finishes,
+    )
+
+
+def pixel_addresses(mapping: Mapping) -> np.ndarray:
+    """int64 (images * out_pixels,): word address of each output pixel's pointer, at offset 0."""
+    layer, layout = mapping.layer, mapping.layout
+    image, row, column = np.indices((mapping.images, layer.out_height, layer.out_width), np.int64)
+    return ((image * layout.height + row) * layout.width + column).ravel()
+
+
+def dma_cycles(transferred: Bytes, arch: ArchConfig) -> Bytes:
+    """ceil(bytes / (bandwidth * efficiency / clock)), in integers (bytes/s, per cent, Hz)."""
+    cycles, moved = dma_ratio(arch)
+    return -(-transferred * cycles // moved)
+
+
+def dma_ratio(arch: ArchConfig) -> tuple[int, int]:
+    """In how many cycles the DMA moves how many bytes, in lowest terms."""
+    cycles = 100 * arch.clock_hz
+    moved = arch.dram.bytes_per_s * arch.dram.efficiency_percent
+    divisor = gcd(cycles, moved)
+    return cycles // divisor, moved // divisor
+
+
+def rows_of(layer: ConvLayer, flat_rows: np.ndarray) -> np.ndarray:
+    """Distinct flat input rows (image * in_height + row) that flat output rows touch."""
+    image, row = np.divmod(flat_rows[:, None], layer.out_height)
+    source = row * layer.stride - layer.padding + np.arange(layer.kernel_size)
+    inside = (source >= 0) & (source < layer.in_height)
+    return np.unique((image * layer.in_height + source)[inside])
+
+
+def _visits(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The visits of one channel tile: pixel tile, first pass, rest, partial sums stay on chip."""
+    tiles = np.arange(mapping.pixel_tiles, dtype=np.int64)
+    always = np.ones(len(tiles), bool)
+    in_image = len(tiles) // mapping.images if mapping.instance else 1
+    if in_image == 1:
+        return tiles, always, always, always
+    twice = np.repeat(tiles.reshape(-1, in_image), 2, axis=0)  # (images * 2, tiles of an image)
+    finishes = np.zeros_like(twice, bool)
+    finishes[1::2] = True
+    return twice.ravel(), ~finishes.ravel(), finishes.ravel(), (twice % in_image == 0).ravel()
+
+
+def _loop(mapping: Mapping, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Channel tile and visit of each step of the loop; an image's visits stay together."""
+    tiles = mapping.pixel_tiles
+    together = 1
+    if mapping.instance and tiles > mapping.images:
+        together = 2 * tiles // mapping.images
+        tiles *= 2
+    channel = np.repeat(np.arange(channels, dtype=np.int64), tiles)
+    visit = np.tile(np.arange(tiles, dtype=np.int64), channels)
+    if mapping.order == "pixels":
+        order = np.argsort(visit // together, kind="stable")
+        return channel[order], visit[order]
+    return channel, visit
+
+
+def _first_use(channel_tile: np.ndarray) -> np.ndarray:
+    used = np.zeros(len(channel_tile), bool)
+    used[np.unique(channel_tile, return_index=True)[1]] = True
+    return used
+
+
+def _input_bytes(
+    mapping: Mapping, starts: np.ndarray, counts: np.ndarray, pixel_tile: np.ndarray
+) -> np.ndarray:
+    """Rows each tile brings, in bytes."""
+    layer = mapping.layer
+    if mapping.input == "chip":
+        return np.zeros(len(pixel_tile), np.int64)
+    row_bytes = layer.in_width * layer.in_channels
+    if mapping.input == "tiled":
+        arriving = np.diff(pixel_tile, prepend=-1) != 0
+        return np.where(arriving, tile_rows(layer, starts, counts)[pixel_tile], 0) * row_bytes
+    fresh = fresh_rows(layer, starts, counts)
+    return np.where(_first_use(pixel_tile), fresh[pixel_tile], 0) * row_bytes
+
+
+def tile_rows(layer: ConvLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Input rows that each pixel tile touches: int64 (pixel tiles,)."""
+    first, last = starts // layer.out_width, (starts + counts - 1) // layer.out_width
+    rows = [len(rows_of(layer, np.arange(a, b + 1))) for a, b in zip(first, last, strict=True)]
+    return np.array(rows, np.int64)
+
+
+def fresh_rows(layer: ConvLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Those that no tile before it touches."""
+    last = (starts + counts - 1) // layer.out_width
+    touched = [len(rows_of(layer, np.arange(b + 1))) for b in last]
+    return np.diff(np.array(touched, np.int64), prepend=0)
+
+
+def pooled_pixels(mapping: Mapping, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Pooled pixels whose bottom right pixel lies in each pixel tile."""
+    layer = mapping.layer
+    _, row, column = np.indices((mapping.images, layer.out_height, layer.out_width))
+    last = (row % layer.pool == layer.pool - 1) & (column % layer.pool == layer.pool - 1)
+    finished = np.concatenate([[0], np.cumsum(last)])
+    return (finished[starts + counts] - finished[starts]).astype(np.int64)

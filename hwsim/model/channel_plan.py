@@ -1,0 +1,128 @@
+"""What no mask changes under ``channels``: dense layers, predictors, the shapes of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from hwsim.arch.config import ArchConfig, Shape
+from hwsim.arch.schemes import Scheme, parse_scheme
+from hwsim.mapping.channels import Gates, Placed, image_cuts, map_channels
+from hwsim.mapping.tiles import (
+    Mapping,
+    channel_tiles,
+    dma_cycles,
+    dma_ratio,
+    fresh_rows,
+    pixel_addresses,
+    pooled_pixels,
+    tile_rows,
+)
+from hwsim.model.kernel import channel_visits, passes
+from hwsim.model.kernel.channel_layers import Dma
+from hwsim.model.plan import LayerPlan, machine_of, plan_layer
+from hwsim.workload import ConvLayer, Network
+
+SOURCES = {"chip": 0, "whole": channel_visits.WHOLE, "tiled": channel_visits.TILED}
+RESIDUALS = {None: 0, "chip": channel_visits.ON_CHIP, "dram": channel_visits.IN_DRAM}
+REACH = {"all": 0, "two": 2, "one": channel_visits.ONE}
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """A layer of a batch that selects; ``row``: the layer of the network for which it counts."""
+
+    row: int
+    mapping: Mapping
+    machine: passes.Machine
+    layer: channel_visits.Selecting
+    dma: Dma
+    first_weights_cycles: int
+
+    @property
+    def name(self) -> str:
+        return self.mapping.layer.name
+
+
+@lru_cache(maxsize=64)
+def plan_channels(
+    arch: ArchConfig,
+    network: Network,
+    scheme: Scheme,
+    gates: Gates,
+    images: int,
+    shapes: tuple[Shape, ...],
+) -> tuple[LayerPlan | ChannelPlan, ...]:
+    """Every layer for a batch of so many images, predictors before the layers they choose for.
+
+    Raises MappingError where the machine cannot hold a layer.
+    """
+    placed = map_channels(network, arch, gates, images, shapes)
+    return tuple(
+        _plan(network.layers[this.row], this, parse_scheme(scheme.name, this.mapping.arch), gates)
+        for this in placed
+    )
+
+
+def _plan(
+    layer: ConvLayer, placed: Placed, scheme: Scheme, gates: Gates
+) -> LayerPlan | ChannelPlan:
+    mapping = placed.mapping
+    if not placed.selects:
+        return plan_layer(placed.row, scheme, mapping, mask_group=1)
+    machine = machine_of(mapping.arch, scheme)
+    columns = mapping.arch.array.columns
+    first_width = channel_tiles(layer, mapping.gating, columns)[0][1]
+    first_bytes = layer.steps * first_width
+    return ChannelPlan(
+        row=placed.row,
+        mapping=mapping,
+        machine=machine,
+        layer=_selecting(mapping, machine, placed.compacted, gates),
+        dma=Dma(*dma_ratio(mapping.arch)),
+        first_weights_cycles=int(dma_cycles(np.int64(first_bytes), mapping.arch)),
+    )
+
+
+def _selecting(
+    mapping: Mapping, machine: passes.Machine, compacted: bool, gates: Gates
+) -> channel_visits.Selecting:
+    layer, arch, cuts = mapping.layer, mapping.arch, image_cuts(mapping)
+    tiles = np.array(channel_tiles(layer, mapping.gating, arch.array.columns), np.int64)
+    banks = pixel_addresses(mapping) % machine.banks
+    heads = layer.groups if layer.gated and gates.by_head else 1
+    bits = layer.gated * (heads * layer.in_channels if gates.by_head else layer.out_channels)
+    return channel_visits.Selecting(
+        images=mapping.images,
+        taps=layer.kernel_size**2,
+        steps=layer.steps,
+        columns=arch.array.columns,
+        word_channels=arch.activation.word_channels,
+        in_width=layer.in_width,
+        compacted=int(compacted),
+        pixels_outer=int(mapping.order == "pixels"),
+        source=SOURCES[mapping.input],
+        residual=RESIDUALS[mapping.residual],
+        stored=int(mapping.stored),
+        reach=REACH[mapping.weights],
+        mask_bits=bits,
+        means=layer.gated * layer.in_height * layer.in_width,
+        tile_start=tiles[:, 0].copy(),
+        tile_width=tiles[:, 1].copy(),
+        tile_head=tiles[:, 0] // (layer.out_channels // heads),
+        pixels=cuts[1],
+        pooled=pooled_pixels(mapping, *cuts),
+        rows=tile_rows(layer, *cuts),
+        fresh=fresh_rows(layer, *cuts),
+        loads=passes.consecutive_loads(machine, banks, *cuts),
+        word_of=_words(layer, arch.activation.word_channels),
+    )
+
+
+def _words(layer: ConvLayer, word_channels: int) -> np.ndarray:
+    """Activation word of each input channel; groups start on a word."""
+    extent = layer.in_channels // layer.groups
+    group, within = np.divmod(np.arange(layer.in_channels, dtype=np.int64), extent)
+    return group * -(-extent // word_channels) + within // word_channels

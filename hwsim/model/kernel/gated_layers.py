@@ -1,0 +1,209 @@
+"""The cycle model: loops over int64 arrays and uint64 mask words (docs/timing.md).
+
+Nothing here validates; the caller does. What no mask changes is in ``passes``; here are
+batches of images, whose visits take what their masks make them take. Functions add to cycles by
+cause and counters, whose last axes are CAUSES and COUNTERS. Masks come as words of a tile, least
+significant bit first, with unused bits 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.counters import CAUSES, C
+from hwsim.model.kernel.bits import popcount
+from hwsim.model.kernel.decoders import BITMAP, decode_bitmap, decode_symbols, store_symbols
+from hwsim.model.kernel.jit import compiled, inlined
+from hwsim.model.kernel.pipeline import finish, start, visit
+from hwsim.model.kernel.rounds import bank_load, busy_cycles, round_cycles, steps_of
+
+_CONDITIONAL, _BANK_STALL = CAUSES.index("conditional"), CAUSES.index("bank_stall")
+_DRAIN, _DECODE_STALL = CAUSES.index("drain"), CAUSES.index("decode_stall")
+_MACS_CONDITIONAL, _MACS_GATED_OFF = C["macs_conditional"], C["macs_gated_off"]
+_WORD_READS, _FILLS = C["activation_word_reads"], C["line_fills"]
+_WEIGHT_READS, _DECODER = C["weight_word_reads"], C["decoder_cycles"]
+_PSUM_READS, _PSUM_WRITES = C["psum_conditional_reads"], C["psum_conditional_writes"]
+_MASK_BITS, _INDEX_WORDS = C["mask_bits_written"], C["index_words_read"]
+
+_U0 = np.uint64(0)
+
+
+@compiled
+def dense_batches(transfers, batches, by_tile, cycles):
+    """Batches whose visits all take ``transfers.computed`` cycles: the stalls between them."""
+    for b in range(batches):
+        clock = start(transfers, b)
+        for t in range(transfers.computed.size):
+            clock = visit(transfers, b, t, transfers.computed[t], clock)
+        finish(clock, cycles[b + by_tile * (transfers.computed.size - 1)])
+
+
+@compiled
+def gated_batches(conditional, tiles, masks, mask_group, transfers, by_tile, cycles, counts):
+    """Batches of the gated scheme: cycles are fixed, masked MACs and their updates are gated."""
+    dense_batches(transfers, masks.shape[0], by_tile, cycles)
+    steps = steps_of(conditional)
+    for b in range(masks.shape[0]):
+        for t in range(tiles.width.size):
+            if not tiles.finishes[t]:
+                continue
+            p, start, width = tiles.pixel_tile[t], tiles.channel_start[t], tiles.width[t]
+            ones, any_pixels = 0, 0
+            for word in range(masks.shape[3]):
+                union = _U0
+                for row in range(start // mask_group, -(-(start + width) // mask_group)):
+                    lanes = _lanes(start, start + width, row, mask_group)
+                    union |= masks[b, p, row, word]
+                    ones += lanes * popcount(masks[b, p, row, word])
+                any_pixels += popcount(union)
+            at = counts[b + by_tile * t]
+            at[_MACS_CONDITIONAL] += ones * steps
+            at[_MACS_GATED_OFF] += (width * tiles.pixels[t] - ones) * steps
+            at[_PSUM_READS] += any_pixels
+            at[_PSUM_WRITES] += any_pixels
+
+
+@compiled
+def _lanes(start, end, row, mask_group):
+    """Columns from ``start`` to ``end`` whose mask is ``row``."""
+    return min(end, (row + 1) * mask_group) - max(start, row * mask_group)
+
+
+@compiled
+def sparse_batches(
+    machine, conditional, tiles, masks, mask_group, in_bank, transfers, by_tile, cycles, counts
+):
+    """Batches of sparse hardware: only the pixels of each lane group's list.
+
+    ``masks`` uint64 (batches, pixel tiles, mask lists, words); a lane group's list is the OR of its
+    channels' mask lists: unstructured (V = 1), structured (all equal), or lockstep. ``cycles``
+    and ``counts`` have a row per batch; with ``by_tile`` 1, of one batch a row per visit.
+    """
+    words = masks.shape[3]
+    most_rounds = words * 64 // machine.rows + 2
+    unions = np.zeros((most_rounds, words), np.uint64)
+    slots = np.zeros(most_rounds + 1, np.int64)
+    held = np.zeros(machine.banks, np.int64)
+    merged = np.zeros((1, words), np.uint64)
+    for b in range(masks.shape[0]):
+        clock = start(transfers, b)
+        for t in range(tiles.width.size):
+            spent = transfers.computed[t]
+            if tiles.finishes[t]:
+                p, row = tiles.pixel_tile[t], b + by_tile * t
+                rounds = _decode(
+                    machine, conditional, tiles, t, masks[b, p], mask_group, merged, unions, slots,
+                    counts[row],
+                )  # fmt: skip
+                spent += _conditional_pass(
+                    machine, conditional, rounds, unions, slots, in_bank[p], held, cycles[row],
+                    counts[row],
+                )  # fmt: skip
+            clock = visit(transfers, b, t, spent, clock)
+        finish(clock, cycles[b + by_tile * (tiles.width.size - 1)])
+
+
+@inlined
+def _decode(machine, conditional, tiles, t, masks, mask_group, merged, unions, slots, counts):
+    """All lists of a tile: fills ``unions`` and ``slots``, counts; returns the rounds they need.
+
+    Lane groups whose channels share one mask follow equal lists: one is decoded for all of them.
+    Sums are kept aside, and divisions out of the loop: it turns once for 40 ns of decoding.
+    """
+    v, pixels = machine.lane_group, tiles.pixels[t]
+    lane, end = tiles.channel_start[t], tiles.channel_start[t] + tiles.width[t]
+    bitmaps, mask = machine.format == BITMAP, lane // mask_group
+    if bitmaps:
+        stored = -(-end // mask_group) - mask if machine.lockstep else -(-tiles.width[t] // v)
+        counts[_MASK_BITS] += stored * pixels
+        counts[_INDEX_WORDS] += stored * -(-pixels // machine.word_bits)
+    elif machine.lockstep:
+        for each in range(mask, -(-end // mask_group)):
+            store_symbols(machine, masks, each, 1, counts)
+    rounds, ones_run, lanes_run, pointers, decoder_cycles = 0, 0, 0, 0, 0
+    while lane < end:
+        while (mask + 1) * mask_group <= lane:
+            mask += 1
+        shared_end = min((mask + 1) * mask_group, end)
+        alike = shared_end - lane
+        if v > 1:
+            alike = (alike + (v - 1 if shared_end == end else 0)) // v
+        if alike:
+            lists, row, ones = masks, mask, -1
+            lane_end = min(lane + alike * v, end)
+        else:
+            alike, lane_end = 1, min(lane + v, end)
+            lists, row, ones = merged, 0, _merge(masks, mask_group, lane, lane_end, merged)
+        if bitmaps:
+            found = decode_bitmap(machine, lists, row, pixels, alike, unions, slots)
+        else:
+            found = decode_symbols(machine, lists, row, alike, unions, slots)
+            if not machine.lockstep:
+                store_symbols(machine, lists, row, alike, counts)
+        list_rounds, list_ones, spent = found
+        rounds = max(rounds, list_rounds)
+        lanes_run += (lane_end - lane) * list_ones
+        ones_run += (lane_end - lane) * list_ones if ones < 0 else ones
+        pointers += alike * list_ones
+        decoder_cycles += alike * spent
+        lane = lane_end
+    steps = steps_of(conditional)
+    counts[_MACS_CONDITIONAL] += ones_run * steps
+    counts[_MACS_GATED_OFF] += (lanes_run - ones_run) * steps
+    counts[_FILLS] += pointers * (conditional.full + conditional.short)
+    counts[_PSUM_READS] += pointers
+    counts[_PSUM_WRITES] += pointers
+    counts[_DECODER] += decoder_cycles
+    return rounds
+
+
+@compiled
+def _merge(masks, mask_group, lane, lane_end, merged):
+    """The OR of the masks of these lanes as list 0 of ``merged``; returns the lanes' own ones."""
+    ones = 0
+    for word in range(masks.shape[1]):
+        merged[0, word] = _U0
+        for mask in range(lane // mask_group, -(-lane_end // mask_group)):
+            merged[0, word] |= masks[mask, word]
+            ones += _lanes(lane, lane_end, mask, mask_group) * popcount(masks[mask, word])
+    return ones
+
+
+@inlined
+def _conditional_pass(machine, beats, rounds, unions, slots, in_bank, held, cycles, counts):
+    """Rounds of the lane groups' lists against the decoding of the next ones; returns its cycles.
+
+    Leaves ``unions`` and ``slots`` empty for the next tile.
+    """
+    steps, words_read = steps_of(beats), 0
+    stalled = slots[0]
+    slots[0] = 0
+    computed = 0
+    for i in range(rounds):
+        held[:] = 0
+        for word in range(unions.shape[1]):
+            union = unions[i, word]
+            if union != _U0:
+                unions[i, word] = _U0
+                for bank in range(held.size):
+                    held[bank] += popcount(union & in_bank[word, bank])
+        fullest, distinct = 0, 0
+        for bank in range(held.size):
+            fullest = max(fullest, held[bank])
+            distinct += held[bank]
+        busy = busy_cycles(beats, bank_load(machine, fullest, distinct))
+        taken = round_cycles(machine, busy, machine.lane_group)
+        cycles[_BANK_STALL] += busy - steps
+        cycles[_DRAIN] += taken - busy
+        computed += taken
+        stalled += max(0, slots[i + 1] - taken)
+        slots[i + 1] = 0
+        words_read += distinct
+    if rounds and not machine.systolic:
+        cycles[_DRAIN] += machine.rows
+        computed += machine.rows
+    cycles[_CONDITIONAL] += rounds * steps
+    cycles[_DECODE_STALL] += stalled
+    counts[_WEIGHT_READS] += rounds * steps
+    counts[_WORD_READS] += words_read * (beats.full + beats.short)
+    return computed + stalled

@@ -1,0 +1,242 @@
+"""What of a layer's run no mask changes: tiles, machine, fixed cycles and counts, DMA transfers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from hwsim.arch.config import ArchConfig, Shape
+from hwsim.arch.schemes import Scheme, parse_scheme
+from hwsim.counters import CAUSES, COUNTERS, C
+from hwsim.mapping.residency import map_network
+from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
+from hwsim.model.kernel import decoders, passes
+from hwsim.model.kernel.mask_words import TileWords
+from hwsim.model.kernel.pipeline import Transfers
+from hwsim.workload import Network
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """One layer of a batch under a scheme; cycles and counts int64, by visit unless said.
+
+    ``row``: the layer of the network for which it counts. ``load_cycles`` and ``store_cycles``: DMA
+    before and after each visit; the first load also as it is where the weights have been
+    prefetched; ``exposed_cycles``: weight loads before a visit that nothing hides;
+    ``static_counts``: counters that shapes alone decide, of the whole layer.
+    """
+
+    row: int
+    scheme: Scheme
+    mapping: Mapping
+    mask_group: int
+    tiles: Tiles
+    machine: passes.Machine
+    visits: passes.TileArrays
+    conditional: passes.Beats
+    fixed_cycles: np.ndarray
+    fixed_counts: np.ndarray
+    static_counts: np.ndarray
+    load_cycles: np.ndarray
+    prefetched_load_cycles: int
+    store_cycles: np.ndarray
+    exposed_cycles: np.ndarray
+    first_weights_cycles: int
+
+    @property
+    def name(self) -> str:
+        return self.mapping.layer.name
+
+    def transfers(self, first_load: np.ndarray, next_load: np.ndarray) -> Transfers:
+        """What visits wait for, with the loads of each batch around them: int64 (batches,)."""
+        return Transfers(
+            computed=self.fixed_cycles.sum(axis=1),
+            emptied=self.tiles.emptied_pixels,
+            loads=self.load_cycles,
+            stores=self.store_cycles,
+            exposed=self.exposed_cycles,
+            first_load=first_load,
+            next_load=next_load,
+        )
+
+    @cached_property
+    def in_bank(self) -> np.ndarray:
+        """Which pixels of a tile lie in which bank: uint64 (pixel tiles, words, banks)."""
+        banks = pixel_addresses(self.mapping) % self.machine.banks
+        cuts = self.mapping.pixel_cuts
+        return passes.bank_masks(banks, *cuts, self.machine.banks, self.words.words)
+
+    @cached_property
+    def words(self) -> TileWords:
+        return TileWords(self.mapping, self.mapping.layer.out_channels // self.mask_group)
+
+
+@lru_cache(maxsize=64)
+def plan_network(
+    arch: ArchConfig,
+    network: Network,
+    scheme: Scheme,
+    mask_group: int,
+    instance: bool,
+    images: int,
+    shapes: tuple[Shape, ...],
+) -> tuple[LayerPlan, ...]:
+    """Every layer for a batch of so many images, with the array in these shapes.
+
+    ``instance``: gates normalise by instance. Remembered, because comparisons and sweeps ask again.
+    Raises MappingError where the machine cannot hold a layer.
+    """
+    gating = scheme.kind != "dense"
+    mappings = map_network(network, arch, images, gating, instance, shapes)
+    return tuple(
+        plan_layer(row, parse_scheme(scheme.name, mapping.arch), mapping, mask_group)
+        for row, mapping in enumerate(mappings)
+    )
+
+
+class Loads(Protocol):
+    """What of a planned layer its neighbours' loads depend on."""
+
+    @property
+    def mapping(self) -> Mapping: ...
+
+    @property
+    def first_weights_cycles(self) -> int: ...
+
+
+def comes_prefetched(plans: Sequence[Loads], position: int, follows: bool) -> bool:
+    """Whether a layer's first weights are there; ``follows``: its batch follows another one."""
+    if position == 0 and not follows:
+        return False
+    return plans[position - 1].mapping.prefetches
+
+
+def loads_before(plan: LayerPlan, prefetched: np.ndarray) -> np.ndarray:
+    """DMA cycles before a layer's first visit: int64 (batches,), as ``prefetched`` is bool."""
+    return np.where(prefetched, plan.prefetched_load_cycles, plan.load_cycles[0])
+
+
+def load_ahead(plans: Sequence[Loads], position: int, followed: bool) -> int:
+    """DMA cycles of what a layer's last visit loads for the next layer, or for the next batch."""
+    last = position + 1 == len(plans)
+    if not plans[position].mapping.prefetches or (last and not followed):
+        return 0
+    return plans[0 if last else position + 1].first_weights_cycles
+
+
+def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> LayerPlan:
+    """One layer; ``row``: which of the network's it counts for."""
+    arch, tiles = mapping.arch, tile_layer(mapping)
+    machine, visits = machine_of(arch, scheme), _visits(mapping, tiles)
+    conditional = _beats(mapping, arch, mapping.layer.groups - 1)
+    hidden_weights = tiles.weight_bytes.copy()
+    exposed = np.zeros_like(hidden_weights)
+    if mapping.weights == "one":
+        exposed[1:] = dma_cycles(hidden_weights[1:], arch)
+        hidden_weights[1:] = 0
+    rows = tiles.input_bytes + tiles.residual_bytes + tiles.psum_load_bytes
+    cycles, counts = _fixed(scheme, mapping, mask_group, machine, visits, conditional)
+    return LayerPlan(
+        row=row,
+        scheme=scheme,
+        mapping=mapping,
+        mask_group=mask_group,
+        tiles=tiles,
+        machine=machine,
+        visits=visits,
+        conditional=conditional,
+        fixed_cycles=cycles,
+        fixed_counts=counts,
+        static_counts=_static_counts(arch, mapping, tiles),
+        load_cycles=dma_cycles(rows + hidden_weights, arch),
+        prefetched_load_cycles=int(dma_cycles(rows[:1], arch)[0]),
+        store_cycles=dma_cycles(tiles.output_bytes + tiles.psum_store_bytes, arch),
+        exposed_cycles=exposed,
+        first_weights_cycles=int(dma_cycles(tiles.weight_bytes[:1], arch)[0]),
+    )
+
+
+def _fixed(
+    scheme: Scheme,
+    mapping: Mapping,
+    mask_group: int,
+    machine: passes.Machine,
+    visits: passes.TileArrays,
+    conditional: passes.Beats,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles by cause (visits, CAUSES) and counters (visits, COUNTERS) of every batch alike."""
+    cycles = np.zeros((len(visits.width), len(CAUSES)), np.int64)
+    counts = np.zeros((len(visits.width), len(COUNTERS)), np.int64)
+    banks = pixel_addresses(mapping) % machine.banks
+    loads = passes.consecutive_loads(machine, banks, *mapping.pixel_cuts)
+    if not mapping.gating:
+        beats = _beats(mapping, mapping.arch, mapping.layer.groups)
+        passes.fixed_dense(machine, beats, visits, loads, cycles, counts)
+        return cycles, counts
+    base = _beats(mapping, mapping.arch, 1)
+    if scheme.kind == "clock-gated":
+        passes.fixed_gated(machine, base, conditional, visits, loads, mask_group, cycles, counts)
+    else:
+        passes.fixed_sparse(machine, base, visits, loads, mask_group, cycles, counts)
+    return cycles, counts
+
+
+def _visits(mapping: Mapping, tiles: Tiles) -> passes.TileArrays:
+    flags = (
+        tiles.first,
+        tiles.finishes,
+        tiles.finishes & mapping.instance,
+        tiles.psum_load_bytes > 0,
+        tiles.psum_store_bytes > 0,
+    )
+    return passes.TileArrays(
+        tiles.channel_start,
+        tiles.width,
+        tiles.pixels,
+        tiles.pixel_tile,
+        *(flag.astype(np.int64) for flag in flags),
+    )
+
+
+def _static_counts(arch: ArchConfig, mapping: Mapping, tiles: Tiles) -> np.ndarray:
+    """Counters that shapes alone decide, summed over tiles: int64 (len(COUNTERS),)."""
+    counts = np.zeros(len(COUNTERS), np.int64)
+    words = -(-tiles.width // arch.activation.word_channels)
+    counts[C["activation_word_writes"]] = (words * tiles.pooled_pixels).sum()
+    if mapping.residual is not None:
+        counts[C["residual_word_reads"]] = (words * tiles.emptied_pixels).sum()
+    counts[C["dram_input_bytes"]] = tiles.input_bytes.sum()
+    counts[C["dram_weight_bytes"]] = tiles.weight_bytes.sum()
+    counts[C["dram_residual_bytes"]] = tiles.residual_bytes.sum()
+    counts[C["dram_output_bytes"]] = tiles.output_bytes.sum()
+    counts[C["dram_psum_bytes"]] = (tiles.psum_load_bytes + tiles.psum_store_bytes).sum()
+    return counts
+
+
+def machine_of(arch: ArchConfig, scheme: Scheme) -> passes.Machine:
+    return passes.Machine(
+        rows=arch.array.rows,
+        banks=arch.activation.banks,
+        lane_group=scheme.lane_group,
+        lockstep=int(scheme.lockstep),
+        word_bits=arch.index.word_bits,
+        indices_per_cycle=arch.index.indices_per_cycle,
+        columns=arch.array.columns,
+        systolic=int(arch.array.feed == "systolic"),
+        conflicts=passes.CONFLICTS[arch.activation.bank_conflicts],
+        shared=int(arch.index.decoders == "shared"),
+        format=decoders.FORMATS[arch.index.format],
+        symbol_bits=arch.symbol_bits,
+    )
+
+
+def _beats(mapping: Mapping, arch: ArchConfig, groups: int) -> passes.Beats:
+    """A pass over ``groups`` input groups; each starts on a word (docs/timing.md, "Passes")."""
+    layer, word = mapping.layer, arch.activation.word_channels
+    taps = layer.kernel_size**2
+    full, short_steps = divmod(layer.in_channels // layer.groups, word)
+    return passes.Beats(groups * taps * full, word, groups * taps * (short_steps > 0), short_steps)

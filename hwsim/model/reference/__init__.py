@@ -1,0 +1,4 @@
+"""The model of clocked parts, in SimPy: slow, and as close to hardware as words allow.
+
+``machine`` builds ``parts``, ``feed``, ``decoder`` and ``index_memory`` for each ``tile``.
+"""

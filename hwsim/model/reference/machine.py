@@ -1,0 +1,269 @@
+"""The reference: the machine of docs/timing.md as SimPy processes, to be read beside that page.
+
+The second model, independent of the kernel: a sequencer starts rounds, decoders find their pixels,
+banks serve their words, accumulator banks drain, the output stage and the DMA work on the tiles
+before and after. How long a tile takes is read off the clock; no closed expression stands here.
+What the models share is what they are given: tiles, addresses, DMA transfers, masks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from simpy import Environment
+
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.schemes import Scheme
+from hwsim.counters import CAUSES, COUNTERS
+from hwsim.mapping.tiles import Mapping, Tiles, pixel_addresses
+from hwsim.model.latencies import LATENCIES
+from hwsim.model.reference.decoder import Decoder, scan_of
+from hwsim.model.reference.feed import Broadcast, Retire, Systolic
+from hwsim.model.reference.parts import Banks, Entries, Steps, dma, output_stage
+from hwsim.model.reference.tile import Tile
+
+
+def run_layer(
+    arch: ArchConfig,
+    scheme: Scheme,
+    mapping: Mapping,
+    tiles: Tiles,
+    masks: np.ndarray | None,
+    mask_group: int,
+    loads: np.ndarray,
+    stores: np.ndarray,
+    exposed: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One layer and batch, from its first load to its last store.
+
+    ``masks`` is bool (mask lists, pixels of the batch), None for a dense pass. DMA cycles:
+    ``loads`` (tiles + 1) before each tile and, last, for the next layer; ``stores`` (tiles) after
+    each tile; ``exposed`` (tiles) before each tile, hidden by nothing. Returns int64 cycles by
+    cause (tiles, len(CAUSES)) and counters (tiles, len(COUNTERS)); a stall between two tiles
+    stands at the later one. Counters that shapes alone decide (DRAM bytes, residual reads,
+    activation writes) stay 0.
+    """
+    env = Environment()
+    addresses = pixel_addresses(mapping)
+    work = [
+        Tile(arch, scheme, tiles, number, addresses, masks, mask_group, mapping.instance)
+        for number in range(len(tiles))
+    ]
+    ledger = Ledger(env)
+    sequencer = Sequencer(env, arch, scheme, mapping, ledger)
+    transfers = loads.tolist(), stores.tolist(), exposed.tolist()
+    env.run(env.process(_layer(env, work, sequencer, ledger, *transfers)))
+    assert ledger.booked == env.now, "a cycle was booked on no cause"
+    return (
+        np.array([_in_order(CAUSES, tile.cycles) for tile in work], np.int64),
+        np.array([_in_order(COUNTERS, tile.counts) for tile in work], np.int64),
+    )
+
+
+class Ledger:
+    """Books every cycle once, on what the machine waited for."""
+
+    def __init__(self, env: Environment) -> None:
+        self.booked = 0
+        self._env = env
+        self._cycles: Counter[str] = Counter()
+
+    def open(self, tile: Tile) -> None:
+        """Cycles from now on are those of ``tile``."""
+        self._cycles = tile.cycles
+
+    def spent_on(self, cause: str) -> None:
+        """The cycles since the last booking, if any, went to ``cause``."""
+        self._cycles[cause] += self._env.now - self.booked
+        self.booked = self._env.now
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over a tile: what its steps are booked on, its beats, and what its drain does.
+
+    ``beats`` are the steps of each; ``lit_lanes`` (lane group, pixel) the lanes that compute;
+    ``columns`` those that operands of a systolic array cross.
+    """
+
+    cause: str
+    beats: Sequence[int]
+    lit_lanes: Sequence[Sequence[int]]
+    columns: int
+    retire: Retire
+
+
+class Sequencer:
+    """Runs the passes of a tile: fills rounds from the decoders, and the array with rounds."""
+
+    def __init__(
+        self, env: Environment, arch: ArchConfig, scheme: Scheme, mapping: Mapping, ledger: Ledger
+    ) -> None:
+        self._env, self._arch, self._scheme, self._ledger = env, arch, scheme, ledger
+        self._rows, self._columns = arch.array.rows, arch.array.columns
+        self._banks = Banks(env, arch.activation.banks, arch.activation.bank_conflicts)
+        groups = mapping.layer.groups
+        self._first_beats = _beats(mapping, arch, 1 if mapping.gating else groups)
+        self._conditional_beats = _beats(mapping, arch, groups - 1)
+        systolic = arch.array.feed == "systolic"
+        self._feed = Systolic(env) if systolic else Broadcast(env, self._rows)
+
+    def run(self, tile: Tile) -> Steps:
+        """A dense pass, or a base and a conditional pass, or one of them."""
+        if tile.first:
+            yield from self._first_pass(tile)
+        if tile.compares:
+            yield from self._compare(tile)
+        if not (tile.gated and tile.finishes):
+            return
+        if self._scheme.kind == "clock-gated":
+            yield from self._masked_pass(tile)
+        else:
+            yield from self._conditional_pass(tile)
+
+    def _first_pass(self, tile: Tile) -> Steps:
+        """Dense or base: consecutive pixels, all lane groups alike, every lane at work."""
+        lit_lanes = [[len(lanes)] * tile.pixels for lanes in tile.lanes]
+        a_pass = Pass("base", self._first_beats, lit_lanes, self._columns, tile.write)
+        for pixels in self._consecutive(tile):
+            yield from self._round(tile, a_pass, [pixels] * len(tile.lanes))
+        yield from self._last_drain(a_pass)
+
+    def _compare(self, tile: Tile) -> Steps:
+        """The decisions of an instance gate, when the whole map has its base sums."""
+        for pixel in range(tile.pixels):
+            yield self._env.timeout(LATENCIES.compared_pixel)
+            tile.compare(pixel)
+        self._ledger.spent_on("drain")
+
+    def _masked_pass(self, tile: Tile) -> Steps:
+        """The gated scheme's conditional pass: operands of every pixel, dark lanes stand still."""
+        beats = self._conditional_beats
+        a_pass = Pass("conditional", beats, tile.lit_lanes, self._columns, tile.add_where_lit)
+        for pixels in self._consecutive(tile):
+            tile.read_masks(pixels)
+            yield from self._round(tile, a_pass, [pixels] * len(tile.lanes))
+        yield from self._last_drain(a_pass)
+
+    def _conditional_pass(self, tile: Tile) -> Steps:
+        """Rounds of what the decoders find; a round starts when every decoder is ready."""
+        beats, columns = self._conditional_beats, self._scheme.lane_group
+        a_pass = Pass("conditional", beats, tile.lit_lanes, columns, tile.add)
+        decoders = self._decoders(tile)
+        has_run = False
+        while True:
+            yield self._env.all_of([decoder.ready for decoder in decoders])
+            self._ledger.spent_on("decode_stall")
+            found = [pixels for decoder in decoders for pixels in decoder.hand_over()]
+            if not any(found):
+                break
+            has_run = True
+            yield from self._round(tile, a_pass, found)
+        if has_run:
+            yield from self._last_drain(a_pass)
+
+    def _decoders(self, tile: Tile) -> list[Decoder]:
+        """One decoder for each lane group, or one that serves them all."""
+        index = self._arch.index
+        scans = [scan_of(tile.memory, lists, index.indices_per_cycle) for lists in tile.followed]
+        served = [scans] if index.decoders == "shared" else [[scan] for scan in scans]
+        return [Decoder(self._env, few, self._rows, tile.counts) for few in served]
+
+    def _round(self, tile: Tile, a_pass: Pass, lists: Sequence[Sequence[int]]) -> Steps:
+        """Compute one list of pixels per lane group, and let their sums leave as the feed has it.
+
+        Every beat asks for the words of the output pixels: a step moves all pointers by the
+        same offset, so another beat's words fall on the banks in the same pattern.
+        """
+        self._feed.start(a_pass.retire)
+        pointers = [(group, pixel) for group, pixels in enumerate(lists) for pixel in pixels]
+        addresses = [tile.addresses[pixel] for _, pixel in pointers]
+        lanes = sum(len(tile.lanes[group]) for group, _ in pointers)
+        lit = sum(a_pass.lit_lanes[group][pixel] for group, pixel in pointers)
+        for steps in a_pass.beats:
+            filled = self._banks.request(addresses, tile.counts)
+            yield self._env.timeout(steps * LATENCIES.step)
+            self._ledger.spent_on(a_pass.cause)
+            tile.counts["weight_word_reads"] += steps
+            tile.counts[f"macs_{a_pass.cause}"] += steps * lit
+            tile.counts["macs_gated_off"] += steps * (lanes - lit)
+            yield filled
+            self._ledger.spent_on("bank_stall")
+        yield from self._feed.finish_round(self._rows_of(lists), a_pass.columns, a_pass.retire)
+        self._ledger.spent_on("drain")
+
+    def _last_drain(self, a_pass: Pass) -> Steps:
+        """A pass ends when its last round has left the accumulators."""
+        yield from self._feed.finish_pass(a_pass.retire)
+        self._ledger.spent_on("drain")
+
+    def _consecutive(self, tile: Tile) -> Iterable[range]:
+        for first in range(0, tile.pixels, self._rows):
+            yield range(first, min(first + self._rows, tile.pixels))
+
+    def _rows_of(self, lists: Sequence[Sequence[int]]) -> Sequence[Entries]:
+        return [
+            {group: pixels[row] for group, pixels in enumerate(lists) if row < len(pixels)}
+            for row in range(self._rows)
+        ]
+
+
+def _layer(
+    env: Environment,
+    work: Sequence[Tile],
+    sequencer: Sequencer,
+    ledger: Ledger,
+    loads: Sequence[int],
+    stores: Sequence[int],
+    exposed: Sequence[int],
+) -> Steps:
+    """In a slot a tile computes, the one before is emptied and stored, the one after is loaded.
+
+    There is one slot more than visits: in the last nothing is left to compute or to load.
+    """
+    ledger.open(work[0])
+    yield env.process(dma(env, loads[0]))
+    ledger.spent_on("dram_stall")
+    slots = zip(
+        [*work, None], [None, *work], [*exposed, 0], [0, *stores], [*loads[1:], 0], strict=True
+    )
+    for tile, finished, unhidden, store, load in slots:
+        if tile:
+            ledger.open(tile)
+        yield env.process(dma(env, unhidden))
+        ledger.spent_on("dram_stall")
+        moved = env.process(dma(env, store, load))
+        emptied = env.process(_empty(env, finished))
+        if finished and finished.sums_stored:
+            finished.store_sums()
+        if tile:
+            if tile.sums_reloaded:
+                tile.reload_sums()
+            yield env.process(sequencer.run(tile))
+        yield emptied
+        ledger.spent_on("output_stall")
+        yield moved
+        ledger.spent_on("dram_stall")
+
+
+def _empty(env: Environment, tile: Tile | None) -> Steps:
+    if tile and tile.finishes:
+        yield from output_stage(env, tile.pixels, tile.width, len(tile.lanes), tile.counts)
+
+
+def _beats(mapping: Mapping, arch: ArchConfig, groups: int) -> list[int]:
+    """Steps of each beat of a pass over ``groups`` input groups: per tap the words of a group."""
+    layer, word = mapping.layer, arch.activation.word_channels
+    channels = layer.in_channels // layer.groups
+    group = [min(word, channels - first) for first in range(0, channels, word)]
+    return group * (groups * layer.kernel_size**2)
+
+
+def _in_order(names: Sequence[str], found: Counter[str]) -> list[int]:
+    """Counts in the order of ``names``; a name that is none of them is an error."""
+    if unknown := set(found) - set(names):
+        raise KeyError(f"no such counter: {sorted(unknown)}")
+    return [found[name] for name in names]

@@ -1,0 +1,310 @@
+"""The models behind one door: a trace's batches, in segments, on the kernel or the reference."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.arch.config import ArchConfig, Shape
+from hwsim.arch.schemes import Scheme
+from hwsim.counters import CAUSES, COUNTERS
+from hwsim.mapping.channels import Gates
+from hwsim.model.channel_plan import ChannelPlan, plan_channels
+from hwsim.model.kernel import channel_layers, gated_layers
+from hwsim.model.latencies import Engine
+from hwsim.model.plan import LayerPlan, comes_prefetched, load_ahead, loads_before, plan_network
+from hwsim.trace.active_channels import Channels, channels_of
+from hwsim.trace.header import TraceHeader
+from hwsim.trace.mask_trace import MaskTrace
+from hwsim.trace.packing import count_ones, unpack_bits
+
+SEGMENT_BYTES = 1 << 22, 1 << 24
+"""Packed masks that are read and replayed at once, at least and at most; a few are in memory."""
+
+Packed = Mapping[str, np.ndarray]
+"""Packed masks of a segment's images by layer."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """A replay: int64 ``causes`` (layers, CAUSES), ``counters`` (layers, COUNTERS) over all images.
+
+    ``batch_cycles`` (batches,): each batch through the whole network. ``ones``: set mask bits per
+    gated layer, None where no mask was read.
+    """
+
+    causes: np.ndarray
+    counters: np.ndarray
+    batch_cycles: np.ndarray
+    ones: dict[str, int] | None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive batches of equal size; ``follows`` and ``followed``: others stand around them."""
+
+    start: int
+    batches: int
+    images: int
+    header: TraceHeader
+    plans: tuple[LayerPlan | ChannelPlan, ...]
+    follows: bool
+    followed: bool
+
+    @property
+    def selects(self) -> bool:
+        """Whether masks are of channels, and used: each layer's hang on those before it."""
+        return any(isinstance(plan, ChannelPlan) for plan in self.plans)
+
+    def read(self, trace: MaskTrace) -> dict[str, np.ndarray]:
+        """The masks that the segment's layers use."""
+        names = [plan.name for plan in self.plans if plan.mapping.gating]
+        if self.selects:
+            names = [layer.name for layer in trace.network.gated_layers]
+        return {name: trace.packed(name, self.start, self.start + self.images) for name in names}
+
+    def channels(self, packed: Packed) -> dict[str, Channels]:
+        """The channels of each layer that selects."""
+        if not self.selects:
+            return {}
+        network = self.header.network
+        shapes = {layer.name: self.header.mask_shape(layer) for layer in network.gated_layers}
+        masks = {name: unpack_bits(packed[name], shape) for name, shape in shapes.items()}
+        return channels_of(network, self.header.granularity, masks, self.images)
+
+    def prefetched(self, position: int) -> np.ndarray:
+        """Whether a layer's first weights are there before its first visit: bool (batches,)."""
+        there = np.full(self.batches, comes_prefetched(self.plans, position, True))
+        there[0] = comes_prefetched(self.plans, position, self.follows)
+        return there
+
+    def loads_ahead(self, position: int) -> np.ndarray:
+        """DMA cycles for a layer's successor during its last visit: int64 (batches,)."""
+        ahead = np.full(self.batches, load_ahead(self.plans, position, True), np.int64)
+        ahead[-1] = load_ahead(self.plans, position, self.followed)
+        return ahead
+
+    def run_layer(
+        self,
+        position: int,
+        engine: Engine,
+        masks: Packed,
+        found: Mapping[str, Channels],
+        *,
+        by_tile: bool,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, by visit."""
+        plan, ahead = self.plans[position], self.loads_ahead(position)
+        there = self.prefetched(position)
+        if isinstance(plan, ChannelPlan):
+            return _select(plan, found[plan.name], there, ahead, by_tile=by_tile)
+        first = loads_before(plan, there)
+        packed = masks.get(plan.name) if plan.mapping.gating else None
+        if engine == "kernel" and not by_tile:
+            return _kernel(plan, packed, first, ahead, by_tile=False)
+        return ENGINES[engine](plan, packed, first, ahead)
+
+
+def segments(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    batch: int,
+    shapes: tuple[Shape, ...],
+    at_once: int,
+) -> Iterator[Segment]:
+    """All images in order, up to ``at_once`` a segment, whole batches; a last one is smaller."""
+    most = max(1, at_once // batch) * batch
+    whole = trace.images - trace.images % batch
+    edges = sorted({*range(0, whole, most), whole, trace.images} - {0})
+    plans: dict[int, tuple[LayerPlan | ChannelPlan, ...]] = {}
+    start = 0
+    for end in edges:
+        size = min(batch, end - start)
+        if size not in plans:
+            plans[size] = _plans(arch, trace.header, scheme, size, shapes)
+        images = end - start
+        around = start > 0, end < trace.images
+        yield Segment(start, images // size, images, trace.header, plans[size], *around)
+        start = end
+
+
+def _plans(
+    arch: ArchConfig, header: TraceHeader, scheme: Scheme, images: int, shapes: tuple[Shape, ...]
+) -> tuple[LayerPlan | ChannelPlan, ...]:
+    if scheme.kind == "channels":
+        return plan_channels(arch, header.network, scheme, Gates.of(header), images, shapes)
+    instance = header.gate_norm == "instance"
+    return plan_network(arch, header.network, scheme, header.mask_group, instance, images, shapes)
+
+
+def replay(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    batch: int,
+    shapes: tuple[Shape, ...],
+    *,
+    engine: Engine = "kernel",
+    threads: int | None = None,
+    on_images: Callable[[int], None] | None = None,
+) -> Totals:
+    """Every batch of the trace, in segments: one is read while others are computed."""
+    threads = threads or os.cpu_count() or 1
+    at_once = batch
+    if engine == "kernel":
+        per_image = max(1, trace.header.bits // 8)
+        least, most = (limit // per_image for limit in SEGMENT_BYTES)
+        at_once = max(least, min(most, -(-trace.images // threads)))
+    causes = np.zeros((len(trace.network.layers), len(CAUSES)), np.int64)
+    counters = np.zeros((len(trace.network.layers), len(COUNTERS)), np.int64)
+    batch_cycles: list[np.ndarray] = []
+    ones: dict[str, int] = {}
+
+    def add(segment: Segment, run: Totals) -> None:
+        causes[:] += run.causes
+        counters[:] += run.counters
+        batch_cycles.append(run.batch_cycles)
+        for name, found in (run.ones or {}).items():
+            ones[name] = ones.get(name, 0) + found
+        if on_images:
+            on_images(segment.images)
+
+    work = segments(arch, trace, scheme, batch, shapes, at_once)
+    if at_once >= trace.images:  # nothing to overlap
+        for segment in work:
+            add(segment, _run(engine, segment, segment.read(trace)))
+        return Totals(causes, counters, np.concatenate(batch_cycles), ones or None)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
+        running: deque[tuple[Segment, Future[Totals]]] = deque()
+        for segment in work:
+            reading = reader.submit(segment.read, trace)
+            running.append((segment, workers.submit(_run_when_read, engine, segment, reading)))
+            if len(running) > threads:
+                done, result = running.popleft()
+                add(done, result.result())
+        for done, result in running:
+            add(done, result.result())
+    return Totals(causes, counters, np.concatenate(batch_cycles), ones or None)
+
+
+def _run_when_read(
+    engine: Engine, segment: Segment, reading: Future[dict[str, np.ndarray]]
+) -> Totals:
+    return _run(engine, segment, reading.result())
+
+
+def _run(engine: Engine, segment: Segment, masks: Packed) -> Totals:
+    """A segment, layer by layer."""
+    layers = len(segment.header.network.layers)
+    causes = np.zeros((layers, len(CAUSES)), np.int64)
+    counters = np.zeros((layers, len(COUNTERS)), np.int64)
+    batch_cycles = np.zeros(segment.batches, np.int64)
+    found = segment.channels(masks)
+    for position, plan in enumerate(segment.plans):
+        cycles, counts = segment.run_layer(position, engine, masks, found, by_tile=False)
+        batch_cycles += cycles.sum(axis=1) if len(cycles) == segment.batches else cycles.sum()
+        causes[plan.row] += cycles.sum(axis=0)
+        counters[plan.row] += counts.sum(axis=0)
+        if isinstance(plan, LayerPlan):
+            counters[plan.row] += segment.batches * plan.static_counts
+    ones = {name: count_ones(packed) for name, packed in masks.items()}
+    return Totals(causes, counters, batch_cycles, ones or None)
+
+
+def _select(
+    plan: ChannelPlan,
+    found: Channels,
+    prefetched: np.ndarray,
+    next_load: np.ndarray,
+    *,
+    by_tile: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles and counters of a layer that selects, rows as those of :func:`_kernel`."""
+    rows = len(prefetched)
+    if by_tile:
+        rows = int(channel_layers.visit_count(plan.layer, found))
+    cycles = np.zeros((rows, len(CAUSES)), np.int64)
+    counts = np.zeros((rows, len(COUNTERS)), np.int64)
+    channel_layers.channel_batches(
+        plan.machine, plan.layer, found, plan.dma, prefetched.astype(np.int64), next_load,
+        int(by_tile), cycles, counts,
+    )  # fmt: skip
+    return cycles, counts
+
+
+def _kernel(
+    plan: LayerPlan,
+    packed: np.ndarray | None,
+    first_load: np.ndarray,
+    next_load: np.ndarray,
+    *,
+    by_tile: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, a row per visit."""
+    visits, batches = len(plan.tiles), len(first_load)
+    rows = visits if by_tile else batches
+    cycles = np.zeros((rows, len(CAUSES)), np.int64)
+    counts = np.zeros((rows, len(COUNTERS)), np.int64)
+    transfers = plan.transfers(first_load, next_load)
+    if packed is None:
+        gated_layers.dense_batches(transfers, batches, int(by_tile), cycles)
+    else:
+        masked = (plan.visits, plan.words.gather(packed), plan.mask_group)
+        results = (transfers, int(by_tile), cycles, counts)
+        if plan.scheme.kind == "clock-gated":
+            gated_layers.gated_batches(plan.conditional, *masked, *results)
+        else:
+            machine = (plan.machine, plan.conditional)
+            gated_layers.sparse_batches(*machine, *masked, plan.in_bank, *results)
+    if by_tile:
+        return cycles + plan.fixed_cycles, counts + plan.fixed_counts
+    return cycles + plan.fixed_cycles.sum(axis=0), counts + plan.fixed_counts.sum(axis=0)
+
+
+def _kernel_tiles(
+    plan: LayerPlan, packed: np.ndarray | None, first_load: np.ndarray, next_load: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel's run of one batch; the stalls between visits stand together at the last one."""
+    return _kernel(plan, packed, first_load, next_load, by_tile=True)
+
+
+def _reference_tiles(
+    plan: LayerPlan, packed: np.ndarray | None, first_load: np.ndarray, next_load: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The reference's run of one batch; SimPy is loaded only where it is used."""
+    from hwsim.model.reference import machine
+
+    mapping, masks = plan.mapping, None
+    if packed is not None:
+        layer = mapping.layer
+        shape = (layer.out_channels // plan.mask_group, layer.out_pixels)
+        bits = unpack_bits(packed, shape)
+        masks = bits.swapaxes(0, 1).reshape(shape[0], mapping.total_pixels)
+    return machine.run_layer(
+        mapping.arch,
+        plan.scheme,
+        mapping,
+        plan.tiles,
+        masks,
+        plan.mask_group,
+        np.concatenate([first_load, plan.load_cycles[1:], next_load]),
+        plan.store_cycles,
+        plan.exposed_cycles,
+    )
+
+
+_RunLayer = Callable[
+    [LayerPlan, np.ndarray | None, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]
+]
+ENGINES: dict[Engine, _RunLayer] = {"kernel": _kernel_tiles, "reference": _reference_tiles}
+"""Each model's run of a layer and one batch: cycles (visits, CAUSES), counters (visits, COUNTERS).
+
+The packed masks of the batch's images are None where none are used; the loads, (1,) each, are the
+DMA cycles before the first visit and, during the last one, for the next layer.
+"""

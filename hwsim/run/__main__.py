@@ -1,0 +1,340 @@
+"""``hwsim run``: what is channel gating worth on this machine?
+
+    python -m hwsim.run --arch configs/pe16x16.yaml --trace
+
+prints a comparison of schemes on the shipped traces and what it says. Exit status 0; 2 for bad
+input, with one line that says what is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, get_args
+
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.load import arch_of, find_arch
+from hwsim.cli import (
+    OneLineParser,
+    add_images,
+    add_machine,
+    add_traces,
+    positive,
+    status_of,
+)
+from hwsim.errors import UserError
+from hwsim.files import write_whole
+from hwsim.model.latencies import Engine
+from hwsim.trace.files import find_traces
+from hwsim.trace.mask_trace import MaskTrace
+
+if TYPE_CHECKING:
+    from hwsim.run.comparison import Comparison
+
+PROGRAM = "hwsim run"
+
+TABLES = {
+    "counts": "all figures of every scheme at every batch size",
+    "causes": "where the cycles went",
+    "energy": "energy by component",
+    "spread": "how batches and images differ",
+    "prices": "energy under other tables and prices",
+    "masks": "unstructured and structured masks on V = 1 and V",
+    "layers": "every layer of every scheme (also --layers)",
+}
+"""Tables beside the first, by name."""
+
+EXAMPLES = """\
+examples:
+  hwsim run                                        the shipped masks on pe16x16
+  hwsim run --arch mine.yaml --trace mine.h5 --layers
+  hwsim run --set activation.banks=32 --scheme dense structured-8x
+  hwsim run --tables causes energy
+  hwsim run --out out/run                          tables and figures as files
+
+schemes: dense, dense-zero-gated, clock-gated, unstructured, structured-Vx, lockstep-V, channels,
+V being the machine's index.lane_group; a scheme runs on the traces whose masks fit it
+"""
+
+
+def build_parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog=PROGRAM,
+        description="Replay recorded masks on a machine and compare schemes.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add_machine(parser)
+    add_traces(parser)
+    add_images(parser)
+    add("--scheme", nargs="+", metavar="NAME", help="default: all that fit the masks")
+    add("--batch", nargs="+", type=positive, metavar="N",
+        help="images in flight (default: the machine's, and 1 for latency)")  # fmt: skip
+    add("--engine", choices=get_args(Engine), default="kernel",
+        help="the model that replays; the reference is slow: take --images 1")  # fmt: skip
+    add("--threads", type=positive, metavar="N", help="of the kernel (default: one per core)")
+    names = ", ".join(TABLES)
+    add("--tables", nargs="+", choices=[*TABLES, "all"], default=[], metavar="NAME",
+        help=f"print these tables as well: {names}, or all")  # fmt: skip
+    add("--layers", action="store_true", help="print the table of layers of the schemes asked for")
+    add("--out", type=Path, metavar="DIR", help="write tables and figures here")
+    add("--json", metavar="FILE", help="write the summary; - prints it alone")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    # A run makes many objects and few cycles of them: looking for those takes a tenth of its start.
+    gc.set_threshold(200_000)
+    return status_of(PROGRAM, lambda: _run(options), "interrupted; what was written is whole")
+
+
+def _run(options: argparse.Namespace) -> None:
+    """Validate everything, replay, print, write."""
+    arch = arch_of(options)
+    _say_which_machine(options.arch)
+    traces = [_open(path, options.images) for path in find_traces(options.trace)]
+    # Numba and the simulator are loaded once the input is known to be good.
+    from hwsim.energy.table import EnergyTable
+    from hwsim.run.comparison import compare, other_prices, require_models, two_by_two
+
+    EnergyTable.load(arch.pricing.table)
+    require_models(arch, traces, options.scheme, options.engine)
+    _check_json(options.json)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+    if options.engine == "reference":
+        _warn_of_time(arch, traces, options)
+    shown = set(TABLES) if "all" in options.tables else set(options.tables)
+    shown |= {"layers"} if options.layers else set()
+    comparison = compare(
+        arch, traces, options.scheme, options.batch, options.engine, options.threads
+    )
+    cells: list[dict[str, Any]] = []
+    if not options.scheme and ("masks" in shown or options.out or options.json):
+        cells = two_by_two(arch, traces, options.threads)
+    runs = comparison.distinct().results()
+    largest = max(run.batch for run in runs)
+    prices = other_prices([run for run in runs if run.batch == largest])
+    summaries = _report(arch, comparison, cells, prices)
+    report = json.dumps(summaries, indent=2)
+    if options.json == "-":
+        print(report)
+    else:
+        _show(_title(arch, comparison, options.set), comparison, cells, prices, shown)
+        _print_notes(arch, comparison)
+    if options.json and options.json != "-":
+        write_whole(Path(options.json), report)
+    if options.out:
+        provenance = json.dumps(summaries["provenance"], indent=2) + "\n"
+        texts = {"summary.json": report, "provenance.json": provenance}
+        _write_all(options, arch, traces, comparison, texts)
+        if options.json != "-":
+            print(
+                f"written: {', '.join(sorted(path.name for path in options.out.iterdir()))}"
+                f" in {options.out}"
+            )
+
+
+def _say_which_machine(name: str) -> None:
+    """A path that does not exist is looked up by name: say so, unless it names the usual folder."""
+    path = Path(name)
+    if len(path.parts) > 1 and path.parent.name not in ("configs", "arch_configs"):
+        found = find_arch(name)
+        if found != path:
+            line = f"{PROGRAM}: {name}: no such file; taking the shipped {found.name}"
+            print(line, file=sys.stderr, flush=True)
+
+
+def _check_json(target: str | None) -> None:
+    """Raise UserError now rather than after the replay."""
+    if target and target != "-":
+        path = Path(target)
+        if path.is_dir():
+            raise UserError(f"--json {target}: is a folder; expected a file name, or - to print")
+        if not path.parent.is_dir():
+            raise UserError(f"--json {target}: no such folder: {path.parent}")
+
+
+def _open(path: Path, images: int | None) -> MaskTrace:
+    trace = MaskTrace.open(path)
+    if images and images > trace.images:
+        raise UserError(f"--images {images}: {path} holds {trace.images}")
+    return trace.head(images) if images else trace
+
+
+def _warn_of_time(
+    arch: ArchConfig, traces: Sequence[MaskTrace], options: argparse.Namespace
+) -> None:
+    """One line on standard error: how long the reference will take."""
+    from hwsim.run.comparison import reference_seconds_per_image
+
+    per_image = reference_seconds_per_image(arch, traces, options.scheme, options.batch)
+    images = [trace.images for trace in traces]
+    seconds = sum(each * number for each, number in zip(per_image, images, strict=True))
+    advice = f"; --images 1 takes {_duration(sum(per_image))}" if max(images) > 1 else ""
+    line = f"{PROGRAM}: --engine reference takes {_duration(seconds)}{advice}"
+    print(line, file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"about {seconds / length:.0f} {unit}"
+    return f"about {max(seconds, 1):.0f} s"
+
+
+def _report(
+    arch: ArchConfig,
+    comparison: Comparison,
+    cells: list[dict[str, Any]],
+    prices: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """What ``summary.json`` holds."""
+    from hwsim.run.provenance import provenance
+
+    results = comparison.results()
+    runs = [
+        {"trace": run.trace_name, "scheme": run.scheme.name, "batch": run.batch}
+        | {"images": run.images, "engine": run.engine}
+        for run in results
+    ]
+    traces = {run.trace_name: run.trace_sha256 for run in results}
+    return {
+        "arch": arch.name,
+        "clock_mhz": arch.clock_mhz,
+        "energy_table": arch.pricing.table,
+        "schemes": comparison.rows(),
+        "mask_by_hardware": cells,
+        "other_prices": prices,
+        "provenance": provenance(arch, traces) | {"runs": runs},
+    }
+
+
+def _title(arch: ArchConfig, comparison: Comparison, changed: Sequence[str]) -> str:
+    """Network, machine and what was changed of it, images, prices."""
+    first = comparison.results()[0]
+    machine = f"{arch.name} with {', '.join(changed)}" if changed else arch.name
+    return f"{first.network.name} on {machine}, {first.images} images, prices {arch.pricing.table}"
+
+
+def _show(
+    title: str,
+    comparison: Comparison,
+    cells: Sequence[dict[str, Any]],
+    prices: Sequence[dict[str, Any]],
+    shown: set[str],
+) -> None:
+    """The table of schemes, the sentences below it, then the tables asked for."""
+    from hwsim.run import tables
+    from hwsim.run.answer import sentences
+
+    distinct = comparison.distinct()
+    rows = distinct.rows()
+    largest = max(row["batch"] for row in rows)
+    pairs = [
+        pair
+        for pair in zip(rows, distinct.dense_rows(), strict=True)
+        if pair[0]["batch"] == largest
+    ]
+    tables.summary_table(
+        f"{title}, batch {largest}", [row for row, _ in pairs], [dense for _, dense in pairs]
+    )
+    for sentence in sentences(distinct, prices):
+        print(fill(sentence, 100, subsequent_indent="  "))
+    print()
+    if "counts" in shown:
+        tables.counts_table(title, rows)
+    if "causes" in shown:
+        tables.causes_table(title, rows)
+    if "energy" in shown:
+        tables.energy_table(title, rows)
+    if "spread" in shown:
+        tables.spread_table(rows)
+    if "prices" in shown:
+        tables.prices_table(prices)
+    if "masks" in shown:
+        if cells:
+            tables.mask_by_hardware_table(cells)
+        else:
+            print("Masks by hardware: needs an unstructured and a structured trace of one network,")
+            print("a lane group above 1, and all schemes.\n")
+    if "layers" in shown:
+        from hwsim.run.results import layers_frame
+
+        tables.layers_table(layers_frame(distinct.results()))
+
+
+def _print_notes(arch: ArchConfig, comparison: Comparison) -> None:
+    """What a reader must know beside the table."""
+    from hwsim.energy.area import slow_memories
+    from hwsim.energy.table import EnergyTable
+
+    headers = {result.trace_name: result.header for result in comparison.results()}
+    for name, header in headers.items():
+        if header.label != header.method:
+            print(f"masks of {name}: {header.label}")
+    table = EnergyTable.load(arch.pricing.table)
+    slow: dict[str, float] = {}
+    for result in comparison.results():
+        slow |= slow_memories(arch, result.scheme, table)
+    for name, latency_ns in slow.items():
+        print(
+            f"{name.replace('_', ' ')}: an access takes {latency_ns:.2f} ns, longer than a clock "
+            f"period of {1e3 / arch.clock_mhz:.2f} ns; it must be pipelined"
+        )
+    if any(result.scheme.zero_gated for result in comparison.results()):
+        print("dense-zero-gated: no MAC with a zero operand in gated layers switches.")
+    if any(result.scheme.kind == "channels" for result in comparison.results()):
+        print("channels: predictors are in cycles and energy, not in the ideal speed-up.")
+
+
+def _write_all(
+    options: argparse.Namespace,
+    arch: ArchConfig,
+    traces: Sequence[MaskTrace],
+    comparison: Comparison,
+    texts: dict[str, str],
+) -> None:
+    import io
+
+    from hwsim import plots
+    from hwsim.run.comparison import density_sweep
+    from hwsim.run.results import layers_frame
+
+    out: Path = options.out
+    frame = layers_frame(comparison.results())
+    parquet = io.BytesIO()
+    frame.to_parquet(parquet, index=False)
+    rows = comparison.to_frame()
+    files: dict[str, str | bytes] = {
+        **texts,
+        "layers.csv": frame.to_csv(index=False),
+        "layers.parquet": parquet.getvalue(),
+        "energy_breakdown.png": plots.png(plots.energy_breakdown(rows)),
+    }
+    if not rows["scheme"].str.startswith("dense").all():
+        throughput = rows[rows["batch"] == rows["batch"].max()]
+        files["realised_speedup.png"] = plots.png(plots.realised_speedup(throughput))
+    sweep = density_sweep(arch, traces, options.scheme, threads=options.threads)
+    if len(sweep):
+        files["energy_vs_sparsity.csv"] = sweep.to_csv(index=False)
+        files["energy_vs_sparsity.png"] = plots.png(plots.energy_vs_sparsity(sweep))
+    # Written together at the end: an interrupted run does not mix with an earlier one's files.
+    for name, contents in files.items():
+        write_whole(out / name, contents)
+    if not len(sweep):
+        print(
+            f"{PROGRAM}: no trace stores margins: energy_vs_sparsity.png was not made",
+            file=sys.stderr,
+        )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,169 @@
+"""What a comparison says, in sentences computed from its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from hwsim.counters import CAUSE_LABELS, CAUSES
+from hwsim.mapping.tiles import channel_tiles
+from hwsim.run.comparison import Comparison
+from hwsim.run.results import SimResult
+from hwsim.run.tables import method_of
+from hwsim.text_table import three_digits
+
+Row = dict[str, Any]
+
+WORKING = ("base", "conditional")
+"""Causes of cycles in which the array multiplies."""
+
+WORTH_NAMING = 0.1
+"""What takes less of the cycles beyond the ideal is not named."""
+
+
+class Run(NamedTuple):
+    """A run with its summary, and the summary of the dense run of the same trace and batch."""
+
+    result: SimResult
+    row: Row
+    dense: Row
+
+
+def sentences(comparison: Comparison, prices: Sequence[Row]) -> list[str]:
+    """Who is fastest and why not faster, who needs least energy, whether other prices agree.
+
+    ``prices``: :func:`hwsim.run.comparison.other_prices` of the runs at the largest batch.
+    """
+    rows = zip(comparison.results(), comparison.rows(), comparison.dense_rows(), strict=True)
+    runs = [Run(*each) for each in rows]
+    largest = max(run.row["batch"] for run in runs)
+    of_largest = [run for run in runs if run.row["batch"] == largest]
+    return [
+        *_speed([run for run in of_largest if run.row["share_realised"] is not None]),
+        *(_latency([run for run in runs if run.row["batch"] == 1]) if largest > 1 else ()),
+        *_energy(of_largest),
+        *_other_prices(prices),
+    ]
+
+
+def _named(row: Row) -> str:
+    if row["scheme"] == "dense":
+        return "dense"
+    return f"{row['scheme']} with {method_of(row)} masks"
+
+
+def _fastest(runs: Sequence[Run]) -> Run:
+    """On a tie the smaller machine."""
+    return min(runs, key=lambda run: (run.row["cycles_per_image"], run.row["area_mm2"]))
+
+
+def _speed(promising: Sequence[Run]) -> Iterator[str]:
+    """The fastest of the runs whose masks promise anything, and the one that keeps least of it."""
+    if not promising:
+        return
+    best = _fastest(promising)
+    row = best.row
+    ideal = f"The masks allow {row['ideal_speedup_network']:.2f}x"
+    if row["speedup"] > 1:
+        yield (
+            f"Fastest: {_named(row)}, {row['speedup']:.2f}x dense. {ideal}: "
+            f"{100 * row['share_realised']:.0f} % of that saving is realised.{_lost(best)}"
+        )
+    else:
+        yield (
+            f"No scheme is faster than dense; the nearest is {_named(row)}, "
+            f"{row['speedup']:.2f}x dense. {ideal}.{_lost(best)}"
+        )
+    # A clock-gated machine visits every pixel: it saves energy, never cycles.
+    skipping = [run for run in promising if run.row["scheme"] != "clock-gated"]
+    last = max(skipping, key=lambda run: run.row["cycles_per_image"], default=best)
+    if last.row["speedup"] < row["speedup"]:
+        yield (
+            f"Slowest of the schemes that skip: {_named(last.row)}, "
+            f"{last.row['speedup']:.2f}x dense.{_lost(last)}"
+        )
+
+
+def _lost(run: Run) -> str:
+    """A sentence on the cycles beyond the ideal, by cause; nothing where there are none.
+
+    Each cause counts beyond its share of a dense run that is as fast as the ideal.
+    """
+    ideal = run.row["ideal_speedup_network"]
+    beyond = {
+        cause: run.row["stalls"][cause] - run.dense["stalls"][cause] / ideal for cause in CAUSES
+    }
+    total = sum(beyond.values())
+    if total <= 0:
+        return ""
+    lost = {CAUSE_LABELS[cause]: beyond[cause] for cause in CAUSES if cause not in WORKING}
+    passes = sum(beyond[name] for name in WORKING)
+    idle = min(passes, idle_column_cycles(run.result))
+    lost["columns without a channel"] = idle
+    lost["rows and lanes that wait for others"] = passes - idle
+    named = sorted(((cycles / total, name) for name, cycles in lost.items()), reverse=True)
+    told = [f"{100 * share:.0f} % to {name}" for share, name in named if share >= WORTH_NAMING]
+    return f" Lost cycles go {', '.join(told)}." if told else ""
+
+
+def idle_column_cycles(result: SimResult) -> float:
+    """Cycles that would fall away if every gating group's channels filled the array's columns.
+
+    Of a gated layer whose channel tiles fill a share f of the columns, 1 - f of its passes.
+    """
+    lost = 0.0
+    shapes = result.shapes or (result.arch.array.shapes[0],) * len(result.network.layers)
+    working = [CAUSES.index(name) for name in WORKING]
+    for layer, (_, columns), causes in zip(
+        result.network.layers, shapes, result.causes, strict=True
+    ):
+        if layer.gated and result.scheme.kind in ("sparse", "clock-gated"):
+            widths = [width for _, width in channel_tiles(layer, True, columns)]
+            filled = sum(widths) / (len(widths) * columns)
+            lost += float(causes[working].sum()) * (1 - filled)
+    return lost
+
+
+def _latency(single: Sequence[Run]) -> Iterator[str]:
+    """One image at a time, where that was replayed as well."""
+    if not single:
+        return
+    row = _fastest(single).row
+    yield (
+        f"One image at a time: {_named(row)} takes {three_digits(1e3 / row['images_per_s'])} ms, "
+        f"{row['speedup']:.2f}x dense."
+    )
+
+
+def _energy(runs: Sequence[Run]) -> Iterator[str]:
+    least = min(runs, key=lambda run: run.row["energy_uj_per_image"])
+    ours, theirs = least.row["energy_uj_per_image"], least.dense["energy_uj_per_image"]
+    if ours < theirs:
+        yield (
+            f"Least energy: {_named(least.row)}, {three_digits(ours)} uJ an image, "
+            f"{100 * (1 - ours / theirs):.0f} % less than dense ({three_digits(theirs)} uJ)."
+        )
+    elif any(run.row["scheme"] != "dense" for run in runs):
+        yield f"No scheme needs less energy than dense ({three_digits(theirs)} uJ an image)."
+
+
+def _other_prices(prices: Sequence[Row]) -> Iterator[str]:
+    """Whether the scheme of least energy is the same under every set of prices."""
+    if len({(row["trace"], row["scheme"]) for row in prices}) < 2:
+        return
+    by_prices: dict[tuple[Any, ...], list[Row]] = {}
+    for row in prices:
+        key = row["table"], row["operand_network_scale"], row["dram_pj_per_bit"]
+        by_prices.setdefault(key, []).append(row)
+    winners: dict[str, int] = {}
+    for rows in by_prices.values():
+        least = _named(min(rows, key=lambda row: row["energy_uj_per_image"]))
+        winners[least] = winners.get(least, 0) + 1
+    if len(winners) == 1:
+        yield f"That holds under all {len(by_prices)} sets of prices (--tables prices)."
+    else:
+        told = ", ".join(
+            f"{name} under {number}"
+            for name, number in sorted(winners.items(), key=lambda item: -item[1])
+        )
+        yield f"Of {len(by_prices)} sets of prices, least energy is {told} (--tables prices)."

@@ -1,0 +1,279 @@
+"""Comparisons: schemes x traces x batches, the 2x2 of mask by hardware, and the density axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.schemes import lane_group_scheme, parse_scheme
+from hwsim.cli import Advance, progress
+from hwsim.errors import UserError
+from hwsim.model.latencies import Engine
+from hwsim.run.results import SimResult, flat, summary
+from hwsim.run.simulate import masks_of, require_model, runs_needed, simulate, usable_schemes
+from hwsim.trace.mask_trace import MaskTrace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAC_DENSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Points of the density axis."""
+
+REFERENCE_SECONDS_PER_BEAT = 20e-6
+"""What the reference takes on one core for a beat of the default machine: 15 to 30 microseconds."""
+
+PRICES = (
+    {"table": "cacti22", "operand_network_scale": 0.0},
+    {"table": "cacti22", "operand_network_scale": 1.0},
+    {"table": "cacti22", "operand_network_scale": 4.0},
+    {"table": "horowitz45", "operand_network_scale": 0.0},
+    {"table": "horowitz45", "operand_network_scale": 1.0},
+    {"table": "horowitz45", "operand_network_scale": 4.0},
+    {"table": "cacti22", "operand_network_scale": 1.0, "dram_pj_per_bit": 4.0},
+    {"table": "cacti22", "operand_network_scale": 1.0, "dram_pj_per_bit": 20.0},
+)
+"""Under which a conclusion has to hold, or be said not to: both tables, the assumed price of the
+operand network at x0, x1 and x4, DRAM at 4 and 20 pJ/bit."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs of several schemes, each with the dense run of the same trace and batch."""
+
+    runs: list[tuple[SimResult, SimResult]]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One :func:`hwsim.summary` per run."""
+        return [summary(result, dense) for result, dense in self.runs]
+
+    def dense_rows(self) -> list[dict[str, Any]]:
+        """The summary of each run's dense run."""
+        return [summary(dense, dense) for _, dense in self.runs]
+
+    def distinct(self) -> Comparison:
+        """The same with one dense run for all traces that give it equal figures."""
+        seen = set()
+        runs = []
+        for result, dense in self.runs:
+            key = (result.network, result.images, result.batch, result.cycles)
+            if result is not dense or key not in seen:
+                runs.append((result, dense))
+            if result is dense:
+                seen.add(key)
+        return Comparison(runs)
+
+    def results(self) -> list[SimResult]:
+        return [result for result, _ in self.runs]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per distinct run: the summary's figures, one ``<component>_uj`` each."""
+        import pandas as pd
+
+        return pd.DataFrame([flat(row) for row in self.distinct().rows()])
+
+    def other_prices(self) -> pd.DataFrame:
+        """Energy per image (uJ): a row per distinct run, a column per set of PRICES."""
+        import pandas as pd
+
+        runs = ["trace", "label", "scheme", "batch"]
+        prices = ["table", "operand_network_scale", "dram_pj_per_bit"]
+        rows = pd.DataFrame(other_prices(self.distinct().results())).set_index(runs + prices)
+        return rows["energy_uj_per_image"].unstack(prices, sort=False)
+
+
+def choose_schemes(
+    arch: ArchConfig, traces: Sequence[MaskTrace], wanted: Sequence[str] | None
+) -> list[list[str]]:
+    """Per trace the schemes to run: all that fit, or those of ``wanted`` that do.
+
+    Raises UserError where a wanted scheme fits none of the traces.
+    """
+    fitting = [usable_schemes(arch, trace) for trace in traces]
+    if not wanted:
+        return fitting
+    for name in wanted:
+        parse_scheme(name, arch)
+        if not any(name in names for names in fitting):
+            groups = ", ".join(
+                f"{trace.path or trace.name} ({masks_of(trace)}): {', '.join(names)}"
+                for trace, names in zip(traces, fitting, strict=True)
+            )
+            raise UserError(f"scheme {name!r} cannot use these masks; valid for {groups}")
+    return [[name for name in names if name in wanted] for names in fitting]
+
+
+def require_models(
+    arch: ArchConfig, traces: Sequence[MaskTrace], wanted: Sequence[str] | None, engine: Engine
+) -> None:
+    """Raise UserError, before anything runs, where the engine lacks a scheme of a trace."""
+    for trace, names in zip(traces, choose_schemes(arch, traces, wanted), strict=True):
+        for name in names:
+            require_model(parse_scheme(name, arch), trace, engine)
+
+
+def compare(
+    arch: ArchConfig,
+    traces: Sequence[MaskTrace],
+    schemes: Sequence[str] | None = None,
+    batches: Sequence[int] | None = None,
+    engine: Engine = "kernel",
+    threads: int | None = None,
+) -> Comparison:
+    """Replay every trace under every scheme that fits, at every batch (the machine's, and 1)."""
+    batches = _batches(arch, traces, batches)
+    chosen = choose_schemes(arch, traces, schemes)
+    require_models(arch, traces, schemes, engine)
+    runs: list[tuple[SimResult, SimResult]] = []
+    replays = zip(traces, _replays(chosen, batches), strict=True)
+    total = runs_needed(arch) * sum(trace.images * number for trace, number in replays)
+    with progress("replaying", total) as advance:
+        for batch in batches:
+            for trace, names in zip(traces, chosen, strict=True):
+                dense = _advancing(arch, trace, "dense", batch, advance, engine, threads)
+                for name in names:
+                    result = dense
+                    if name != "dense":
+                        result = _advancing(arch, trace, name, batch, advance, engine, threads)
+                    runs.append((result, dense))
+    return Comparison(runs)
+
+
+def reference_seconds_per_image(
+    arch: ArchConfig,
+    traces: Sequence[MaskTrace],
+    schemes: Sequence[str] | None = None,
+    batches: Sequence[int] | None = None,
+) -> list[float]:
+    """About how long :func:`compare` takes with the reference, for an image of each trace."""
+    chosen = choose_schemes(arch, traces, schemes)
+    replays = _replays(chosen, _batches(arch, traces, batches))
+    beat_macs = arch.pes * arch.activation.word_channels
+    return [
+        runs_needed(arch) * number * trace.network.macs / beat_macs * REFERENCE_SECONDS_PER_BEAT
+        for trace, number in zip(traces, replays, strict=True)
+    ]
+
+
+def other_prices(results: Sequence[SimResult]) -> list[dict[str, Any]]:
+    """Energy per image of each run under each of PRICES: the same counts, priced anew."""
+    rows = []
+    for result in results:
+        for prices in PRICES:
+            other = result.repriced(**prices)  # type: ignore[arg-type]
+            rows.append(
+                {
+                    "trace": result.trace_name,
+                    "label": result.header.label,
+                    "scheme": result.scheme.name,
+                    "batch": result.batch,
+                    "table": prices["table"],
+                    "operand_network_scale": prices["operand_network_scale"],
+                    "dram_pj_per_bit": other.arch.dram.pj_per_bit,
+                    "energy_uj_per_image": sum(other.energy_pj.values()) / result.images / 1e6,
+                }
+            )
+    return rows
+
+
+def two_by_two(
+    arch: ArchConfig, traces: Sequence[MaskTrace], threads: int | None = None
+) -> list[dict[str, Any]]:
+    """Mask (unstructured, structured) by hardware (V = 1, V): summaries of the cells.
+
+    Recorded masks first; then, where margins are stored, both at equal MAC density on the images
+    that have margins: the thresholds of the unstructured network are shifted (approximate). Each
+    row says which in ``density`` ("recorded" or "equal"). Empty without a pair of traces of one
+    network, or on a machine of lane group 1.
+    """
+    lane_group = arch.index.lane_group
+    of_pixels = [trace for trace in traces if not trace.header.of_channels]
+    pairs = [
+        (fine, coarse)
+        for fine in of_pixels
+        for coarse in of_pixels
+        if fine.mask_group == 1 and coarse.mask_group > 1 and fine.network == coarse.network
+    ]
+    if lane_group == 1 or not pairs:
+        return []
+    fine, coarse = pairs[0]
+    cells = [("recorded", fine), ("recorded", coarse)]
+    if fine.salience_images and coarse.salience_images:
+        level = coarse.shifted(0.0)
+        target = level.header.density_macs(level.ones())
+        cells += [("equal", fine.shifted(fine.shift_for_density(target))), ("equal", level)]
+    rows = []
+    total = 3 * runs_needed(arch) * sum(trace.images for _, trace in cells)
+    with progress("mask by hardware", total) as advance:
+        for density, trace in cells:
+            dense = _advancing(arch, trace, "dense", arch.batch, advance, threads=threads)
+            of_lane_group = lane_group_scheme(arch, trace.mask_group, trace.network.layers)
+            for name in ("unstructured", of_lane_group):
+                result = _advancing(arch, trace, name, arch.batch, advance, threads=threads)
+                rows.append({"density": density, **summary(result, dense)})
+    return rows
+
+
+def density_sweep(
+    arch: ArchConfig,
+    traces: Sequence[MaskTrace],
+    schemes: Sequence[str] | None = None,
+    densities: Sequence[float] = MAC_DENSITIES,
+    threads: int | None = None,
+) -> pd.DataFrame:
+    """Energy and cycles against density, one real network replayed at shifted thresholds.
+
+    One row per trace, scheme and point: the summary's figures, ``threshold_shift`` (units of Z; 0
+    is the recorded network) and one ``<component>_uj`` each. Traces without margins have none.
+    """
+    import pandas as pd
+
+    rows = []
+    points = [
+        (trace, names, shift)
+        for trace, names in zip(traces, choose_schemes(arch, traces, schemes), strict=True)
+        if trace.salience_images
+        for shift in sorted({0.0, *(trace.shift_for_density(density) for density in densities)})
+    ]
+    replayed = sum(trace.salience_images * len({"dense", *names}) for trace, names, _ in points)
+    with progress("shifting thresholds", runs_needed(arch) * replayed) as advance:
+        for trace, names, shift in points:
+            shifted = trace.shifted(shift)
+            dense = _advancing(arch, shifted, "dense", arch.batch, advance, threads=threads)
+            for name in names:
+                result = dense
+                if name != "dense":
+                    result = _advancing(arch, shifted, name, arch.batch, advance, threads=threads)
+                rows.append(flat(summary(result, dense)) | {"threshold_shift": shift})
+    return pd.DataFrame(rows)
+
+
+def _batches(
+    arch: ArchConfig, traces: Sequence[MaskTrace], wanted: Sequence[int] | None
+) -> list[int]:
+    """Batch sizes to run, largest first: the wanted ones, or for throughput and for latency.
+
+    None is larger than the traces: a batch is named after the images that it holds.
+    """
+    most = max(trace.images for trace in traces)
+    return sorted({min(batch, most) for batch in wanted or (arch.batch, 1)}, reverse=True)
+
+
+def _replays(chosen: Sequence[Sequence[str]], batches: Sequence[int]) -> list[int]:
+    """How often each trace is replayed: under its schemes and, to compare with, dense."""
+    return [len(batches) * len({"dense", *names}) for names in chosen]
+
+
+def _advancing(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: str,
+    batch: int,
+    advance: Advance,
+    engine: Engine = "kernel",
+    threads: int | None = None,
+) -> SimResult:
+    return simulate(
+        arch, trace, scheme, batch=batch, engine=engine, threads=threads, on_images=advance
+    )

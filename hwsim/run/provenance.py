@@ -1,0 +1,29 @@
+"""What a result depends on, for whoever wants to make it again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+from hwsim.arch.config import ArchConfig
+
+
+def provenance(arch: ArchConfig, traces: Mapping[str, str | None]) -> dict[str, Any]:
+    """What a result depends on: machine, traces by hash, versions, platform."""
+    dump = arch.model_dump_json()
+    return {
+        "hwsim": metadata.version("hwsim"),
+        "arch": json.loads(dump),
+        "arch_sha256": hashlib.sha256(dump.encode()).hexdigest(),
+        "traces": dict(traces),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {
+            name: metadata.version(name)
+            for name in ("numpy", "numba", "simpy", "pandas", "h5py", "pydantic")
+        },
+    }

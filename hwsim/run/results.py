@@ -1,0 +1,339 @@
+"""Results: cycles and counters of a run, priced, as data frames and plain data.
+
+:class:`SimResult` holds integers; energy is added when a table prices them. ``summary`` is the row
+of the comparison table and of ``summary.json``; ``layers_frame`` is ``layers.parquet``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwsim.arch.config import ArchConfig, Shape
+from hwsim.arch.schemes import Scheme
+from hwsim.counters import CAUSES, COUNTERS, DRAM_COUNTERS, idle_pe_cycles, utilisation
+from hwsim.energy.area import area
+from hwsim.energy.hardware import Hardware, hardware_of
+from hwsim.energy.prices import price
+from hwsim.energy.table import EnergyTable
+from hwsim.model.latencies import Engine
+from hwsim.trace.header import TraceHeader
+from hwsim.workload import ConvLayer, Network
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class SimResult:
+    """One scheme on one trace: int64 ``causes`` (layers, CAUSES), ``counters`` (layers, COUNTERS).
+
+    Totals over all images. ``mask_ones`` are the set mask bits per gated layer;
+    ``batch_cycles`` (batches,) the cycles of each batch; ``shapes`` the
+    array's in each layer (empty: its own). ``kept_macs``: by layer, of computed outputs and kept
+    inputs, where masks are of channels.
+    """
+
+    arch: ArchConfig
+    header: TraceHeader
+    trace_name: str
+    trace_sha256: str | None
+    scheme: Scheme
+    batch: int
+    causes: np.ndarray
+    counters: np.ndarray
+    mask_ones: Mapping[str, int]
+    batch_cycles: np.ndarray
+    engine: Engine = "kernel"
+    shapes: tuple[Shape, ...] = ()
+    kept_macs: Mapping[str, int] | None = None
+
+    @property
+    def network(self) -> Network:
+        return self.header.network
+
+    @property
+    def images(self) -> int:
+        return self.header.images
+
+    @property
+    def cycles(self) -> int:
+        return int(self.causes.sum())
+
+    def distribution(self) -> dict[str, Any]:
+        """Cycles per image over whole batches: mean, percentiles, 95 % confidence of the mean.
+
+        Of batches of one image these are the images'. A last, smaller batch is left out; the
+        interval is 1.96 standard errors on either side, None of a single batch.
+        """
+        whole = self.batch_cycles[: self.images // self.batch] / self.batch
+        mean, error = float(whole.mean()), None
+        if len(whole) > 1:
+            error = 1.96 * float(whole.std(ddof=1)) / len(whole) ** 0.5
+        p5, p50, p95 = (float(part) for part in np.percentile(whole, [5, 50, 95]))
+        return {
+            "batches": len(whole),
+            "mean": mean,
+            "p5": p5,
+            "p50": p50,
+            "p95": p95,
+            "confidence_95": None if error is None else [mean - error, mean + error],
+        }
+
+    @cached_property
+    def totals(self) -> dict[str, int]:
+        """Counters over all layers."""
+        return _named(COUNTERS, self.counters.sum(axis=0))
+
+    @property
+    def sram_bytes(self) -> int:
+        """Bytes through all on-chip memories; what DMA moves passes a buffer once as well."""
+        return sum(
+            self._sram_bytes(position, _named(COUNTERS, row))
+            for position, row in enumerate(self.counters)
+        )
+
+    @cached_property
+    def hardware(self) -> Hardware:
+        """What the scheme builds, with the array in its own shape."""
+        return hardware_of(self.scheme, self.arch, self.header.mask_group)
+
+    @cached_property
+    def _machines(self) -> tuple[ArchConfig, ...]:
+        """The machine in the shape of each layer."""
+        if not self.arch.array.reshape:
+            return (self.arch,) * len(self.network.layers)
+        return tuple(self.arch.shaped(shape) for shape in self.shapes)
+
+    @cached_property
+    def table(self) -> EnergyTable:
+        return EnergyTable.load(self.arch.pricing.table)
+
+    @cached_property
+    def energy_pj(self) -> dict[str, float]:
+        """Energy over all images by component."""
+        energy_pj: Counter[str] = Counter()
+        for machine in dict.fromkeys(self._machines):
+            chosen = [machine == other for other in self._machines]
+            counters = _named(COUNTERS, self.counters[chosen].sum(axis=0))
+            energy_pj.update(self._price(machine, counters, int(self.causes[chosen].sum())))
+        return dict(energy_pj)
+
+    def _price(
+        self, machine: ArchConfig, counters: Mapping[str, int], cycles: int
+    ) -> dict[str, float]:
+        """Energy in pJ by component on the machine in one of its shapes."""
+        hardware = self.hardware
+        if machine is not self.arch:
+            hardware = hardware_of(self.scheme.name, machine, self.header.mask_group)
+        return price(counters, cycles, machine, hardware, self.table)
+
+    @property
+    def area_mm2(self) -> float:
+        """Area of the scheme's hardware, an estimate (docs/energy.md)."""
+        return sum(area(self.arch, self.hardware, self.table).values())
+
+    def repriced(
+        self,
+        table: str | None = None,
+        operand_network_scale: float | None = None,
+        dram_pj_per_bit: float | None = None,
+    ) -> SimResult:
+        """The same counts under other prices; what is not given stays."""
+        prices = {"table": table, "operand_network_scale": operand_network_scale}
+        pricing = {key: value for key, value in prices.items() if value is not None}
+        dram = {} if dram_pj_per_bit is None else {"pj_per_bit": dram_pj_per_bit}
+        arch = self.arch.model_copy(
+            update={
+                "pricing": self.arch.pricing.model_copy(update=pricing),
+                "dram": self.arch.dram.model_copy(update=dram),
+            }
+        )
+        return replace(self, arch=arch)
+
+    def density(self, layer: ConvLayer) -> float:
+        """Share of the layer's mask bits that are 1."""
+        return self.mask_ones[layer.name] / (self.images * self.header.layer_bits(layer))
+
+    @property
+    def density_macs(self) -> float:
+        """Density weighted by MACs; of masks of channels the share of MACs that are kept."""
+        if self.kept_macs is None:
+            return self.header.density_macs(self.mask_ones)
+        return self._kept(self.network.gated_layers) / self.network.gated_macs
+
+    @property
+    def ideal_speedup(self) -> float:
+        """Dense MACs over promised ones in the gated layers; 1 without gating.
+
+        Promised: 1/G + (1 - 1/G) d_MAC of them, or those of kept channels.
+        """
+        return _ratio(self.network.gated_macs, self._promised_gated_macs())
+
+    @property
+    def ideal_speedup_network(self) -> float:
+        """The same over the whole network with its dense layers."""
+        if self.scheme.kind == "channels":
+            return _ratio(self.network.macs, self._kept(self.network.layers))
+        dense_layers = self.network.macs - self.network.gated_macs
+        return self.network.macs / (dense_layers + self._promised_gated_macs())
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per layer: shape, cycles by cause, counters, energy in pJ; totals over images."""
+        import pandas as pd
+
+        rows = []
+        for position, layer in enumerate(self.network.layers):
+            counters = _named(COUNTERS, self.counters[position])
+            causes = _named(CAUSES, self.causes[position])
+            cycles = sum(causes.values())
+            machine = self._machines[position]
+            energy = self._price(machine, counters, cycles)
+            rows.append(
+                {
+                    **self._identity(),
+                    "layer": layer.name,
+                    "gated": layer.gated,
+                    "array": f"{machine.array.rows}x{machine.array.columns}",
+                    "in_channels": layer.in_channels,
+                    "out_channels": layer.out_channels,
+                    "kernel_size": layer.kernel_size,
+                    "stride": layer.stride,
+                    "out_height": layer.out_height,
+                    "out_width": layer.out_width,
+                    "dense_macs": layer.macs * self.images,
+                    "density": self.density(layer) if layer.gated else None,
+                    "cycles": cycles,
+                    "utilisation": utilisation(self.arch.pes, cycles, counters),
+                    **{f"{cause}_cycles": spent for cause, spent in causes.items()},
+                    **counters,
+                    "idle_pe_cycles": idle_pe_cycles(self.arch.pes, cycles, counters),
+                    "sram_bytes": self._sram_bytes(position, counters),
+                    **{f"{component}_pj": spent for component, spent in energy.items()},
+                    "energy_pj": sum(energy.values()),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "arch": self.arch.name,
+            "trace": self.trace_name,
+            "method": self.header.method,
+            "label": self.header.label,
+            "scheme": self.scheme.name,
+            "engine": self.engine,
+            "batch": self.batch,
+            "images": self.images,
+        }
+
+    def _promised_gated_macs(self) -> float:
+        if self.scheme.kind == "dense":
+            return self.network.gated_macs
+        if self.scheme.kind == "channels":
+            return self._kept(self.network.gated_layers)
+        promised = 0.0
+        for layer in self.network.gated_layers:
+            share = 1 / layer.groups
+            promised += layer.macs * (share + (1 - share) * self.density(layer))
+        return promised
+
+    def _kept(self, layers: Iterable[ConvLayer]) -> float:
+        """Kept MACs per image of these layers."""
+        kept = self.kept_macs or {}
+        return sum(kept[layer.name] for layer in layers) / self.images
+
+    def _sram_bytes(self, position: int, counters: Mapping[str, int]) -> int:
+        """Bytes of one layer; partial sums that go to DRAM are words of their own memory."""
+        columns = self._machines[position].array.columns
+        lanes = columns if self.scheme.kind != "sparse" else min(self.scheme.lane_group, columns)
+        activation_words = (
+            counters["activation_word_reads"]
+            + counters["residual_word_reads"]
+            + counters["activation_word_writes"]
+        )
+        partial_sum_words = (
+            counters["psum_base_writes"]
+            + counters["psum_conditional_reads"]
+            + counters["psum_conditional_writes"]
+            + counters["psum_output_reads"]
+        )
+        index_bits = (
+            counters["mask_bits_written"] + counters["index_words_read"] * self.arch.index.word_bits
+        )
+        return (
+            activation_words * self.arch.activation.word_channels
+            + counters["weight_word_reads"] * columns
+            + partial_sum_words * lanes * 4
+            + -(-index_bits // 8)
+            + sum(counters[name] for name in DRAM_COUNTERS if name != "dram_psum_bytes")
+        )
+
+
+def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
+    """The row of ``summary.json`` (per image where it says so); ``dense`` is the same trace's."""
+    images, totals = result.images, result.totals
+    cycles = result.cycles / images
+    speedup = dense.cycles / result.cycles
+    energy_uj = {name: pj / images / 1e6 for name, pj in result.energy_pj.items()}
+    total_uj = sum(energy_uj.values())
+    ideal = result.ideal_speedup_network
+    return {
+        "scheme": result.scheme.name,
+        "engine": result.engine,
+        "trace": result.trace_name,
+        "method": result.header.method,
+        "label": result.header.label,
+        "mask_group": result.header.mask_group,
+        "images": images,
+        "batch": result.batch,
+        "lane_group": result.scheme.lane_group,
+        "format": result.arch.index.format,
+        "cycles_per_image": cycles,
+        "cycles_per_image_distribution": result.distribution(),
+        "images_per_s": result.arch.clock_hz / cycles,
+        "speedup": speedup,
+        "ideal_speedup": result.ideal_speedup,
+        "ideal_speedup_network": ideal,
+        "share_realised": (1 - 1 / speedup) / (1 - 1 / ideal) if ideal > 1 else None,
+        "utilisation": utilisation(result.arch.pes, result.cycles, totals),
+        "density_elements": result.header.density_elements(result.mask_ones),
+        "density_macs": result.density_macs,
+        "energy_uj_per_image": total_uj,
+        "energy_uj": energy_uj,
+        "area_mm2": result.area_mm2,
+        "tops_per_w_dense_equivalent": 2 * result.network.macs / total_uj / 1e6,
+        "dram_bytes_per_image": sum(totals[name] for name in DRAM_COUNTERS) / images,
+        "sram_bytes_per_image": result.sram_bytes / images,
+        "index_bits_per_image": totals["mask_bits_written"] / images,
+        "stalls": _named(CAUSES, result.causes.sum(axis=0)),
+    }
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A summary's row for a data frame: ``<component>_uj`` columns instead of nested energies."""
+    nested = ("energy_uj", "stalls", "cycles_per_image_distribution")
+    plain = {key: value for key, value in row.items() if key not in nested}
+    return plain | {f"{component}_uj": uj for component, uj in row["energy_uj"].items()}
+
+
+def layers_frame(results: Iterable[SimResult]) -> pd.DataFrame:
+    """Per-layer rows of several runs, one below the other."""
+    import pandas as pd
+
+    return pd.concat([result.to_frame() for result in results], ignore_index=True)
+
+
+def _ratio(dense: float, promised: float) -> float:
+    """Infinite where a mask keeps no channel at all."""
+    return dense / promised if promised else math.inf
+
+
+def _named(names: tuple[str, ...], values: np.ndarray) -> dict[str, int]:
+    return {name: int(value) for name, value in zip(names, values, strict=True)}

@@ -1,0 +1,208 @@
+"""Replay a trace on a machine: batch by batch, layer by layer, on one of the models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from hwsim.arch.config import ArchConfig, Shape
+from hwsim.arch.schemes import (
+    OF_CHANNELS,
+    Scheme,
+    SchemeError,
+    lanes_align,
+    parse_scheme,
+    schemes_for,
+)
+from hwsim.counters import C
+from hwsim.mapping.channels import Gates, channel_shapes_held
+from hwsim.mapping.residency import shapes_held
+from hwsim.model.latencies import Engine
+from hwsim.model.replay import Totals, replay, segments
+from hwsim.run.results import SimResult
+from hwsim.trace.active_channels import kept_macs
+from hwsim.trace.mask_trace import MaskTrace
+
+
+def simulate(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: str,
+    *,
+    batch: int | None = None,
+    engine: Engine = "kernel",
+    threads: int | None = None,
+    on_images: Callable[[int], None] | None = None,
+) -> SimResult:
+    """Replay all images of ``trace`` under ``scheme``, ``batch`` (the machine's) at a time.
+
+    A trace of fewer images is one batch of so many.
+
+    ``engine`` chooses the model: the kernel, or the reference, thousands of times slower, which
+    returns the same integers. The kernel runs in ``threads`` (as many as there are cores), which
+    changes no result. ``on_images`` is called with each number of images done, of every run where
+    ``array.reshape`` asks for several (see :func:`runs_needed`).
+    Raises SchemeError where the masks do not fit the scheme, MappingError where the machine cannot
+    hold a layer.
+    """
+    chosen, batch = _checked(arch, trace, scheme, batch)
+    require_model(chosen, trace, engine)
+    run = partial(
+        replay, arch, trace, chosen, batch, engine=engine, threads=threads, on_images=on_images
+    )
+    shapes = _choose_shapes(arch, trace, chosen, batch, run)
+    totals = run(shapes)
+    if totals.ones is not None:
+        trace.remember_ones(totals.ones)
+    if chosen.zero_gated:
+        _gate_zero_operands(trace, totals.counters)
+    return SimResult(
+        arch=arch, header=trace.header, trace_name=trace.name, trace_sha256=trace.sha256,
+        scheme=chosen, batch=batch, causes=totals.causes, counters=totals.counters,
+        mask_ones=trace.ones(), batch_cycles=totals.batch_cycles, engine=engine, shapes=shapes,
+        kept_macs=kept_macs(trace) if trace.header.of_channels else None,
+    )  # fmt: skip
+
+
+def replay_by_tile(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: str,
+    *,
+    batch: int | None = None,
+    engine: Engine = "kernel",
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Cycles by cause and counters of every visit to a tile: per batch and layer, in order.
+
+    Under ``channels`` predictors are layers of their own, in front of the one they choose for.
+    int64 (visits, CAUSES) and (visits, COUNTERS). The kernel books the stalls between visits at a
+    layer's last one, the reference where they fall. Counters that shapes alone decide (DRAM bytes,
+    residual reads, activation writes) are 0.
+    """
+    chosen, batch = _checked(arch, trace, scheme, batch)
+    shapes = chosen_shapes(arch, trace, scheme, batch=batch, engine=engine)
+    require_model(chosen, trace, engine)
+    found = []
+    for segment in segments(arch, trace, chosen, batch, shapes, at_once=batch):
+        masks = segment.read(trace)
+        channels = segment.channels(masks)
+        found += [
+            segment.run_layer(position, engine, masks, channels, by_tile=True)
+            for position in range(len(segment.plans))
+        ]
+    return found
+
+
+def chosen_shapes(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: str,
+    *,
+    batch: int | None = None,
+    engine: Engine = "kernel",
+) -> tuple[Shape, ...]:
+    """The array's shape in each layer: its own, or the fastest of those listed."""
+    chosen, batch = _checked(arch, trace, scheme, batch)
+    run = partial(replay, arch, trace, chosen, batch, engine=engine)
+    return _choose_shapes(arch, trace, chosen, batch, run)
+
+
+def _checked(
+    arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int | None
+) -> tuple[Scheme, int]:
+    chosen = parse_scheme(scheme, arch)
+    require_usable(chosen, arch, trace)
+    return chosen, min(batch or arch.batch, trace.images)
+
+
+def require_usable(scheme: Scheme, arch: ArchConfig, trace: MaskTrace) -> None:
+    """Raise SchemeError unless the trace's masks can run under the scheme."""
+    usable = usable_schemes(arch, trace)
+    if scheme.name not in usable:
+        raise SchemeError(
+            f"{trace.path or trace.name}: scheme {scheme.name!r} cannot use these masks "
+            f"({masks_of(trace)}) on {arch.name}; valid: {', '.join(usable)}"
+        )
+
+
+def require_model(scheme: Scheme, trace: MaskTrace, engine: Engine) -> None:
+    """Raise SchemeError unless the engine models the scheme."""
+    if scheme.kind == "channels" and engine == "reference":
+        raise SchemeError(
+            f"{trace.path or trace.name}: --engine reference does not model scheme 'channels' "
+            f"({masks_of(trace)}); take --engine kernel, or --scheme dense"
+        )
+
+
+def masks_of(trace: MaskTrace) -> str:
+    """What a bit of the trace's masks stands for, in a few words."""
+    if trace.header.of_channels:
+        return f"granularity {trace.header.granularity}"
+    return f"{trace.mask_group} channels per bit"
+
+
+def usable_schemes(arch: ArchConfig, trace: MaskTrace) -> list[str]:
+    """The schemes that fit the trace's masks, and that it has the counts for."""
+    names = list(OF_CHANNELS)
+    if not trace.header.of_channels:
+        names = schemes_for(arch, trace.mask_group, trace.network.layers)
+    if not trace.counts_zero_operands:
+        names.remove("dense-zero-gated")
+    return names
+
+
+def runs_needed(arch: ArchConfig) -> int:
+    """How often :func:`simulate` replays a trace: once, or for every shape and the chosen ones."""
+    return len(arch.array.shapes) + 1 if arch.array.reshape else 1
+
+
+def _choose_shapes(
+    arch: ArchConfig,
+    trace: MaskTrace,
+    scheme: Scheme,
+    batch: int,
+    run: Callable[[tuple[Shape, ...]], Totals],
+) -> tuple[Shape, ...]:
+    """Each layer's shape: that in whose run, everywhere it fits, the layer took least cycles."""
+    layers = trace.network.layers
+    own = arch.array.shapes[0]
+    if not arch.array.reshape:
+        return (own,) * len(layers)
+    spent = np.full((len(arch.array.shapes), len(layers)), np.iinfo(np.int64).max)
+    for number, shape in enumerate(arch.array.shapes):
+        held = _shape_held(arch, trace, scheme, batch, shape)
+        shapes = tuple(shape if fits else own for fits in held)
+        spent[number, held] = run(shapes).causes.sum(axis=1)[held]
+    return tuple(arch.array.shapes[number] for number in spent.argmin(axis=0))
+
+
+def _shape_held(
+    arch: ArchConfig, trace: MaskTrace, scheme: Scheme, batch: int, shape: Shape
+) -> np.ndarray:
+    """bool (layers,): whether every batch of a layer fits in this shape, and its lane groups do."""
+    network, gating = trace.network, scheme.kind != "dense"
+    instance = trace.header.gate_norm == "instance"
+    held = np.array(
+        [
+            not (layer.gated and scheme.kind == "sparse" and not scheme.lockstep)
+            or lanes_align(layer, shape[1], scheme.lane_group, trace.mask_group)
+            for layer in network.layers
+        ]
+    )
+    if shape != arch.array.shapes[0]:
+        for images in {batch, trace.images % batch or batch}:
+            if scheme.kind == "channels":
+                held &= channel_shapes_held(network, arch, Gates.of(trace.header), images, shape)
+            else:
+                held &= shapes_held(network, arch, images, gating, instance, shape)
+    return held
+
+
+def _gate_zero_operands(trace: MaskTrace, counters: np.ndarray) -> None:
+    for position, layer in enumerate(trace.network.layers):
+        if layer.gated:
+            zeros = int(trace.zero_operand_macs(layer.name).sum())
+            counters[position, C["macs_base"]] -= zeros
+            counters[position, C["macs_gated_off"]] += zeros

@@ -1,0 +1,73 @@
+"""Why a machine cannot run a point: no room for a layer, or no price for a part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.schemes import Scheme, parse_scheme
+from hwsim.energy.area import area
+from hwsim.energy.hardware import hardware_of
+from hwsim.energy.prices import prices
+from hwsim.energy.table import EnergyTable, PriceError
+from hwsim.mapping.channels import Gates, channel_shapes_held, map_channels
+from hwsim.mapping.residency import map_network, shapes_held
+from hwsim.mapping.tiles import MappingError
+from hwsim.sweep.points import Point
+from hwsim.trace.mask_trace import MaskTrace
+from hwsim.workload import Network
+
+
+def why_impossible(point: Point, traces: Sequence[MaskTrace]) -> str | None:
+    """What the point's machine cannot hold, or no table can price; None if it runs.
+
+    ``traces``: the point's is among them.
+    With ``array.reshape`` every shape has to have a price; only the array's own has to have room.
+    """
+    if point.masks is None or point.scheme is None:
+        return point.impossible
+    arch = point.arch
+    trace = next(trace for trace in traces if str(trace.path) == point.masks.path)
+    chosen, images = parse_scheme(point.scheme, arch), point.masks.images
+    instance = trace.header.gate_norm == "instance"
+    batch = min(arch.batch, images)
+    try:
+        for size in {batch, images % batch or batch}:
+            # The dense machine is the yardstick of every row.
+            for gating in {False, chosen.kind != "dense"}:
+                _require_room(arch, trace, size, gating, instance)
+            if chosen.kind == "channels":
+                _require_channels_room(arch, trace, size)
+        for shape in arch.array.shapes:
+            _require_prices(arch.shaped(shape), chosen, trace.mask_group)
+    except (MappingError, PriceError) as error:
+        return str(error)
+    return None
+
+
+def _require_room(
+    arch: ArchConfig, trace: MaskTrace, size: int, gating: bool, instance: bool
+) -> None:
+    """Raises MappingError. Asking whether all layers fit is far less work than placing them."""
+    if not _all_held(trace.network, arch, size, gating, instance):
+        map_network(trace.network, arch, size, gating, instance)
+
+
+@lru_cache(maxsize=64)
+def _all_held(network: Network, arch: ArchConfig, size: int, gating: bool, instance: bool) -> bool:
+    return all(shapes_held(network, arch, size, gating, instance, arch.array.shapes[0]))
+
+
+def _require_channels_room(arch: ArchConfig, trace: MaskTrace, size: int) -> None:
+    gates, own = Gates.of(trace.header), arch.array.shapes[0]
+    if not all(channel_shapes_held(trace.network, arch, gates, size, own)):
+        map_channels(trace.network, arch, gates, size, (own,) * len(trace.network.layers))
+
+
+def _require_prices(arch: ArchConfig, scheme: Scheme, mask_group: int) -> None:
+    """Raises PriceError."""
+    hardware = hardware_of(scheme.name, arch, mask_group)
+    table = EnergyTable.load(arch.pricing.table)
+    area(arch, hardware, table)
+    prices(arch, hardware, table)

@@ -1,0 +1,256 @@
+"""Rows of a sweep: points replayed and priced, as Parquet of fixed columns and as text."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.load import known_keys
+from hwsim.counters import CAUSES
+from hwsim.energy.area import AREA_COMPONENTS, area
+from hwsim.energy.prices import COMPONENTS
+from hwsim.errors import UserError, nearest
+from hwsim.run.results import SimResult, flat, summary
+from hwsim.run.simulate import simulate
+from hwsim.sweep.points import Masks, Measured, Point
+from hwsim.sweep.row_key import model_sha256, version
+from hwsim.text_table import text_of, three_digits
+from hwsim.trace.channel_order import density_order, images_apart
+from hwsim.trace.header import TraceError
+from hwsim.trace.mask_trace import MaskTrace
+from hwsim.workload import Network
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IDENTITY: dict[str, pa.DataType] = {
+    "key": pa.string(),
+    "hwsim": pa.string(),
+    "model_sha256": pa.string(),
+    "impossible": pa.string(),
+    "arch": pa.string(),
+    "trace": pa.string(),
+    "trace_sha256": pa.string(),
+    "threshold_shift": pa.float64(),
+    "channel_order": pa.string(),
+    "order_sha256": pa.string(),
+    "order_images": pa.int64(),
+    "scheme": pa.string(),
+    "batch": pa.int64(),
+}
+"""``impossible``: why a point has no figures; ``threshold_shift``: null of the recorded masks;
+``order_sha256`` and ``order_images``: on how many images of which trace the order was measured."""
+
+OF_MASKS: dict[str, pa.DataType] = {
+    "method": pa.string(),
+    "label": pa.string(),
+    "mask_group": pa.int64(),
+    "images": pa.int64(),
+    "lane_group": pa.int64(),
+}
+
+FIGURES: tuple[str, ...] = (
+    "cycles_per_image",
+    "images_per_s",
+    "speedup",
+    "ideal_speedup",
+    "ideal_speedup_network",
+    "share_realised",
+    "utilisation",
+    "density_elements",
+    "density_macs",
+    "energy_uj_per_image",
+    "tops_per_w_dense_equivalent",
+    "dram_bytes_per_image",
+    "sram_bytes_per_image",
+    "index_bits_per_image",
+    "area_mm2",
+)
+"""Of :func:`hwsim.summary`, float64."""
+
+READ = "activation_bytes_per_cycle"
+"""What the activation buffer's banks really deliver to the array, on average; float64."""
+
+
+ARCH_KEYS: tuple[str, ...] = tuple(key for key in known_keys() if key not in ("name", "batch"))
+"""Every dotted key of a machine; its name and batch are columns of IDENTITY."""
+
+
+def _arch_type(key: str) -> pa.DataType:
+    """Of one architecture key: integers, floats, and all else as text (lists as JSON)."""
+    model: Any = ArchConfig
+    *parents, last = key.split(".")
+    for parent in parents:
+        model = model.model_fields[parent].annotation
+    annotation = model.model_fields[last].annotation
+    choices = get_args(annotation) if get_origin(annotation) is Literal else ()
+    if annotation is float:
+        return pa.float64()
+    integers = annotation is int or (choices and all(isinstance(one, int) for one in choices))
+    return pa.int64() if integers else pa.string()
+
+
+SCHEMA = pa.schema(
+    {
+        **IDENTITY,
+        **{key: _arch_type(key) for key in ARCH_KEYS},
+        **OF_MASKS,
+        **dict.fromkeys((*FIGURES, READ), pa.float64()),
+        **{f"{component}_uj": pa.float64() for component in COMPONENTS},
+        **{f"{component}_mm2": pa.float64() for component in AREA_COMPONENTS},
+        **{f"{cause}_cycles_per_image": pa.float64() for cause in CAUSES},
+    }
+)
+"""Columns of a results folder; energies per image by component, area, cycles by cause."""
+
+
+def evaluate(points: Sequence[Point], model: str) -> bytes:
+    """Rows of the points, in any order, as a Parquet file; points of one machine stand together.
+
+    ``model``: the hash of the sources that asked; UserError where this process runs others.
+    """
+    if model != model_sha256():
+        raise UserError("a worker runs another version of hwsim than the sweep; install the same")
+    rows: list[dict[str, Any]] = []
+    for _, alike in groupby(points, key=lambda point: point.counts):
+        rows += _rows_alike(list(alike))
+    target = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), target)
+    return target.getvalue()
+
+
+def _rows_alike(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
+    """Rows of points whose machines differ in prices alone: what is replayed once, is priced anew.
+
+    One dense run serves as the yardstick of all traces of a network and so many images.
+    """
+    runs: dict[tuple[Masks, str], SimResult] = {}
+    dense: dict[tuple[Network, int], SimResult] = {}
+    for point in sorted(points, key=lambda point: point.scheme != "dense"):
+        if point.impossible or point.masks is None or point.scheme is None:
+            yield identity(point)
+            continue
+        trace = _trace(point.masks)
+        named = (point.masks, point.scheme)
+        if named not in runs:
+            runs[named] = simulate(point.arch, trace, point.scheme, threads=1)
+        yardstick = (trace.network, trace.images)
+        if yardstick not in dense:
+            dense[yardstick] = runs.get((point.masks, "dense")) or simulate(
+                point.arch, trace, "dense", threads=1
+            )
+        yield row_of(point, replace(runs[named], arch=point.arch), dense[yardstick])
+
+
+def row_of(point: Point, result: SimResult, dense: SimResult) -> dict[str, Any]:
+    """One row of SCHEMA; ``dense`` is the dense run of the same machine, network and images."""
+    found = summary(result, dense)
+    areas = area(result.arch, result.hardware, result.table)
+    causes = {
+        f"{cause}_cycles_per_image": cycles / result.images
+        for cause, cycles in found["stalls"].items()
+    }
+    words = result.totals["activation_word_reads"]
+    read = {READ: words * result.arch.activation.word_channels / result.cycles}
+    figures = flat(found) | read | {f"{name}_mm2": mm2 for name, mm2 in areas.items()} | causes
+    own = identity(point)
+    wanted = (name for name in SCHEMA.names if name in figures and name not in own)
+    return own | {"batch": result.batch} | {name: figures[name] for name in wanted}
+
+
+def identity(point: Point) -> dict[str, Any]:
+    """What a row says of its point; all that an impossible one has."""
+    keys = point.keys
+    masks = point.masks
+    return {
+        "key": point.key,
+        "hwsim": version(),
+        "model_sha256": model_sha256(),
+        "impossible": point.impossible,
+        "arch": keys.pop("name"),
+        "trace": masks and masks.name,
+        "trace_sha256": masks and masks.sha256,
+        "threshold_shift": masks and masks.shift,
+        **_order_of(masks),
+        "scheme": point.scheme,
+        "batch": keys.pop("batch"),
+        **keys,
+    }
+
+
+def _order_of(masks: Masks | None) -> dict[str, Any]:
+    measured = masks and masks.order
+    return {
+        "channel_order": masks and ("density" if measured else "natural"),
+        "order_sha256": measured and measured.sha256,
+        "order_images": measured and measured.images,
+    }
+
+
+@lru_cache(maxsize=64)
+def _trace(masks: Masks) -> MaskTrace:
+    trace = _recorded(masks.path, masks.sha256)
+    trace = (trace if masks.shift is None else trace.shifted(masks.shift)).head(masks.images)
+    if masks.order is None:
+        return trace
+    return trace.reordered(_measured(masks.order, masks.path, masks.sha256, masks.images))
+
+
+@lru_cache(maxsize=8)
+def _measured(measured: Measured, path: str, sha256: str, images: int) -> dict[str, np.ndarray]:
+    """The order of the mask lists, from images that are not among those replayed."""
+    source = _recorded(measured.path, measured.sha256)
+    replayed = _recorded(path, sha256).header.head(images)
+    return density_order(source, images_apart(source.header, replayed))
+
+
+@lru_cache(maxsize=8)
+def _recorded(path: str, sha256: str) -> MaskTrace:
+    """Raises TraceError where the file is not the one that the point was made for."""
+    trace = MaskTrace.open(path)
+    if trace.sha256 != sha256:
+        raise TraceError(f"{path}: has other contents than when the sweep was planned")
+    return trace
+
+
+def require_columns(columns: Sequence[str]) -> None:
+    """Raise UserError for a column that no row has."""
+    for name in columns:
+        if name not in SCHEMA.names:
+            raise UserError(f"--show {name!r}: no such column{nearest(name, SCHEMA.names)}")
+
+
+def listing(rows: pd.DataFrame, columns: Sequence[str], varied: Sequence[str]) -> str:
+    """One line a row: method, scheme, those of ``varied`` that differ, and ``columns``.
+
+    Numbers with three digits; from 1,000 on as whole numbers. A missing value is ``-``. Rows of
+    masks that their scheme does not follow (``dense``) stand once, and a trace's name only where
+    the method does not tell.
+    """
+    differing = [name for name in varied if rows[name].nunique() > 1]
+    if "trace" in differing and rows.groupby("method")["trace"].nunique().max() == 1:
+        differing.remove("trace")
+    names = list(dict.fromkeys(["method", "scheme", *differing, *columns]))
+    cells = rows[names].copy()
+    cells.loc[
+        cells["scheme"] == "dense", [name for name in ("method", "trace") if name in names]
+    ] = "-"
+    texts = cells.map(_text).drop_duplicates()
+    return text_of(names, texts.to_numpy().tolist(), names=2)
+
+
+def _text(value: Any) -> str:
+    if value is None or value != value:
+        return "-"
+    if isinstance(value, str):
+        return value
+    return three_digits(value)

@@ -1,0 +1,349 @@
+"""Search: machines that trade energy, latency and area best, proposed by Optuna.
+
+    hwsim search --vary activation.banks=8,16,32 --vary array.rows=4..64 \\
+        --trace traces/resnet18-cifar10-scdg.h5 --scheme structured --trials 100 --out DIR
+
+Points are replayed as those of a sweep, in the same folder, which also holds the study: a killed
+search goes on as if it had not been, and proposes what it would have proposed. Extra ``dse``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwsim.analysis import pareto_front
+from hwsim.arch.config import ArchConfig
+from hwsim.arch.load import arch_of, load_arch
+from hwsim.cli import OneLineParser, add_images, add_machine, add_results, positive
+from hwsim.errors import UserError, nearest
+from hwsim.sweep.axes import Axes, Axis, Range, Settings, check_axes, parse_axes
+from hwsim.sweep.options import add_axes, guarded
+from hwsim.sweep.sweep import replay
+from hwsim.sweep.workers import Workers, workers_of
+from hwsim.text_table import print_table, three_digits
+from hwsim.trace.files import find_traces
+from hwsim.trace.mask_trace import MaskTrace
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+    from hwsim.sweep.folder import ResultsFolder
+    from hwsim.sweep.points import Choice, Point
+
+OBJECTIVES = {"energy": "energy_uj_per_image", "latency": "latency_us", "area": "area_mm2"}
+"""What can be made small, and its column; latency is a batch's, from its first load to its end."""
+
+GENERATION = 8
+"""Points proposed together, so that they can be replayed together."""
+
+PROGRAM = "hwsim search"
+
+DEFAULT_TRACE = "resnet18-cifar10-scdg.h5"
+
+STUDY, JOURNAL = "hwsim", "_search.journal"
+"""Readers of Parquet folders pass over names with an underscore."""
+
+
+class SearchError(UserError):
+    """A search that cannot begin or go on; one line for the user."""
+
+
+def run_search(
+    arch: str | Path | ArchConfig,
+    axes: Axes,
+    out: str | Path,
+    *,
+    trace: str | Path,
+    scheme: str,
+    trials: int,
+    objectives: Sequence[str] = ("energy", "latency", "area"),
+    seed: int = 0,
+    images: int | None = None,
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """The Pareto front of ``trials`` points of the axes and of the machine as it stands.
+
+    Rows are those of :func:`hwsim.run_sweep` with ``latency_us``, and bool ``on_front`` and
+    ``baseline``: the given machine, listed even where others are better in everything. Numbers in
+    a list are taken as ordered. Points that no machine can hold count as trials, without a row.
+    The same seed gives the same points, whatever the number of workers, interrupted or not; more
+    ``trials`` go on from those in ``out``. Raises UserError before anything runs.
+    """
+    from hwsim.sweep.feasibility import why_impossible
+    from hwsim.sweep.folder import ResultsFolder
+    from hwsim.sweep.points import Choice
+
+    check_axes(axes)
+    if not axes:
+        raise SearchError("--vary: nothing to search; give KEY=1,2,4 or KEY=LOW..HIGH")
+    for name in objectives:
+        if name not in OBJECTIVES:
+            raise SearchError(f"--objective {name!r}: unknown" + nearest(name, OBJECTIVES))
+    base = arch if isinstance(arch, ArchConfig) else load_arch(arch)
+    choice = Choice([MaskTrace.open(trace)], [scheme], images=images)
+    problem = Problem(base, axes, choice, tuple(objectives), seed)
+    (baseline,) = problem.points_of({})
+    if reason := why_impossible(baseline, choice.traces):
+        raise SearchError(f"{base.name}: {reason}")
+    # A value that its key cannot take is refused now, not when it is proposed.
+    for key, axis in axes.items():
+        for value in (axis.low, axis.high) if isinstance(axis, Range) else axis:
+            problem.points_of({key: value}, fits=False)
+    folder = ResultsFolder(out)
+    asked = {"baseline": baseline.key, "axes": repr(axes), "objectives": list(objectives)}
+    with (
+        _study(folder.path, asked | {"seed": seed}, problem) as study,
+        workers_of(workers) as where,
+    ):
+        replay([baseline], choice.traces, folder, where)
+        while _advance(study, problem, trials, folder, where):
+            pass
+        points = [point for trial in _good(study) for point in problem.points(trial.params)]
+    return front(folder, baseline, points, objectives)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is searched: settings of ``axes`` over ``base``, for the least of ``objectives``."""
+
+    base: ArchConfig
+    axes: Axes
+    choice: Choice
+    objectives: tuple[str, ...]
+    seed: int
+
+    @property
+    def columns(self) -> list[str]:
+        return [OBJECTIVES[name] for name in self.objectives]
+
+    def points(self, parameters: Mapping[str, Any]) -> list[Point]:
+        """The point that a trial proposes; none where the scheme does not fit its machine."""
+        setting = {
+            key: parameters[key] if isinstance(axis, Range) else axis[parameters[key]]
+            for key, axis in self.axes.items()
+        }
+        return self.points_of(setting, fits=False)
+
+    def points_of(self, setting: Settings, fits: bool = True) -> list[Point]:
+        """UserError for a value that its key cannot take and, if it is to fit, for the scheme."""
+        from hwsim.sweep.points import UnfitError, points_of
+
+        try:
+            return points_of(self.base, [setting], self.choice)
+        except UnfitError:
+            if fits:
+                raise
+            return []
+
+
+def front(
+    folder: ResultsFolder, baseline: Point, points: Sequence[Point], objectives: Sequence[str]
+) -> pd.DataFrame:
+    """Points that none beats in all objectives, least of the first first, and the baseline."""
+    rows = with_latency(folder.read([baseline.key, *(point.key for point in points)]))
+    rows = rows[rows["impossible"].isna()].copy()
+    rows["on_front"] = pareto_front(rows, [OBJECTIVES[name] for name in objectives])
+    rows["baseline"] = rows["key"] == baseline.key
+    shown = rows[rows["on_front"] | rows["baseline"]]
+    return shown.sort_values(OBJECTIVES[objectives[0]], ignore_index=True)
+
+
+def with_latency(rows: pd.DataFrame) -> pd.DataFrame:
+    """With ``latency_us``: cycles of a batch at the machine's clock."""
+    cycles = rows["cycles_per_image"] * rows["batch"]
+    return rows.assign(latency_us=cycles / rows["clock_mhz"])
+
+
+def _advance(
+    study: optuna.Study, problem: Problem, trials: int, folder: ResultsFolder, workers: Workers
+) -> bool:
+    """One generation: propose what it lacks, replay, tell. False once all trials are done."""
+    from optuna.trial import TrialState
+
+    begun = len(_good(study))
+    missing = -begun % GENERATION or (0 if _under_way(study) else GENERATION)
+    for number in range(begun, min(begun + missing, trials)):
+        study.sampler = _sampler(problem.seed, number)
+        study.ask({key: _distribution(axis) for key, axis in problem.axes.items()})
+    proposed = [(trial.number, problem.points(trial.params)) for trial in _under_way(study)]
+    points = list(dict.fromkeys(point for _, found in proposed for point in found))
+    if points:
+        replay(points, problem.choice.traces, folder, workers, skip_impossible=True)
+    rows = with_latency(folder.read([point.key for point in points]))
+    costs_of = dict(zip(rows["key"], rows[problem.columns].to_numpy(), strict=True))
+    for number, found in proposed:
+        costs = [float(cost) for cost in costs_of[found[0].key]] if found else [math.nan]
+        if any(math.isnan(cost) for cost in costs):
+            study.tell(number, state=TrialState.PRUNED)
+        else:
+            study.tell(number, costs)
+    return bool(proposed)
+
+
+def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
+    """Of one trial: seeded by its number, so that a resumed search draws what it would have."""
+    from optuna.samplers import TPESampler
+
+    # Without the liar all of a generation would be proposed alike.
+    with warnings.catch_warnings(action="ignore"):
+        return TPESampler(seed=seed * 1_000_003 + number, constant_liar=True)
+
+
+def _distribution(axis: Axis) -> optuna.distributions.BaseDistribution:
+    """Lists by position: as ordered where all values are numbers."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    if isinstance(axis, Range):
+        if axis.integers:
+            return IntDistribution(int(axis.low), int(axis.high))
+        return FloatDistribution(axis.low, axis.high)
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in axis):
+        return IntDistribution(0, len(axis) - 1)
+    return CategoricalDistribution(tuple(range(len(axis))))
+
+
+def _good(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """All trials but those that a kill left half written."""
+    from optuna.trial import TrialState
+
+    return [trial for trial in study.get_trials() if trial.state != TrialState.FAIL]
+
+
+def _under_way(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Proposed, not told yet."""
+    return [trial for trial in _good(study) if not trial.state.is_finished()]
+
+
+@contextmanager
+def _study(folder: Path, asked: Mapping[str, Any], problem: Problem) -> Iterator[optuna.Study]:
+    """The study of a folder, made or gone on with; no other search has it open meanwhile."""
+    try:
+        # In a notebook its progress bars, which are not shown, warn that they need a package more.
+        with warnings.catch_warnings(action="ignore"):
+            import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError:
+        raise SearchError("a search needs Optuna: pip install 'hwsim[dse]'") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    journal = folder / JOURNAL
+    with open(folder / f"{JOURNAL}.held", "w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SearchError(f"{folder}: another search is under way in this folder") from None
+        trim(journal)
+        # Whoever was killed holds its lock no more.
+        for left in folder.glob(f"{JOURNAL}.lock*"):
+            left.unlink()
+        storage = JournalStorage(JournalFileBackend(str(journal)))
+        directions = ["minimize"] * len(problem.objectives)
+        study = optuna.create_study(
+            storage=storage, study_name=STUDY, directions=directions, load_if_exists=True
+        )
+        _check_settings(folder, study, json.loads(json.dumps(asked)))
+        _drop_half_written(study, len(problem.axes))
+        yield study
+
+
+def trim(journal: Path) -> None:
+    """Cut what a kill left of a last line: Optuna cannot read a journal with half a line."""
+    if not journal.exists():
+        return
+    with open(journal, "rb+") as file:
+        contents = file.read()
+        file.truncate(contents.rfind(b"\n") + 1)
+
+
+def _check_settings(folder: Path, study: optuna.Study, asked: dict[str, Any]) -> None:
+    """Raise SearchError where the folder's study was asked something else."""
+    known = study.user_attrs.get("asked")
+    if known is None:
+        study.set_user_attr("asked", asked)
+        return
+    other = [name for name, value in asked.items() if known[name] != value]
+    if other:
+        raise SearchError(
+            f"{folder}: holds a search with another {', '.join(other)}; take another --out"
+        )
+
+
+def _drop_half_written(study: optuna.Study, parameters: int) -> None:
+    """A trial whose parameters are not all there is proposed anew."""
+    from optuna.trial import TrialState
+
+    for trial in _under_way(study):
+        if len(trial.params) < parameters:
+            study.tell(trial.number, state=TrialState.FAIL)
+
+
+def build_parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog=PROGRAM, description="Search the machines that trade energy, time and area best."
+    )
+    add = parser.add_argument
+    add_machine(parser)
+    add_axes(parser)
+    add("--trace", metavar="FILE", help=f"one trace (default: the shipped {DEFAULT_TRACE})")
+    add("--scheme", default="structured", metavar="NAME", help="default: structured")
+    add("--objective", nargs="+", default=list(OBJECTIVES), metavar="NAME",
+        help=f"what to make small (default: {' '.join(OBJECTIVES)})")  # fmt: skip
+    add("--trials", type=positive, default=64, metavar="N", help="points in all (default: 64)")
+    add("--seed", type=int, default=0, metavar="N", help="default: 0")
+    add_images(parser)
+    add_results(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    return guarded(PROGRAM, lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> None:
+    """Search, print the front."""
+    axes = parse_axes(options.vary)
+    found = find_traces([options.trace or DEFAULT_TRACE])
+    if len(found) > 1:
+        raise SearchError(f"--trace {options.trace}: holds {len(found)} traces; name one file")
+    rows = run_search(
+        arch_of(options),
+        axes,
+        options.out,
+        trace=found[0],
+        scheme=options.scheme,
+        trials=options.trials,
+        objectives=options.objective,
+        seed=options.seed,
+        images=options.images,
+        workers=options.workers,
+    )
+    _show(rows, [*axes, *(OBJECTIVES[name] for name in options.objective)])
+
+
+def _show(rows: pd.DataFrame, columns: Sequence[str]) -> None:
+    """The front, a line per point; the machine as it is, is marked."""
+    lines = []
+    for row in rows.to_dict("records"):
+        mark = "baseline" if row["baseline"] else ""
+        if row["baseline"] and not row["on_front"]:
+            mark += ", beaten"
+        values = (row[name] for name in columns)
+        cells = [three_digits(each) if isinstance(each, float) else str(each) for each in values]
+        lines.append([mark, *cells])
+    print_table(["", *columns], lines, title="Pareto front")

@@ -1,0 +1,154 @@
+"""``hwsim trace inspect|verify|statistics``: what traces say of themselves and of their masks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwsim.cli import OneLineParser, add_images, positive, status_of
+from hwsim.errors import UserError
+from hwsim.files import write_whole
+from hwsim.text_table import print_table
+from hwsim.trace.files import find_traces, verify
+from hwsim.trace.mask_trace import MaskTrace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEADINGS = {
+    "density": "density",
+    "lockstep_density": "lockstep\ndensity",
+    "expected_lockstep_density": "independ-\nent bits",
+    "expected_lockstep_density_channels": "own list\ndensities",
+    "spatial_correlation": "spatial\ncorrelation",
+    "channel_correlation": "channel\ncorrelation",
+    "channel_spread": "channel\nspread",
+}
+"""Columns of the table of statistics, beside the layer."""
+
+
+def build_parser() -> OneLineParser:
+    parser = OneLineParser(prog="hwsim trace", description="Show, check and measure mask traces.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, what in (
+        ("inspect", "print what traces say of themselves, densities by layer"),
+        ("verify", "read traces whole and check every checksum"),
+        ("statistics", "print how far masks are from independent bits (docs/traces.md)"),
+    ):
+        action = actions.add_parser(name, help=what, description=what)
+        action.add_argument(
+            "files", nargs="*", metavar="FILE", help="files or folders (default: the shipped)"
+        )
+    action.add_argument(
+        "--lanes", type=positive, default=8, metavar="V", help="channels of a lane group (8)"
+    )
+    add_images(action)
+    action.add_argument("--out", type=Path, metavar="DIR", help="write mask_statistics.csv here")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    actions = {"inspect": _inspect, "verify": _verify, "statistics": _statistics}
+    return status_of("hwsim trace", lambda: actions[options.action](options))
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    for path in find_traces(options.files):
+        told = list(describe(MaskTrace.open(path)))
+        width = max(len(what) for what, _ in told)
+        for what, value in told:
+            print(f"{what:{width}}  {value}")
+        print()
+
+
+def _verify(options: argparse.Namespace) -> None:
+    for path in find_traces(options.files):
+        trace = verify(path)
+        print(f"{path}: ok, {trace.images} images, sha256 {trace.sha256}")
+
+
+def _statistics(options: argparse.Namespace) -> None:
+    """Check every trace, count, write, show."""
+    from hwsim.trace.statistics import lists_per_lane_group, mask_statistics
+
+    traces = [MaskTrace.open(path) for path in find_traces(options.files)]
+    for trace in traces:
+        if options.images and options.images > trace.images:
+            raise UserError(f"--images {options.images}: {trace.path} holds {trace.images}")
+        lists_per_lane_group(trace, options.lanes)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+    import pandas as pd
+
+    frames = [
+        mask_statistics(trace.head(options.images or trace.images), options.lanes)
+        for trace in traces
+    ]
+    if options.out:
+        table = pd.concat(frames).to_csv(index=False)
+        write_whole(options.out / "mask_statistics.csv", table)
+    for frame in frames:
+        _show(frame)
+
+
+def _show(frame: pd.DataFrame) -> None:
+    """The statistics of one trace, on standard output."""
+    first = frame.iloc[0]
+    lists = first["lists_per_lane_group"]
+    title = (
+        f"{first['trace']} ({first['label']}), {first['images']:,} images, lane groups of "
+        f"{first['lanes']} channels, {lists} mask list{'s' if lists > 1 else ''}"
+    )
+    rows = [
+        [
+            row["layer"],
+            *("-" if row[name] != row[name] else f"{row[name]:.3f}" for name in HEADINGS),
+        ]
+        for row in frame.to_dict("records")
+    ]
+    print_table(["layer", *HEADINGS.values()], rows, title=title)
+
+
+def _share(value: float) -> str:
+    return "-" if value != value else f"{value:.3f}"
+
+
+def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
+    """Rows (what, value) that ``inspect`` prints."""
+    header = trace.header
+    yield "file", str(trace.path)
+    yield (
+        "network",
+        f"{trace.network.name}, {len(trace.network.layers)} layers, "
+        f"{len(trace.network.gated_layers)} gated",
+    )
+    yield "method", header.label
+    of_bit = (
+        ("granularity", header.granularity)
+        if header.of_channels
+        else ("mask group", str(header.mask_group))
+    )
+    yield of_bit[0], f"{of_bit[1]} ({header.bits:,} bits per image)"
+    yield "branch, gate norm", f"{header.branch}, {header.gate_norm}"
+    yield "dataset", header.dataset
+    yield "images", f"{trace.images} (salience for {trace.salience_images})"
+    for key, value in header.training.items():
+        yield key, json.dumps(value) if isinstance(value, dict | list) else str(value)
+    if trace.sample:
+        sample = trace.sample
+        recorded = trace.packed(sample.layer, sample.image, sample.image + 1)[0]
+        bits = header.layer_bits(trace.network.by_name[sample.layer])
+        differ = f"{sample.differing_bits(recorded):,} of {bits:,} bits decided otherwise"
+        yield "int8 sample", f"{sample.layer}, image {sample.image}, {differ}"
+    for name, share in trace.densities().items():
+        yield f"density {name}", f"{share:.4f}"
+    yield "sha256", str(trace.sha256)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Trace files: which are meant, opened, checked, written.
+
+docs/traces.md documents the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hwsim.files import asset_dir
+from hwsim.trace.hdf5 import TraceContents
+from hwsim.trace.header import TraceError, TraceHeader
+from hwsim.trace.int8_sample import LayerSample
+from hwsim.trace.mask_trace import MaskTrace
+
+
+def write_trace(
+    path: str | Path,
+    header: TraceHeader,
+    masks: Mapping[str, np.ndarray],
+    zero_operand_macs: Mapping[str, np.ndarray] | None = None,
+    salience: Mapping[str, np.ndarray] | None = None,
+    salience_scale: Mapping[str, float] | None = None,
+    sample: LayerSample | None = None,
+) -> None:
+    """Write a trace: to a temporary name, flushed, fsynced, then renamed.
+
+    ``masks``: uint8 (N, ceil(bits/8)) per gated layer, bits in the order of ``header.mask_shape``
+    ((mask list, y, x) of element masks), little-endian within the byte. ``zero_operand_macs``:
+    int64 (N,); without it a dense machine that gates zeros cannot be priced. ``salience``: int8
+    (images, bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip.
+    ``sample``: one layer's int8 data. Raises :class:`TraceError` where the arrays do not fit the
+    header's layer list.
+    """
+    contents = TraceContents(
+        header, masks, zero_operand_macs or {}, salience or {}, salience_scale or {}, sample
+    )
+    contents.write(Path(path))
+
+
+def find_traces(names: Sequence[str | Path]) -> list[Path]:
+    """Trace files meant: none -> the shipped ones; a folder -> its ``*.h5``; else the files."""
+    if not names:
+        names = [asset_dir("traces")]
+    paths: list[Path] = []
+    for name in map(Path, names):
+        if name.is_dir():
+            inside = sorted(name.glob("*.h5"))
+            if not inside:
+                raise TraceError(f"{name}: no trace (*.h5) in this folder")
+            paths += inside
+        elif name.is_file():
+            paths.append(name)
+        elif (asset_dir("traces") / name.name).is_file():
+            paths.append(asset_dir("traces") / name.name)
+        else:
+            shipped = ", ".join(path.name for path in sorted(asset_dir("traces").glob("*.h5")))
+            raise TraceError(f"{name}: no such file or folder; shipped traces: {shipped or 'none'}")
+    return paths
+
+
+def open_traces(*names: str | Path) -> list[MaskTrace]:
+    """Open the traces meant: without a name the shipped ones, CDG's and SCDG's."""
+    return [MaskTrace.open(path) for path in find_traces(names)]
+
+
+def verify(path: str | Path) -> MaskTrace:
+    """Read everything once: every chunk's checksum, the contents' hash. Raises TraceError."""
+    trace = MaskTrace.open(path)
+    if trace.contents.digest() != trace.sha256:
+        raise TraceError(f"{path}: contents do not match the recorded SHA-256")
+    return trace

@@ -1,0 +1,204 @@
+"""What a trace holds, in memory or in an HDF5 file, whose layout docs/traces.md documents."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from pydantic import ValidationError
+
+from hwsim.errors import one_line
+from hwsim.files import whole
+from hwsim.trace.header import TraceError, TraceHeader
+from hwsim.trace.int8_sample import LayerSample
+
+CHUNK_IMAGES = 64
+
+KEPT_BITS = 8 << 26
+"""Masks of no more bits, 64 MiB, are read once and kept; larger ones are read as they are used."""
+
+
+@dataclass(frozen=True)
+class TraceContents:
+    """A header and its data by gated layer: arrays in memory, or datasets of an open file.
+
+    ``masks``: uint8 (N, ceil(bits/8)), bits in the order of ``header.mask_shape``, little-endian
+    within the byte. ``zero_operand_macs``: int64 (N,), or none. ``salience``: int8 (images, bits),
+    margins in steps of ``salience_scale`` (units of Z), or none. ``sample``: one layer's int8
+    data, or None. ``path``, ``sha256``: of the file. Raises TraceError where data do not fit the
+    header's layer list.
+    """
+
+    header: TraceHeader
+    masks: Mapping[str, Any]
+    zero_operand_macs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    salience: Mapping[str, Any] = field(default_factory=dict)
+    salience_scale: Mapping[str, float] = field(default_factory=dict)
+    sample: LayerSample | None = None
+    path: Path | None = None
+    sha256: str | None = None
+    _kept: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.header.of_channels and (self.salience or self.sample):
+            raise TraceError(
+                f"{self.path or 'trace'}: salience and samples go with element masks, "
+                f"not with {self.header.granularity}"
+            )
+        if self.sample:
+            self.sample.check(self.header, str(self.path or "trace"))
+        layers = self.header.network.gated_layers
+        bits = {layer.name: self.header.layer_bits(layer) for layer in layers}
+        images, margins = self.header.images, self.salience_images
+        packed = {name: (images, -(-count // 8)) for name, count in bits.items()}
+        self._check("masks", self.masks, packed)
+        if self.zero_operand_macs:
+            counts = dict.fromkeys(bits, (images,))
+            self._check("zero_operand_macs", self.zero_operand_macs, counts)
+        if self.salience:
+            decisions = {name: (margins, count) for name, count in bits.items()}
+            self._check("salience", self.salience, decisions)
+
+    def _check(
+        self, kind: str, data: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+    ) -> None:
+        if wrong := sorted(set(data) ^ set(shapes)):
+            raise TraceError(
+                f"{self.path or 'trace'}: {kind} do not fit the layer list: "
+                f"{', '.join(wrong)} on one side only"
+            )
+        for name, stored in data.items():
+            if tuple(stored.shape) != shapes[name]:
+                raise TraceError(
+                    f"{self.path or 'trace'}: layer {name}: {kind} of shape "
+                    f"{tuple(stored.shape)}, expected {shapes[name]}"
+                )
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Of a file: its header is checked now, data chunk by chunk as they are read."""
+        try:
+            file = h5py.File(path, "r")
+        except FileNotFoundError:
+            raise TraceError(f"{path}: no such file") from None
+        except OSError as error:
+            raise TraceError(
+                f"{path}: not a readable HDF5 file, perhaps truncated ({error})"
+            ) from None
+        header = _read_header(path, file)
+        try:
+            margins = dict(file.get("salience", {}))
+            return cls(
+                header,
+                masks=dict(file["masks"]),
+                zero_operand_macs={
+                    name: counts[:] for name, counts in file.get("zero_operand_macs", {}).items()
+                },
+                salience=margins,
+                salience_scale={name: float(data.attrs["scale"]) for name, data in margins.items()},
+                sample=LayerSample.read(file["sample"]) if "sample" in file else None,
+                path=path,
+                sha256=str(file.attrs["sha256"]),
+            )
+        except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise TraceError(f"{path}: damaged ({one_line(error)})") from None
+
+    @property
+    def salience_images(self) -> int:
+        """Images for which margins are stored."""
+        return min((len(data) for data in self.salience.values()), default=0)
+
+    def packed(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """uint8 (images, ceil(bits/8)); not to be written to. Raises TraceError."""
+        if self.header.images * self.header.bits > KEPT_BITS:
+            return self._read(self.masks, layer, start, stop)
+        if layer not in self._kept:
+            self._kept[layer] = self._read(self.masks, layer)
+        return self._kept[layer][start:stop]
+
+    def margins(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """int8 (images, bits). Raises TraceError."""
+        return self._read(self.salience, layer, start, stop).astype(np.int8, copy=False)
+
+    def _read(
+        self, data: Mapping[str, Any], layer: str, start: int = 0, stop: int | None = None
+    ) -> np.ndarray:
+        try:
+            return np.asarray(data[layer][start:stop])
+        except (OSError, RuntimeError) as error:
+            raise TraceError(
+                f"{self.path}: layer {layer}: data damaged ({one_line(error)})"
+            ) from None
+
+    def write(self, path: Path) -> None:
+        """To a temporary name, flushed, fsynced, then renamed."""
+        with whole(path) as temporary, h5py.File(temporary, "w") as file:
+            for layer in self.header.network.gated_layers:
+                self._write_layer(file, layer.name)
+            if self.sample:
+                self.sample.write(file.create_group("sample"))
+            text = self.header.as_json()
+            file.attrs["header"] = text
+            file.attrs["header_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+            file.attrs["sha256"] = self.digest()
+
+    def _write_layer(self, file: h5py.File, name: str) -> None:
+        packed = self.packed(name)
+        chunks = (min(CHUNK_IMAGES, len(packed)), packed.shape[1])
+        file.create_dataset(f"masks/{name}", data=packed, chunks=chunks, fletcher32=True)
+        if self.zero_operand_macs:
+            counts = np.asarray(self.zero_operand_macs[name], np.int64)
+            file.create_dataset(
+                f"zero_operand_macs/{name}", data=counts, chunks=counts.shape, fletcher32=True
+            )
+        if self.salience:
+            margins = self.margins(name)
+            stored = file.create_dataset(
+                f"salience/{name}",
+                data=margins,
+                chunks=(1, margins.shape[1]),
+                fletcher32=True,
+                shuffle=False,
+                compression="gzip",
+                compression_opts=9,
+            )
+            stored.attrs["scale"] = float(self.salience_scale[name])
+
+    def digest(self) -> str:
+        """SHA-256 over header and all data, in layer order; the same for any chunking."""
+        digest = hashlib.sha256(self.header.as_json().encode())
+        for layer in self.header.network.gated_layers:
+            for start in range(0, self.header.images, CHUNK_IMAGES):
+                digest.update(self.packed(layer.name, start, start + CHUNK_IMAGES).tobytes())
+            if self.zero_operand_macs:
+                counts = np.asarray(self.zero_operand_macs[layer.name], "<i8")
+                digest.update(counts.tobytes())
+            if self.salience:
+                digest.update(np.float64(self.salience_scale[layer.name]).tobytes())
+                digest.update(self.margins(layer.name).tobytes())
+        if self.sample:
+            digest.update(self.sample.contents())
+        return digest.hexdigest()
+
+
+def _read_header(path: Path, file: h5py.File) -> TraceHeader:
+    try:
+        text = str(file.attrs["header"])
+        recorded = str(file.attrs["header_sha256"])
+    except KeyError:
+        raise TraceError(f"{path}: not a mask trace: it has no header") from None
+    except (OSError, UnicodeError) as error:
+        raise TraceError(f"{path}: header damaged ({one_line(error)})") from None
+    if hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest() != recorded:
+        raise TraceError(f"{path}: header damaged: it does not match its hash")
+    try:
+        return TraceHeader.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = str(first["ctx"]["error"]) if "error" in first.get("ctx", {}) else first["msg"]
+        raise TraceError(f"{path}: header: {message}") from None

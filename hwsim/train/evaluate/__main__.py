@@ -1,0 +1,119 @@
+"""``hwsim evaluate``: what a trained encoder is worth and how much of it runs.
+
+    hwsim evaluate --weights FILE --data DIR [--what knn linear finetune int8 ...]
+
+knn and linear leave the encoder as it is, finetune trains a copy; density counts what runs; int8
+quantises a copy as the machine would and says how many gates then decide otherwise. --save keeps
+the figures beside FILE, where the tables of methods find them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hwsim.cli import OneLineParser, positive, status_of
+from hwsim.text_table import print_table
+from hwsim.train.evaluate import probe
+from hwsim.train.evaluate.evaluation import (
+    AUTOCAST,
+    DEFAULT,
+    PRECISIONS,
+    RECALIBRATION_IMAGES,
+    WHAT,
+    Evaluation,
+    save,
+)
+from hwsim.train.images import views
+from hwsim.train.images.dataset import add_options, chosen
+from hwsim.train.networks import models
+from hwsim.train.networks.gating import BRANCHES
+from hwsim.train.networks.inference import recalibrate
+
+PROGRAM = "hwsim evaluate"
+
+
+def build_parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog=PROGRAM,
+        description="Measure what a trained encoder is worth and how much of it runs.",
+    )
+    add = parser.add_argument
+    add("--weights", type=Path, required=True)
+    add_options(parser)
+    add("--what", nargs="+", choices=list(WHAT), default=list(DEFAULT), metavar="WHAT",
+        help=f"{', '.join(WHAT)} (default: {' '.join(DEFAULT)})")  # fmt: skip
+    add("--branch", choices=BRANCHES, default="diagonal")
+    add("--precision", choices=PRECISIONS, default="fp32",
+        help=f"of {', '.join(AUTOCAST)} (default: fp32)")  # fmt: skip
+    add(
+        "--train-images",
+        type=positive,
+        help="the first N: kNN bank, linear, finetune (default: all)",
+    )
+    add("--test-images", type=positive, help="the first N (default: all)")
+    add("--epochs", type=positive, default=10, help="of fine-tuning")
+    add("--batch", type=positive, default=128, help="of fine-tuning")
+    add("--lr", type=float, default=0.02, help="of fine-tuning, at its start")
+    add("--seed", type=int, default=0, help="of fine-tuning")
+    add("--cache", type=Path, help="decoded images (default: beside FILE)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--json", action="store_true", help="print the figures as JSON")
+    add("--save", action="store_true", help="add the figures to FILE's .evaluation.json")
+    return parser
+
+
+def print_figures(figures: dict[str, Any]) -> None:
+    """One figure a line, layers in a table below."""
+    layers = {name: value for name, value in figures.items() if isinstance(value, dict)}
+    for name, value in figures.items():
+        if name not in layers:
+            print(f"{name:26} {value:.4g}" if isinstance(value, float) else f"{name:26} {value}")
+    if layers:
+        names = next(iter(layers.values()))
+        rows = [[each, *(f"{values[each]:.4f}" for values in layers.values())] for each in names]
+        print_table(["layer", *layers], rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    return status_of(PROGRAM, lambda: _command(options))
+
+
+def _command(args: argparse.Namespace) -> None:
+    encoder, training = models.load_weights(args.weights)
+    cache = args.cache or args.weights.parent
+    device = torch.device(args.device)
+    source = chosen(args)
+    train, test = (
+        views.load_split(source, name, cache).head(count).to(device)
+        for name, count in (("train", args.train_images), ("test", args.test_images))
+    )
+    encoder = encoder.to(device)
+    if args.branch != "diagonal":
+        # What is shipped is calibrated for the diagonal.
+        recalibrate(encoder, train.images[:RECALIBRATION_IMAGES], args.branch)
+    recipe = probe.FineTuning(args.epochs, args.batch, args.lr, seed=args.seed)
+    evaluation = Evaluation(encoder, train, test, args.branch, recipe, args.precision)
+    origin = {
+        "weights": args.weights.name, "method": encoder.method, "width": encoder.width,
+        "dataset": source.name, "data": source.describe(),
+        "image_size": test.images.shape[-1], "seed": training.get("seed"),
+    }  # fmt: skip
+    figures = origin | evaluation.figures(args.what)
+    if args.save:
+        save(args.weights, figures)
+    if args.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        print_figures(figures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""What a network computes of its dense one: densities, FLOPs, index bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from hwsim.trace.active_channels import kept_macs
+from hwsim.trace.header import TraceHeader
+from hwsim.trace.mask_trace import MaskTrace
+from hwsim.train.networks.gating import Branch, gated_layers
+from hwsim.train.networks.inference import batches, evaluating
+from hwsim.train.networks.methods import dynamic_layers
+from hwsim.train.networks.models import ResNet18
+from hwsim.train.record.channel_masks import GRANULARITY, channel_masks, mask_fields
+from hwsim.workload import Network
+
+
+def costs_of(
+    encoder: ResNet18, images: Tensor, network: Network, branch: Branch = "diagonal"
+) -> dict[str, Any]:
+    """Figures of :func:`costs` or :func:`channel_costs` over uint8 images (N, 3, H, W).
+
+    With them ``density_images`` and, by layer, ``density_layers``. Empty for a dense encoder.
+    """
+    if not dynamic_layers(encoder):
+        return {}
+    if encoder.method in GRANULARITY:
+        header = TraceHeader(
+            network=network, method=encoder.method, dataset="measured",
+            image_ids=tuple(range(len(images))), **mask_fields(encoder),
+        )  # fmt: skip
+        trace = MaskTrace.from_masks(header, channel_masks(encoder, images, branch))
+        found, per_layer = channel_costs(trace), trace.densities()
+    else:
+        per_layer = layer_densities(encoder, images, branch)
+        found = costs(per_layer, network, encoder.mask_group)
+    return found | {"density_images": len(images), "density_layers": per_layer}
+
+
+def layer_densities(
+    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 64
+) -> dict[str, float]:
+    """Share of mask bits that are 1, per gated layer, over uint8 images in evaluation mode."""
+    layers = gated_layers(encoder)
+    sums = dict.fromkeys(layers, 0.0)
+    with evaluating(encoder):
+        for pixels in batches(images, batch):
+            encoder(pixels, branch)
+            for name, layer in layers.items():
+                sums[name] += float(layer.density) * len(pixels)
+    return {name: total / len(images) for name, total in sums.items()}
+
+
+def weighted_densities(per_layer: dict[str, float], network: Network) -> tuple[float, float]:
+    """(element-weighted, MAC-weighted) density of the whole network from its layers'."""
+    layers = network.gated_layers
+    elements = [layer.mask_bits() for layer in layers]
+    macs = [layer.macs for layer in layers]
+    densities = [per_layer[layer.name] for layer in layers]
+    return tuple(
+        sum(w * d for w, d in zip(weights, densities, strict=True)) / sum(weights)
+        for weights in (elements, macs)
+    )  # type: ignore[return-value]
+
+
+def executed_macs(per_layer: dict[str, float], network: Network) -> dict[str, float]:
+    """MACs per image that run: of each gated layer its base path and the share of the rest."""
+    return {
+        layer.name: layer.out_channels
+        * layer.out_pixels
+        * (layer.base_steps + per_layer[layer.name] * layer.conditional_steps)
+        for layer in network.gated_layers
+    }
+
+
+def costs(per_layer: dict[str, float], network: Network, mask_group: int) -> dict[str, Any]:
+    """Densities of the whole network, FLOPs reductions (factors) and mask bits per image.
+
+    ``per_layer``: densities. ``flops_reduction_gated`` is over the gated layers,
+    ``flops_reduction_network`` counts the dense ones, too.
+    """
+    elements, macs = weighted_densities(per_layer, network)
+    executed = sum(executed_macs(per_layer, network).values())
+    dense = network.macs - network.gated_macs
+    return {
+        "density_elements": elements,
+        "density_macs": macs,
+        "flops_reduction_gated": network.gated_macs / executed,
+        "flops_reduction_network": network.macs / (dense + executed),
+        "index_bits": network.mask_bits(mask_group),
+        "index_reduction": network.mask_bits(1) / network.mask_bits(mask_group),
+    }
+
+
+def channel_costs(trace: MaskTrace) -> dict[str, Any]:
+    """The same of masks of channels, as a run under ``channels`` reports it.
+
+    ``density_macs`` is the share of the gated layers' MACs that are of kept channels; predictors
+    are in none of the figures.
+    """
+    network, kept = trace.network, kept_macs(trace)
+    gated = sum(kept[layer.name] for layer in network.gated_layers) / trace.images
+    return {
+        "density_elements": trace.header.density_elements(trace.ones()),
+        "density_macs": gated / network.gated_macs,
+        "flops_reduction_gated": network.gated_macs / gated,
+        "flops_reduction_network": network.macs * trace.images / sum(kept.values()),
+        "index_bits": trace.header.bits,
+        "index_reduction": network.mask_bits(1) / trace.header.bits,
+    }

@@ -1,0 +1,315 @@
+"""Where images come from: each source of a data set, and what it is told when it does not fit.
+
+A source yields pictures and labels of a split; data.py caches them as uint8 arrays. Known are the
+official python batches of CIFAR-10 and CIFAR-100, parquet in the Hugging Face layout, folders of
+images, and a drawn set that needs no files.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from hwsim.errors import UserError, one_line
+from hwsim.train.images import drawn
+from hwsim.train.images.cifar_pickle import load_batch
+
+TINY = "tiny"
+SPLITS = ("train", "test")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+MIXED_SIZE = 224
+"""Side to which the images of a folder are cut where they are not all of one size."""
+
+EXPECTED = (
+    "expected train*.parquet and test*.parquet, CIFAR's python batches (data_batch_1..5 and "
+    "test_batch; or train and test), folders train/CLASS/*.jpg and val/CLASS/*.jpg, or tiny alone"
+)
+
+
+class DataError(UserError):
+    """The folder given by the user is not what was expected."""
+
+
+class Source(ABC):
+    """One data set; ``name`` stands in tables and traces."""
+
+    name: str
+    size_tag = ""
+    """In names of files, where images are not of their own size: "-32x32"."""
+
+    @property
+    def key(self) -> str:
+        """What a cache knows the source by, beside its files."""
+        return self.name
+
+    @property
+    def file_name(self) -> str:
+        """The name as a part of a file's."""
+        return slug(self.name)
+
+    @abstractmethod
+    def files(self, split: str) -> list[Path]:
+        """What the split is read from: a cache holds while these do. DataError where one misses."""
+
+    @abstractmethod
+    def count(self, split: str) -> int:
+        """Images of the split."""
+
+    @abstractmethod
+    def pictures(self, split: str) -> Iterator[tuple[np.ndarray, int]]:
+        """(3, H, W) uint8 and class number, one image after another, all of one size."""
+
+    def describe(self) -> str:
+        """The name, and what a reader of accuracies must know of the encoding."""
+        return self.name
+
+
+class Drawn(Source):
+    """Coloured squares on noise, the same in every run: `--data tiny`."""
+
+    name = "drawn squares"
+
+    @property
+    def file_name(self) -> str:
+        return TINY
+
+    def files(self, split: str) -> list[Path]:
+        return []
+
+    def count(self, split: str) -> int:
+        return drawn.COUNTS[split]
+
+    def pictures(self, split: str) -> Iterator[tuple[np.ndarray, int]]:
+        return drawn.pictures(split)
+
+
+class PythonBatches(Source):
+    """The official python version of CIFAR-10 or CIFAR-100, unpacked."""
+
+    LAYOUTS: ClassVar[dict[str, tuple[str, dict[str, list[str]], bytes]]] = {
+        "CIFAR-10": (
+            "cifar-10-batches-py",
+            {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]},
+            b"labels",
+        ),
+        "CIFAR-100": ("cifar-100-python", {"train": ["train"], "test": ["test"]}, b"fine_labels"),
+    }
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        _, self.batches, self.labels = self.LAYOUTS[name]
+
+    @classmethod
+    def find(cls, folder: Path) -> PythonBatches | None:
+        """The batches in ``folder`` or in the folder that the archive makes there."""
+        for name, (unpacked, batches, _) in cls.LAYOUTS.items():
+            for place in (folder, folder / unpacked):
+                if any((place / file).is_file() for files in batches.values() for file in files):
+                    return cls(place, name)
+        return None
+
+    def files(self, split: str) -> list[Path]:
+        paths = [self.folder / name for name in self.batches[split]]
+        missing = [path.name for path in paths if not path.is_file()]
+        if missing:
+            raise DataError(
+                f"--data {self.folder}: {self.name} without {', '.join(missing)}; "
+                f"expected {', '.join(self.batches[split])}"
+            )
+        return paths
+
+    def count(self, split: str) -> int:
+        return sum(len(self._batch(path)[1]) for path in self.files(split))
+
+    def pictures(self, split: str) -> Iterator[tuple[np.ndarray, int]]:
+        for path in self.files(split):
+            pixels, labels = self._batch(path)
+            yield from zip(pixels, labels, strict=True)
+
+    def _batch(self, path: Path) -> tuple[np.ndarray, list[int]]:
+        try:
+            return load_batch(path, self.labels)
+        except ValueError as error:
+            raise DataError(f"{path}: {one_line(error)}") from None
+
+
+class Parquet(Source):
+    """Files <split>*.parquet: an image column (struct of bytes and path), a class number column."""
+
+    IMAGES, LABELS = ("img", "image"), ("label", "fine_label")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = self._name()
+
+    def files(self, split: str) -> list[Path]:
+        found = sorted(self.folder.glob(f"{split}*.parquet"))
+        if not found:
+            raise DataError(f"--data {self.folder}: no {split}*.parquet in it; {EXPECTED}")
+        return found
+
+    def count(self, split: str) -> int:
+        return sum(self._open(path).metadata.num_rows for path in self.files(split))
+
+    def pictures(self, split: str) -> Iterator[tuple[np.ndarray, int]]:
+        for path in self.files(split):
+            for row, (cell, label) in enumerate(self._cells(path)):
+                try:
+                    yield decode(io.BytesIO(cell["bytes"])), label
+                except (OSError, TypeError, KeyError):
+                    raise DataError(f"{path}: row {row} holds no readable image") from None
+
+    def describe(self) -> str:
+        from PIL import Image
+
+        cell, _ = next(self._cells(self.files("train")[0]))
+        with Image.open(io.BytesIO(cell["bytes"])) as picture:
+            encoding = picture.format
+        if encoding == "JPEG" and self.name.startswith("CIFAR"):
+            return (
+                f"{self.name} re-encoded as JPEG (lossy): accuracies are below those on the "
+                "originals"
+            )
+        return f"{self.name} stored as {encoding}"
+
+    def _name(self) -> str:
+        """CIFAR by the columns that its copies have, the folder's name otherwise."""
+        file = min(self.folder.glob("*.parquet"))
+        columns = self._columns(file)
+        if "fine_label" in columns:
+            return "CIFAR-100"
+        return "CIFAR-10" if {"img", "label"} <= set(columns) else self.folder.resolve().name
+
+    def _columns(self, path: Path) -> list[str]:
+        columns: list[str] = self._open(path).schema_arrow.names
+        if not {*self.IMAGES} & {*columns} or not {*self.LABELS} & {*columns}:
+            raise DataError(f"{path}: columns {', '.join(columns)}; expected img and label")
+        return columns
+
+    def _open(self, path: Path):  # type: ignore[no-untyped-def]
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.ParquetFile(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path}: not a readable parquet file ({one_line(error)})") from None
+
+    def _cells(self, path: Path) -> Iterator[tuple[dict, int]]:
+        """Encoded image and label, row by row."""
+        columns = self._columns(path)
+        image = next(name for name in self.IMAGES if name in columns)
+        label = next(name for name in self.LABELS if name in columns)
+        for part in self._open(path).iter_batches(batch_size=256, columns=[image, label]):
+            cells, labels = part.column(image).to_pylist(), part.column(label).to_pylist()
+            yield from zip(cells, labels, strict=True)
+
+
+class Folders(Source):
+    """train/CLASS/* and val/CLASS/* (or test): classes are numbered in the order of their names.
+
+    Images of several sizes are scaled, shorter side first, and cut to a square of MIXED_SIZE.
+    """
+
+    PLACES: ClassVar[dict[str, tuple[str, ...]]] = {"train": ("train",), "test": ("test", "val")}
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.name = folder, folder.resolve().name
+        self._found: dict[str, list[Path]] = {}
+        self._size: tuple[int, int] | None = None
+        self._sized = False
+
+    def files(self, split: str) -> list[Path]:
+        if split not in self._found:
+            place = self._place(split)
+            found = (path for path in place.glob("*/*") if path.suffix.lower() in IMAGE_SUFFIXES)
+            self._found[split] = sorted(found)
+            if not self._found[split]:
+                raise DataError(f"--data {place}: no images; expected CLASS/*.jpg in it")
+        return self._found[split]
+
+    def classes(self) -> list[str]:
+        return sorted({path.parent.name for path in self.files("train")})
+
+    def count(self, split: str) -> int:
+        return len(self.files(split))
+
+    def pictures(self, split: str) -> Iterator[tuple[np.ndarray, int]]:
+        numbers = {name: number for number, name in enumerate(self.classes())}
+        one_size = self._one_size()
+        for path in self.files(split):
+            if path.parent.name not in numbers:
+                raise DataError(
+                    f"{path}: class {path.parent.name} is not in {self._place('train')}"
+                )
+            try:
+                yield decode(path, None if one_size else MIXED_SIZE), numbers[path.parent.name]
+            except OSError:
+                raise DataError(f"{path}: no readable image") from None
+
+    def _place(self, split: str) -> Path:
+        places = [self.folder / name for name in self.PLACES[split]]
+        found = next((place for place in places if place.is_dir()), None)
+        if found is None:
+            names = " or ".join(f"{name}/" for name in self.PLACES[split])
+            raise DataError(f"--data {self.folder}: no {names} in it, with folders CLASS/*.jpg")
+        return found
+
+    def _one_size(self) -> bool:
+        """Whether all images of both splits share one size; only their headers are read."""
+        from PIL import Image
+
+        if not self._sized:
+            sizes: set[tuple[int, int]] = set()
+            for path in (path for split in SPLITS for path in self.files(split)):
+                try:
+                    with Image.open(path) as picture:
+                        sizes.add(picture.size)
+                except OSError:
+                    raise DataError(f"{path}: no readable image") from None
+                if len(sizes) > 1:
+                    break
+            self._size, self._sized = (sizes.pop() if len(sizes) == 1 else None), True
+        return self._size is not None
+
+
+def decode(stream: io.BytesIO | Path, side: int | None = None) -> np.ndarray:
+    """(3, H, W) uint8, grey made RGB; with ``side`` scaled and cut to a square. OSError."""
+    from PIL import Image, ImageOps
+
+    with Image.open(stream) as picture:
+        colour = picture.convert("RGB")
+        if side:
+            colour = ImageOps.fit(colour, (side, side), Image.Resampling.BILINEAR)
+        return np.asarray(colour).transpose(2, 0, 1)
+
+
+def slug(name: str) -> str:
+    """A data set's name as part of a file's: "CIFAR-10" gives "cifar10", "A/B" "a-b"."""
+    words = re.sub(r"[^\w.]+", "-", name.lower()).strip("-.")
+    # As the shipped traces are called: no hyphen between a word and its number.
+    return re.sub(r"(?<=[^\W\d])-(?=\d)", "", words) or "data"
+
+
+def find_source(folder: Path) -> Source:
+    """The source in a folder, or the drawn one for the word tiny. Raises DataError."""
+    if str(folder) == TINY and not folder.is_dir():
+        return Drawn()
+    if not folder.is_dir():
+        raise DataError(f"--data {folder}: no such folder; {EXPECTED}")
+    if any(folder.glob("*.parquet")):
+        return Parquet(folder)
+    if batches := PythonBatches.find(folder):
+        return batches
+    if any((folder / name).is_dir() for places in Folders.PLACES.values() for name in places):
+        return Folders(folder)
+    archive = next(folder.glob("*.tar.gz"), None)
+    if archive:
+        raise DataError(f"--data {folder}: unpack {archive.name} first; {EXPECTED}")
+    raise DataError(f"--data {folder}: no images found; {EXPECTED}")

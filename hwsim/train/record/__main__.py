@@ -1,0 +1,60 @@
+"""``hwsim record``: from a trained encoder to a mask trace.
+
+    hwsim record --weights FILE --data DIR --images 64 --out FILE [--sample LAYER]
+
+Masks come from fp32 evaluation of the diagonal branch with exactly the weights in FILE, in batches
+of 16, so that the command reproduces the shipped traces on the same machine. Masks of any other
+network: :class:`hwsim.train.record.recorder.Recorder`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwsim.cli import OneLineParser, positive, status_of
+from hwsim.errors import UserError
+from hwsim.train.images import views
+from hwsim.train.images.dataset import add_options, chosen
+from hwsim.train.networks import models
+from hwsim.train.record.channel_masks import GRANULARITY
+from hwsim.train.record.resnet import write
+
+PROGRAM = "hwsim record"
+
+
+def build_parser() -> OneLineParser:
+    parser = OneLineParser(prog=PROGRAM, description="Record masks from a trained network.")
+    add = parser.add_argument
+    add("--weights", type=Path, required=True, metavar="FILE")
+    add_options(parser)
+    add("--images", type=positive, default=64, metavar="N", help="the first N test images (64)")
+    add("--out", type=Path, required=True, metavar="FILE", help="the trace")
+    add("--cache", type=Path, metavar="DIR", help="decoded images (default: beside OUT)")
+    add("--sample", metavar="LAYER", help="add its int8 data for the first image")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    return status_of(PROGRAM, lambda: _command(options))
+
+
+def _command(args: argparse.Namespace) -> None:
+    encoder, training = models.load_weights(args.weights)
+    if encoder.method == "dense":
+        raise models.WeightsError(f"{args.weights}: a dense network has no masks")
+    if args.sample and encoder.method in GRANULARITY:
+        raise UserError(
+            f"--sample {args.sample}: {args.weights} is a network of {encoder.method}, whose "
+            f"masks are of whole channels; samples go with {', '.join(models.MASK_GROUP)}"
+        )
+    source = chosen(args)
+    test = views.load_split(source, "test", args.cache or args.out.parent)
+    write(args.out, encoder, test, args.images, training, args.sample, source.name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""From a trained encoder to a mask trace.
+
+    python -m hwsim.train.record --weights FILE --data DIR --images 64 --out FILE [--sample LAYER]
+
+Masks come from fp32 evaluation of the diagonal branch with exactly the weights in FILE, in batches
+of 16, so that the command reproduces the shipped traces on the same machine. Masks of any other
+network: :class:`Recorder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from hwsim.errors import UserError
+from hwsim.trace.files import write_trace
+from hwsim.trace.header import TraceHeader
+from hwsim.trace.int8_sample import LayerSample
+from hwsim.train.images import views
+from hwsim.train.networks import models
+from hwsim.train.networks.gating import Branch, GatedConv2d, gated_layers
+from hwsim.train.networks.inference import evaluating, watched_batches
+from hwsim.train.networks.models import network_of
+from hwsim.train.record.channel_masks import GRANULARITY, mask_fields, record_channels
+from hwsim.train.record.quantised import sample_of
+from hwsim.train.record.recorder import Recorder, quantise, zero_operand_macs
+from hwsim.workload import Network
+
+__all__ = ["Recorder", "margins_of", "quantise", "record", "write", "zero_operand_macs"]
+
+BATCH = 16
+SALIENCE_IMAGES = 16
+
+
+def margins_of(layer: GatedConv2d, args: tuple[Tensor, Branch], _: Tensor) -> Tensor:
+    """A gated layer's margins Z - tau, by the operations that it ran itself, on the same input."""
+    x, branch = args
+    return layer.margin(layer.base_sum(x, branch), branch)
+
+
+def record(
+    encoder: models.ResNet18,
+    images: Tensor,
+    network: Network,
+    *,
+    branch: Branch = "diagonal",
+    salience_images: int = SALIENCE_IMAGES,
+    sampled: str | None = None,
+) -> dict[str, Any]:
+    """What write_trace takes beside path and header, from uint8 images (N, 3, H, W).
+
+    Of a network with gates; :func:`record_channels` is for FBS and DGC.
+    ``sampled``: the gated layer whose int8 data for the first image travel along.
+    """
+    layers = gated_layers(encoder)
+    if sampled not in (None, *layers):
+        raise UserError(f"--sample {sampled}: gated layers are {', '.join(layers)}")
+    recorder = Recorder.attach(
+        encoder,
+        dict.fromkeys(layers, margins_of),
+        network=network,
+        branch=branch,
+        salience_images=min(salience_images, len(images)),
+    )
+    with recorder, evaluating(encoder), _sampling(layers, sampled) as samples:
+        for pixels in watched_batches(images, BATCH, "recording"):
+            encoder(pixels, branch)
+    return {**recorder.contents(), "sample": samples[0] if samples else None}
+
+
+@contextmanager
+def _sampling(layers: dict[str, GatedConv2d], name: str | None) -> Iterator[list[LayerSample]]:
+    """The int8 data of layer ``name`` for the first image inside; nothing for None."""
+    samples: list[LayerSample] = []
+    if name is None:
+        yield samples
+        return
+
+    def observe(layer: GatedConv2d, args: tuple[Tensor, Branch], _: Tensor) -> None:
+        if not samples:
+            samples.append(sample_of(name, layer, *args))
+
+    hook = layers[name].register_forward_hook(observe)
+    try:
+        yield samples
+    finally:
+        hook.remove()
+
+
+def write(
+    path: Path,
+    encoder: models.ResNet18,
+    test: views.Split,
+    count: int,
+    training: dict[str, Any],
+    sampled: str | None = None,
+    dataset: str = "CIFAR-10",
+) -> None:
+    """Record the first `count` test images into the trace `path`.
+
+    ``sampled``: as in :func:`record`, of a network with gates.
+    """
+    size = test.images.shape[-1]
+    network = network_of(encoder, size, int(test.labels.max()) + 1)
+    images = test.images[:count]
+    if encoder.method in GRANULARITY:
+        recorded = record_channels(encoder, images, network)
+    else:
+        recorded = record(encoder, images, network, sampled=sampled)
+    header = TraceHeader(
+        network=network,
+        method=encoder.method,
+        branch="diagonal",
+        dataset=f"{dataset} test split, {size}x{size}",
+        image_ids=tuple(range(len(images))),
+        training=training,
+        synthetic=False,
+        **mask_fields(encoder),
+    )
+    write_trace(path, header, **recorded)

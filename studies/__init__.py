@@ -1,0 +1,1 @@
+"""One-off experiments: each answers one question, with the package as it is."""

@@ -1,0 +1,1 @@
+"""What the base path and the conditional path of a gated layer respond to."""

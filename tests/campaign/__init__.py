@@ -1,1 +1,0 @@
-"""The campaign behind `make verify`: random cases, models compared on them, what they covered."""

@@ -1,0 +1,48 @@
+"""Examples in the documentation run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hwsim.trace.files import verify
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_example_of_a_trace_of_ones_own_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _ = re.findall(r"```python\n(.*?)```", (DOCS / "traces.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/traces.md", "exec"), {})
+    assert verify(tmp_path / "mine.h5").images == 10
+
+
+def test_the_example_of_figures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "figures.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/figures.md", "exec"), {})
+    assert {path.stem for path in tmp_path.iterdir()} == {
+        "cycles_by_cause", "roofline", "pareto", "open_gates",
+    }  # fmt: skip
+
+
+def test_the_examples_of_sweeps_run(tmp_path: Path) -> None:
+    """The one that sweeps first: it is a script, because its workers import it."""
+    read, swept, bought = re.findall(
+        r"```python\n(.*?)```", (DOCS / "sweeps.md").read_text(), re.DOTALL
+    )
+    for code in (bought, swept, read + "assert len(rows) == 6  # 3 machines, 2 traces\n"):
+        (tmp_path / "mine.py").write_text(code)
+        subprocess.run(
+            [sys.executable, "mine.py"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(DOCS.parent)},
+            check=True,
+        )

@@ -1,0 +1,122 @@
+"""Comparisons: the 2x2, the density axis, other prices, and the figures drawn from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from hwsim.arch.config import ArchConfig
+from hwsim.errors import UserError
+from hwsim.run.comparison import PRICES, compare, density_sweep, other_prices, two_by_two
+from hwsim.trace.mask_trace import MaskTrace
+from hwsim.trace.synthetic import synthetic_trace
+from hwsim.workload import Network
+
+
+@pytest.fixture(scope="module")
+def traces(trace_folder: Path) -> list[MaskTrace]:
+    return [MaskTrace.open(path) for path in sorted(trace_folder.glob("*.h5"))]
+
+
+def test_dense_is_the_yardstick(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
+    rows = compare(pe16x16, traces, batches=[2]).rows()
+    assert [row["speedup"] for row in rows if row["scheme"] == "dense"] == [1.0, 1.0]
+    assert all(row["share_realised"] is None for row in rows if row["scheme"].startswith("dense"))
+    for row in rows:
+        assert row["energy_uj_per_image"] == pytest.approx(sum(row["energy_uj"].values()))
+        assert row["cycles_per_image"] == sum(row["stalls"].values()) / row["images"]
+
+
+def test_share_realised_is_the_part_of_the_promised_time(
+    pe16x16: ArchConfig, traces: list[MaskTrace]
+) -> None:
+    (row,) = compare(pe16x16, traces[1:], ["structured-8x"], [2]).rows()
+    saved, promised = 1 - 1 / row["speedup"], 1 - 1 / row["ideal_speedup_network"]
+    assert row["share_realised"] == pytest.approx(saved / promised)
+
+
+def test_equal_dense_runs_are_one_row(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
+    comparison = compare(pe16x16, traces, ["dense", "unstructured"], [4, 1]).distinct()
+    schemes = [row["scheme"] for row in comparison.rows()]
+    assert schemes.count("dense") == 2
+    assert schemes.count("unstructured") == 4
+
+
+def test_a_comparison_is_a_frame(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
+    comparison = compare(pe16x16, traces, ["dense", "unstructured"], [4])
+    frame = comparison.to_frame()
+    assert list(frame["scheme"]) == ["dense", "unstructured", "unstructured"]
+    assert frame["mac_uj"].iloc[0] == comparison.rows()[0]["energy_uj"]["mac"]
+
+
+def test_a_frame_of_prices_has_a_column_for_each(
+    pe16x16: ArchConfig, traces: list[MaskTrace]
+) -> None:
+    comparison = compare(pe16x16, traces, ["dense", "unstructured"], [4])
+    prices = comparison.other_prices()
+    assert prices.shape == (3, len(PRICES))
+    assert list(prices.index.get_level_values("scheme")) == list(comparison.to_frame()["scheme"])
+    own = prices["cacti22", 1.0, 8.0].to_numpy()
+    assert own == pytest.approx(comparison.to_frame()["energy_uj_per_image"].to_numpy())
+    listed = [row["energy_uj_per_image"] for row in other_prices(comparison.results()[:1])]
+    assert list(prices.iloc[0]) == listed
+
+
+def test_two_by_two_meets_the_density(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
+    rows = two_by_two(pe16x16, traces)
+    assert [(row["density"], row["method"], row["lane_group"]) for row in rows] == [
+        (density, method, lane_group)
+        for density in ("recorded", "equal")
+        for method in ("cdg", "scdg")
+        for lane_group in (1, 8)
+    ]
+    equal = [row["density_macs"] for row in rows if row["density"] == "equal"]
+    assert max(equal) - min(equal) < 0.01
+
+
+def test_two_by_two_needs_a_pair(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
+    assert two_by_two(pe16x16, traces[:1]) == []
+
+
+def test_other_prices_price_the_same_counts(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
+    results = compare(pe16x16, traces[:1], ["unstructured"], [2]).results()
+    rows = pd.DataFrame(other_prices(results))
+    at = rows.set_index(["table", "operand_network_scale", "dram_pj_per_bit"])[
+        "energy_uj_per_image"
+    ]
+    for table in ("cacti22", "horowitz45"):
+        free, once, four = (at[table, scale, 8.0] for scale in (0.0, 1.0, 4.0))
+        # Dynamic energy is linear in the scale; so is the leakage of the network's area.
+        assert four - free == pytest.approx(4 * (once - free))
+        assert once > free
+    dram_bytes = sum(count for name, count in results[0].totals.items() if name.startswith("dram_"))
+    per_pj = dram_bytes * 8 / results[0].images / 1e6
+    assert at["cacti22", 1.0, 20.0] - at["cacti22", 1.0, 4.0] == pytest.approx(16 * per_pj)
+
+
+def test_the_density_axis_holds_the_recorded_network(
+    pe16x16: ArchConfig, traces: list[MaskTrace]
+) -> None:
+    frame = density_sweep(pe16x16, traces, ["dense", "unstructured"], [0.2, 0.6])
+    for _, points in frame[frame["scheme"] == "unstructured"].groupby("trace"):
+        ordered = points.sort_values("threshold_shift")
+        assert len(ordered) == 3
+        assert (ordered["threshold_shift"] == 0).sum() == 1
+        assert ordered["density_macs"].is_monotonic_decreasing
+        assert ordered["energy_uj_per_image"].is_monotonic_decreasing
+    assert frame[frame["scheme"] == "dense"]["cycles_per_image"].nunique() == 1
+
+
+def test_a_trace_without_margins_has_no_density_axis(
+    pe16x16: ArchConfig, small_network: Network
+) -> None:
+    assert density_sweep(pe16x16, [synthetic_trace(small_network, 0.3, images=1)]).empty
+
+
+def test_a_scheme_that_fits_no_trace_is_refused(
+    pe16x16: ArchConfig, traces: list[MaskTrace]
+) -> None:
+    with pytest.raises(UserError, match="'structured-8x' cannot use these masks"):
+        compare(pe16x16, traces[:1], ["structured-8x"])

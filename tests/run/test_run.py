@@ -1,0 +1,224 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from refusal import refusal
+
+from hwsim.counters import CAUSES
+from hwsim.model.replay import ENGINES
+from hwsim.run.__main__ import main
+from hwsim.trace.files import write_trace
+from hwsim.trace.synthetic import synthetic_trace
+from hwsim.workload import Network
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main([*arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_the_table_names_every_scheme(
+    trace_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(capsys, "--arch", "configs/pe16x16.yaml", "--trace", str(trace_folder))
+    assert (status, err) == (0, "")
+    for scheme in (
+        "dense",
+        "dense-zero-gated",
+        "clock-gated",
+        "unstructured",
+        "lockstep-8",
+        "structured",
+    ):
+        assert scheme in out
+    assert "batch 4\n" in out
+    assert "synthetic" in out
+    assert max(map(len, out.splitlines())) <= 100
+    assert out == "\n".join(line.rstrip() for line in out.split("\n"))
+    assert "Fastest" in out or "No scheme is faster" in out
+
+
+def test_out_writes_every_file(
+    trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results"
+    status, _, err = run(
+        capsys, "--trace", str(trace_folder), "--out", str(out), "--batch", "2", "--layers"
+    )
+    assert (status, err) == (0, "")
+    assert {path.name for path in out.iterdir()} == {
+        "summary.json", "provenance.json", "layers.csv", "layers.parquet",
+        "energy_breakdown.png", "energy_vs_sparsity.png", "energy_vs_sparsity.csv",
+        "realised_speedup.png",
+    }  # fmt: skip
+    report = json.loads((out / "summary.json").read_text())
+    layers = pd.read_parquet(out / "layers.parquet")
+    assert len(pd.read_csv(out / "layers.csv")) == len(layers)
+    for row in report["schemes"]:
+        run_ = layers.query("trace == @row['trace'] and scheme == @row['scheme']")
+        assert sum(row["stalls"].values()) == run_["cycles"].sum()
+        assert row["cycles_per_image"] == run_["cycles"].sum() / 4
+        assert row["energy_uj_per_image"] == pytest.approx(run_["energy_pj"].sum() / 4e6)
+    causes = layers[[f"{cause}_cycles" for cause in CAUSES]].sum(axis=1)
+    np.testing.assert_array_equal(causes, layers["cycles"])
+
+
+def test_json_prints_the_summary_alone(
+    trace_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = str(trace_folder / "small-scdg.h5")
+    status, out, _ = run(
+        capsys, "--trace", trace, "--scheme", "structured-8x", "--json", "-", "--images", "2"
+    )
+    report = json.loads(out)
+    assert status == 0
+    assert [row["scheme"] for row in report["schemes"]] == ["structured-8x"] * 2
+    assert {row["images"] for row in report["schemes"]} == {2}
+    assert {row["batch"] for row in report["schemes"]} == {2, 1}
+
+
+def test_several_traces_and_set(trace_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [str(path) for path in sorted(trace_folder.glob("*.h5"))]
+    status, out, _ = run(capsys, "--trace", *paths, "--set", "index.lane_group=4", "--json", "-")
+    schemes = {row["scheme"] for row in json.loads(out)["schemes"]}
+    assert status == 0
+    assert {"lockstep-4", "structured-4x"} <= schemes
+
+
+def test_the_reference_engine_prints_the_same_summary(
+    trace_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every figure but the engine's name; one line says how long it takes."""
+    trace = str(trace_folder / "small-scdg.h5")
+    rest = ("--scheme", "structured-8x", "--batch", "1", "--images", "1", "--json", "-")
+    rows = {}
+    for engine in ("kernel", "reference"):
+        status, out, err = run(capsys, "--trace", trace, "--engine", engine, *rest)
+        assert status == 0
+        (rows[engine],) = json.loads(out)["schemes"]
+        assert rows[engine].pop("engine") == engine
+    assert rows["kernel"] == rows["reference"]
+    assert err.count("\n") == 1
+    assert "--engine reference takes about" in err
+
+
+def test_the_reference_engine_suggests_one_image(
+    trace_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All schemes of 4 images of two traces; the replay itself is left to the kernel."""
+    monkeypatch.setitem(ENGINES, "reference", ENGINES["kernel"])
+    status, _, err = run(capsys, "--trace", str(trace_folder), "--engine", "reference")
+    assert status == 0
+    assert "--images 1 takes about" in err
+    assert err.count("\n") == 1
+
+
+BAD = {
+    "missing machine": (["--arch", "pe16x61"], ["pe16x61", "pe16x16"]),
+    "missing trace": (["--trace", "nowhere.h5"], ["nowhere.h5", "no such file"]),
+    "unknown key": (["--set", "index.lanegroup=4"], ["index.lanegroup", "index.lane_group"]),
+    "wrong type": (["--set", "array.rows=many"], ["array.rows", "'many'"]),
+    "unknown scheme": (["--scheme", "structured-8"], ["structured-8", "structured-8x"]),
+    "unusable scheme": (["--scheme", "lockstep-8"], ["lockstep-8", "small-scdg.h5"]),
+    "unknown option": (["--schemes", "dense"], ["--schemes", "--scheme"]),
+    "bad batch": (["--batch", "0"], ["--batch", "positive"]),
+    "unknown engine": (["--engine", "rtl"], ["--engine", "kernel", "reference"]),
+    "bad images": (["--images", "x"], ["--images", "positive integer", "'x'"]),
+    "json into no folder": (["--json", "nodir/x.json"], ["nodir/x.json", "no such folder"]),
+    "too many images": (["--images", "9"], ["--images 9", "holds 4"]),
+    "weights do not fit": (
+        ["--set", "weight.buffer_kib=64"],
+        ["layer4.0.conv2", "weight buffer", "73728"],
+    ),
+    "no tile fits": (
+        ["--set", "activation.buffer_kib=9"],
+        ["layer1.0.conv1", "activation buffer", "bytes"],
+    ),
+    "unknown table": (["--set", "pricing.table=cacti"], ["cacti", "cacti22"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_status_2(
+    case: str, trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, parts = BAD[case]
+    out = tmp_path / "results"
+    trace = [] if "--trace" in arguments else ["--trace", str(trace_folder / "small-scdg.h5")]
+    err = refusal(capsys, main, [*trace, *arguments, "--out", str(out)])
+    for part in parts:
+        assert part in err
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_a_simulation_imports_no_torch(trace_folder: Path) -> None:
+    code = (
+        "import sys; from hwsim.run.__main__ import main; "
+        f"main(['--trace', {str(trace_folder)!r}, '--json', '-']); "
+        "assert not {'torch', 'PIL', 'matplotlib', 'simpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_import_hwsim_is_light() -> None:
+    code = "import sys, hwsim; assert not {'numba', 'pandas', 'numpy', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_trace_without_margins_has_no_figure_over_sparsity(
+    tmp_path: Path, small_network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = synthetic_trace(small_network, 0.3, images=1)
+    names = [layer.name for layer in small_network.gated_layers]
+    write_trace(tmp_path / "mine.h5", made.header, {name: made.packed(name) for name in names})
+    out = tmp_path / "results"
+    status, printed, err = run(
+        capsys, "--trace", str(tmp_path / "mine.h5"), "--scheme", "unstructured", "--out", str(out)
+    )
+    assert status == 0
+    # One image is one batch of one, whatever the machine could hold.
+    assert "batch 1\n" in printed
+    assert "batch 16" not in printed
+    assert "no trace stores margins" in err
+    assert (out / "energy_breakdown.png").exists()
+    assert (out / "realised_speedup.png").exists()
+    assert not (out / "energy_vs_sparsity.png").exists()
+
+
+def test_dense_alone_has_no_figure_of_realised_speedup(
+    trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, _ = run(
+        capsys, "--trace", str(trace_folder / "small-cdg.h5"), "--scheme", "dense",
+        "--out", str(tmp_path), "--images", "1",
+    )  # fmt: skip
+    assert status == 0
+    assert (tmp_path / "energy_breakdown.png").exists()
+    assert not (tmp_path / "realised_speedup.png").exists()
+
+
+def test_a_mistyped_folder_is_told(trace_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(
+        capsys, "--arch", "nosuch/pe16x16.yaml", "--trace", str(trace_folder), "--json", "-"
+    )
+    assert status == 0
+    assert "nosuch/pe16x16.yaml: no such file; taking the shipped pe16x16.yaml" in err
+
+
+def test_a_reader_that_leaves_early_is_no_error(trace_folder: Path) -> None:
+    command = [sys.executable, "-m", "hwsim.run", "--trace", str(trace_folder), "--layers"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout
+        assert running.stderr
+        running.stdout.readline()
+        running.stdout.close()
+        assert (running.wait(), running.stderr.read()) == (0, b"")
