@@ -84,16 +84,18 @@ mutate: setup
 
 # Eight small networks, two minutes each on two idle cores; a killed run goes on where it was.
 RUNS ?= runs/negative-result
-negative-result: setup
+negative-result:
 	@test -n "$(DATA)" || { echo "usage: make negative-result DATA=DIR (train*.parquet, test*.parquet)"; exit 2; }
+	@$(MAKE) --no-print-directory setup
 	$(PY) -m studies.negative_result --data "$(DATA)" --out "$(RUNS)"
 
 # The networks of docs/results.md: half a day on two cores; DATA holds cifar10/ and imagenet100-64/. A stopped
 # campaign goes on where it was. START holds the weights that those of width 64 are trained on from, which it
 # asks for. `make results` writes the page from what it kept.
 CAMPAIGN ?= runs/campaign
-campaign: setup
+campaign:
 	@test -n "$(DATA)" || { echo "usage: make campaign DATA=DIR (DIR/cifar10, DIR/imagenet100-64)"; exit 2; }
+	@$(MAKE) --no-print-directory setup
 	$(PY) -m studies.results.campaign --data "$(DATA)" --out "$(CAMPAIGN)" $(if $(START),--start "$(START)")
 	$(PY) -m studies.results.page
 

@@ -1,9 +1,8 @@
 """hwsim: cycle-exact replay of dynamic convolution masks on a sparse accelerator.
 
 >>> import hwsim
->>> arch = hwsim.load_arch("pe16x16")
 >>> trace = hwsim.MaskTrace.open("traces/resnet18-cifar10-scdg.h5")  # doctest: +SKIP
->>> hwsim.simulate(arch, trace, scheme="structured-8x").to_frame()  # doctest: +SKIP
+>>> hwsim.simulate("pe16x16", trace, scheme="structured-8x").to_frame()  # doctest: +SKIP
 
 Names are imported when they are first used: ``import hwsim`` loads neither Numba nor pandas.
 """
@@ -80,6 +79,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("hwsim")
     if name not in _HOMES:
         raise AttributeError(f"module 'hwsim' has no attribute {name!r}")
     return getattr(import_module(f"hwsim.{_HOMES[name]}"), name)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hwsim.errors import UserError, nearest, one_line
 
 INPUT = "input"
 """Name of the network's input tensor; every other tensor is named after the layer that makes it."""
@@ -20,15 +22,42 @@ RESNET18 = (2, 2, 2, 2)
 """Residual blocks per stage."""
 
 
-class ConvLayer(BaseModel):
+class Described(BaseModel):
+    """A frozen description whose mistakes are one line: a UserError with the key and the value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            named = f" {fields['name']!r}" if "name" in fields else ""
+            what = first_mistake(error, list(type(self).model_fields))
+            raise UserError(f"{type(self).__name__}{named}: {what}") from None
+
+
+def first_mistake(error: ValidationError, keys: Sequence[str]) -> str:
+    """The news of a validation, in one line; ``keys``: those that may be given."""
+    # A key spelt wrong is also a key missing: the spelling is the news.
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}" + nearest(key, keys)
+    if first["type"] == "missing":
+        missing = [".".join(map(str, e["loc"])) for e in errors if e["type"] == "missing"]
+        return f"missing key{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+    message = one_line(first.get("ctx", {}).get("error", first["msg"]))
+    return f"{key}: {message}, found {first['input']!r}" if key else message
+
+
+class ConvLayer(Described):
     """One convolution; shapes are (channels, height, width), counts are per image.
 
     ``input`` and ``residual`` name tensors: ``"input"`` or the layer that makes them (pooled).
     ``pool`` is the factor by which the output stage shrinks the map in each direction (max and
     average pooling cost the same); consumers see ``pooled_height`` x ``pooled_width``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     in_channels: int = Field(gt=0)
@@ -112,10 +141,8 @@ class ConvLayer(BaseModel):
         return self.out_channels // mask_group * self.out_pixels if self.gated else 0
 
 
-class Network(BaseModel):
+class Network(Described):
     """Layers in execution order; every tensor is made before it is read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     layers: tuple[ConvLayer, ...] = Field(min_length=1)

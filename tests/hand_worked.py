@@ -11,7 +11,7 @@ from layer_run import LayerRun
 from oracle.machines import conv
 
 from hwsim.arch.config import ArchConfig
-from hwsim.model.latencies import LATENCIES
+from hwsim.model.reference.latencies import LATENCIES
 
 STEP, READ, HOP, ROW = (
     LATENCIES.step,

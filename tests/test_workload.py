@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
+from hwsim.errors import UserError
 from hwsim.workload import ConvLayer, Network, resnet18
 
 
@@ -54,7 +54,7 @@ def conv(name: str, **changes: object) -> ConvLayer:
     ],
 )
 def test_edges_that_do_not_fit_are_named(layers: list[ConvLayer], reason: str) -> None:
-    with pytest.raises(ValidationError, match=reason):
+    with pytest.raises(UserError, match=reason):
         Network(name="broken", layers=tuple(layers))
 
 
@@ -69,5 +69,5 @@ def test_edges_that_do_not_fit_are_named(layers: list[ConvLayer], reason: str) -
     ],
 )
 def test_layers_that_cannot_exist_are_refused(changes: dict[str, object], reason: str) -> None:
-    with pytest.raises(ValidationError, match=reason):
+    with pytest.raises(UserError, match=reason):
         conv("a", **changes)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError, nearest, one_line
 from hwsim.files import asset_dir
+from hwsim.workload import first_mistake
 
 
 class ArchError(UserError):
@@ -65,11 +66,22 @@ def find_arch(name_or_path: str | Path) -> Path:
 
 
 def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> ArchConfig:
-    """Read a machine; ``overrides`` maps dotted keys (``index.lane_group``) to values."""
+    """Read a machine; ``overrides`` maps dotted keys (``index.lane_group``) to values.
+
+    A file may name a ``base``, a file beside it or a shipped machine, which gives every key that it
+    leaves out. Raises ArchError.
+    """
     path = find_arch(name_or_path)
+    data = {"name": path.stem, **_read(path, ())}
+    for key, value in (overrides or {}).items():
+        _set(data, key, value)
+    return build_arch(data, source=f"{path} with --set" if overrides else str(path))
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """The keys of a file over those of its base; ``above``: the files whose base this one is."""
     try:
-        text = path.read_text(encoding="utf-8")
-        data = yaml.load(text, Loader=UniqueKeyLoader)
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)
     except ArchError as error:
         raise ArchError(f"{path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -78,10 +90,35 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = No
         raise ArchError(f"{path}: not valid YAML ({one_line(str(error))})") from None
     if not isinstance(data, dict):
         raise ArchError(f"{path}: expected a mapping of keys, found {type(data).__name__}")
-    data = {"name": path.stem, **data}
-    for key, value in (overrides or {}).items():
-        _set(data, key, value)
-    return build_arch(data, source=f"{path} with --set" if overrides else str(path))
+    if "base" not in data:
+        return data
+    named = data.pop("base")
+    if not isinstance(named, str):
+        raise ArchError(f"{path}: base: expected a file or a shipped machine, found {named!r}")
+    beside = path.parent / named
+    try:
+        base = beside if beside.is_file() else find_arch(named)
+    except ArchError as error:
+        raise ArchError(f"{path}: base: {error}") from None
+    if base.resolve() in above:
+        raise ArchError(f"{path}: base: {named} is built on this file")
+    given = _read(base, (*above, path.resolve()))
+    given.pop("name", None)
+    return _merged(given, data)
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """``own`` over ``base``, part by part."""
+    found = dict(base)
+    for key, value in own.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        found[key] = _merged(base[key], value) if both else value
+    return found
+
+
+def as_arch(machine: str | Path | ArchConfig) -> ArchConfig:
+    """The machine itself, or the one that a path or a shipped name names."""
+    return machine if isinstance(machine, ArchConfig) else load_arch(machine)
 
 
 def arch_of(options: argparse.Namespace) -> ArchConfig:
@@ -136,18 +173,10 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    # A key spelt wrong is also a key missing: the spelling is the news.
-    errors = error.errors()
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        siblings = known_keys()
-        return f"unknown key {key!r}" + nearest(key, siblings)
-    if first["type"] == "missing" and not key.startswith("array.reshape"):
-        return f"key {key!r} is missing"
-    if key.startswith("array.reshape"):
+    first = error.errors()[0]
+    if first["loc"][:2] == ("array", "reshape"):
         return f"array.reshape: expected a list of [rows, columns], found {first['input']!r}"
-    message = str(first["ctx"]["error"]) if "error" in first.get("ctx", {}) else first["msg"]
-    if not key:
-        return message
-    return f"{key}: {one_line(message)}, found {first['input']!r}"
+    mistake = first_mistake(error, known_keys())
+    if mistake.startswith("missing"):
+        mistake += "; base: pe16x16 in the file takes what it leaves out from there"
+    return mistake

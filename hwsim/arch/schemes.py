@@ -19,6 +19,9 @@ Kind = Literal["dense", "clock-gated", "sparse", "channels"]
 
 _ALWAYS = ("dense", "dense-zero-gated", "clock-gated", "unstructured")
 
+FAMILIES = ("structured", "lockstep")
+"""Schemes without their V: on each machine its lane group's, ``unstructured`` where V = 1."""
+
 OF_CHANNELS = ("dense", "dense-zero-gated", "channels")
 """The schemes that fit masks of whole channels."""
 
@@ -54,8 +57,19 @@ def scheme_names(arch: ArchConfig) -> list[str]:
     return [*_ALWAYS, f"structured-{lane_group}x", f"lockstep-{lane_group}", "channels"]
 
 
+def of_machine(name: str, arch: ArchConfig) -> str:
+    """The scheme's name on this machine: one of FAMILIES takes its lane group."""
+    lane_group = arch.index.lane_group
+    if name not in FAMILIES:
+        return name
+    if lane_group == 1:
+        return "unstructured"
+    return f"structured-{lane_group}x" if name == "structured" else f"lockstep-{lane_group}"
+
+
 def parse_scheme(name: str, arch: ArchConfig) -> Scheme:
     """The scheme called ``name`` on this machine; SchemeError names the nearest valid one."""
+    name = of_machine(name, arch)
     columns, lane_group = arch.array.columns, arch.index.lane_group
     schemes = {
         "dense": Scheme("dense", "dense", columns),
@@ -73,7 +87,7 @@ def parse_scheme(name: str, arch: ArchConfig) -> Scheme:
         return schemes[name]
     raise SchemeError(
         f"scheme {name!r}: unknown on {arch.name} (index.lane_group = {lane_group})"
-        + nearest(name, valid)
+        + nearest(name, [*valid, *FAMILIES])
     )
 
 

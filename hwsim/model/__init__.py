@@ -1,5 +1,10 @@
 """Cycles and counters: the two models of docs/timing.md.
 
-``latencies`` (what both share), ``plan`` (a layer's mask-independent part), ``channel_plan``,
+``plan`` (a layer's mask-independent part), ``channel_plan``,
 ``replay`` (a trace on either model), ``kernel`` (compiled), ``reference`` (event by event).
 """
+
+from typing import Literal
+
+Engine = Literal["kernel", "reference"]
+"""The models that a run can be made with; both return the same integers."""

@@ -14,9 +14,9 @@ from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Scheme
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.channels import Gates
+from hwsim.model import Engine
 from hwsim.model.channel_plan import ChannelPlan, plan_channels
 from hwsim.model.kernel import channel_layers, gated_layers
-from hwsim.model.latencies import Engine
 from hwsim.model.plan import LayerPlan, comes_prefetched, load_ahead, loads_before, plan_network
 from hwsim.trace.active_channels import Channels, channels_of
 from hwsim.trace.header import TraceHeader

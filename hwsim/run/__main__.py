@@ -29,7 +29,7 @@ from hwsim.cli import (
 )
 from hwsim.errors import UserError
 from hwsim.files import write_whole
-from hwsim.model.latencies import Engine
+from hwsim.model import Engine
 from hwsim.trace.files import find_traces
 from hwsim.trace.mask_trace import MaskTrace
 
@@ -57,8 +57,9 @@ examples:
   hwsim run --tables causes energy
   hwsim run --out out/run                          tables and figures as files
 
-schemes: dense, dense-zero-gated, clock-gated, unstructured, structured-Vx, lockstep-V, channels,
-V being the machine's index.lane_group; a scheme runs on the traces whose masks fit it
+schemes: dense, dense-zero-gated, clock-gated, unstructured, structured, lockstep, channels.
+structured and lockstep are of the machine's lane group V (structured-8x, lockstep-8 where V = 8).
+A scheme runs on the traces whose masks fit it.
 """
 
 
@@ -102,7 +103,13 @@ def _run(options: argparse.Namespace) -> None:
     traces = [_open(path, options.images) for path in find_traces(options.trace)]
     # Numba and the simulator are loaded once the input is known to be good.
     from hwsim.energy.table import EnergyTable
-    from hwsim.run.comparison import compare, other_prices, require_models, two_by_two
+    from hwsim.run.comparison import (
+        compare,
+        left_out,
+        other_prices,
+        require_models,
+        two_by_two,
+    )
 
     EnergyTable.load(arch.pricing.table)
     require_models(arch, traces, options.scheme, options.engine)
@@ -128,6 +135,8 @@ def _run(options: argparse.Namespace) -> None:
         print(report)
     else:
         _show(_title(arch, comparison, options.set), comparison, cells, prices, shown)
+        for line in left_out(arch, traces, options.scheme):
+            print(line)
         _print_notes(arch, comparison)
     if options.json and options.json != "-":
         write_whole(Path(options.json), report)

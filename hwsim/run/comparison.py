@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.arch.config import ArchConfig
+from hwsim.arch.load import as_arch
 from hwsim.arch.schemes import lane_group_scheme, parse_scheme
 from hwsim.cli import Advance, progress
 from hwsim.errors import UserError
-from hwsim.model.latencies import Engine
+from hwsim.model import Engine
 from hwsim.run.results import SimResult, flat, summary
 from hwsim.run.simulate import masks_of, require_model, runs_needed, simulate, usable_schemes
 from hwsim.trace.mask_trace import MaskTrace
@@ -93,15 +95,28 @@ def choose_schemes(
     fitting = [usable_schemes(arch, trace) for trace in traces]
     if not wanted:
         return fitting
-    for name in wanted:
-        parse_scheme(name, arch)
-        if not any(name in names for names in fitting):
+    names = [parse_scheme(name, arch).name for name in wanted]
+    for asked, name in zip(wanted, names, strict=True):
+        if not any(name in usable for usable in fitting):
             groups = ", ".join(
-                f"{trace.path or trace.name} ({masks_of(trace)}): {', '.join(names)}"
-                for trace, names in zip(traces, fitting, strict=True)
+                f"{trace.path or trace.name} ({masks_of(trace)}): {', '.join(usable)}"
+                for trace, usable in zip(traces, fitting, strict=True)
             )
-            raise UserError(f"scheme {name!r} cannot use these masks; valid for {groups}")
-    return [[name for name in names if name in wanted] for names in fitting]
+            raise UserError(f"scheme {asked!r} cannot use these masks; valid for {groups}")
+    return [[name for name in usable if name in names] for usable in fitting]
+
+
+def left_out(
+    arch: ArchConfig, traces: Sequence[MaskTrace], wanted: Sequence[str] | None
+) -> list[str]:
+    """A line for each wanted scheme and each trace whose masks do not fit it."""
+    names = [parse_scheme(name, arch).name for name in wanted or ()]
+    return [
+        f"{name} does not run on {trace.name}: {masks_of(trace)}"
+        for trace, chosen in zip(traces, choose_schemes(arch, traces, wanted), strict=True)
+        for name in names
+        if name not in chosen
+    ]
 
 
 def require_models(
@@ -114,7 +129,7 @@ def require_models(
 
 
 def compare(
-    arch: ArchConfig,
+    arch: str | Path | ArchConfig,
     traces: Sequence[MaskTrace],
     schemes: Sequence[str] | None = None,
     batches: Sequence[int] | None = None,
@@ -122,6 +137,7 @@ def compare(
     threads: int | None = None,
 ) -> Comparison:
     """Replay every trace under every scheme that fits, at every batch (the machine's, and 1)."""
+    arch = as_arch(arch)
     batches = _batches(arch, traces, batches)
     chosen = choose_schemes(arch, traces, schemes)
     require_models(arch, traces, schemes, engine)
@@ -178,7 +194,7 @@ def other_prices(results: Sequence[SimResult]) -> list[dict[str, Any]]:
 
 
 def two_by_two(
-    arch: ArchConfig, traces: Sequence[MaskTrace], threads: int | None = None
+    arch: str | Path | ArchConfig, traces: Sequence[MaskTrace], threads: int | None = None
 ) -> list[dict[str, Any]]:
     """Mask (unstructured, structured) by hardware (V = 1, V): summaries of the cells.
 
@@ -187,6 +203,7 @@ def two_by_two(
     row says which in ``density`` ("recorded" or "equal"). Empty without a pair of traces of one
     network, or on a machine of lane group 1.
     """
+    arch = as_arch(arch)
     lane_group = arch.index.lane_group
     of_pixels = [trace for trace in traces if not trace.header.of_channels]
     pairs = [
@@ -216,7 +233,7 @@ def two_by_two(
 
 
 def density_sweep(
-    arch: ArchConfig,
+    arch: str | Path | ArchConfig,
     traces: Sequence[MaskTrace],
     schemes: Sequence[str] | None = None,
     densities: Sequence[float] = MAC_DENSITIES,
@@ -227,6 +244,7 @@ def density_sweep(
     One row per trace, scheme and point: the summary's figures, ``threshold_shift`` (units of Z; 0
     is the recorded network) and one ``<component>_uj`` each. Traces without margins have none.
     """
+    arch = as_arch(arch)
     import pandas as pd
 
     rows = []

@@ -22,7 +22,7 @@ from hwsim.energy.area import area
 from hwsim.energy.hardware import Hardware, hardware_of
 from hwsim.energy.prices import price
 from hwsim.energy.table import EnergyTable
-from hwsim.model.latencies import Engine
+from hwsim.model import Engine
 from hwsim.trace.header import TraceHeader
 from hwsim.workload import ConvLayer, Network
 

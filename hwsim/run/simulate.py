@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
+from hwsim.arch.load import as_arch
 from hwsim.arch.schemes import (
     OF_CHANNELS,
     Scheme,
@@ -19,7 +21,7 @@ from hwsim.arch.schemes import (
 from hwsim.counters import C
 from hwsim.mapping.channels import Gates, channel_shapes_held
 from hwsim.mapping.residency import shapes_held
-from hwsim.model.latencies import Engine
+from hwsim.model import Engine
 from hwsim.model.replay import Totals, replay, segments
 from hwsim.run.results import SimResult
 from hwsim.trace.active_channels import kept_macs
@@ -27,7 +29,7 @@ from hwsim.trace.mask_trace import MaskTrace
 
 
 def simulate(
-    arch: ArchConfig,
+    arch: str | Path | ArchConfig,
     trace: MaskTrace,
     scheme: str,
     *,
@@ -38,7 +40,8 @@ def simulate(
 ) -> SimResult:
     """Replay all images of ``trace`` under ``scheme``, ``batch`` (the machine's) at a time.
 
-    A trace of fewer images is one batch of so many.
+    ``arch``: a machine, a path or a shipped name. A last batch may be smaller; with fewer images
+    than ``batch``, all images form one batch.
 
     ``engine`` chooses the model: the kernel, or the reference, thousands of times slower, which
     returns the same integers. The kernel runs in ``threads`` (as many as there are cores), which
@@ -47,6 +50,7 @@ def simulate(
     Raises SchemeError where the masks do not fit the scheme, MappingError where the machine cannot
     hold a layer.
     """
+    arch = as_arch(arch)
     chosen, batch = _checked(arch, trace, scheme, batch)
     require_model(chosen, trace, engine)
     run = partial(
@@ -139,8 +143,9 @@ def require_model(scheme: Scheme, trace: MaskTrace, engine: Engine) -> None:
 def masks_of(trace: MaskTrace) -> str:
     """What a bit of the trace's masks stands for, in a few words."""
     if trace.header.of_channels:
-        return f"granularity {trace.header.granularity}"
-    return f"{trace.mask_group} channels per bit"
+        return f"masks of {trace.header.granularity}s"
+    group = trace.mask_group
+    return "a mask bit per channel" if group == 1 else f"a mask bit per {group} channels"
 
 
 def usable_schemes(arch: ArchConfig, trace: MaskTrace) -> list[str]:

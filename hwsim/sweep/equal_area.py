@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.arch.config import ArchConfig
-from hwsim.arch.load import arch_of, build_arch, load_arch
+from hwsim.arch.load import arch_of, as_arch, build_arch
+from hwsim.arch.schemes import of_machine
 from hwsim.cli import OneLineParser, add_machine, add_results, positive
 from hwsim.errors import UserError, nearest
 from hwsim.files import write_whole
@@ -90,7 +91,7 @@ def run_equal_area(
     from hwsim.sweep.folder import ResultsFolder
     from hwsim.sweep.points import Choice
 
-    base = arch if isinstance(arch, ArchConfig) else load_arch(arch)
+    base = as_arch(arch)
     held = open_traces(*traces)
     choice = Choice(held, images=images, order_from=open_traces(*order_from) if order_from else ())
     candidates = list(candidates_of(base, choice, setup or Setup()))
@@ -111,7 +112,6 @@ def candidates_of(arch: ArchConfig, choice: Choice, setup: Setup) -> Iterator[Ca
     reference fits no trace.
     """
     from hwsim.run.simulate import usable_schemes
-    from hwsim.sweep.points import of_machine
 
     reference = of_machine(setup.reference, arch)
     known = {name for trace in choice.traces for name in usable_schemes(arch, trace)}

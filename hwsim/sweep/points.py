@@ -12,7 +12,7 @@ from typing import Any
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import CombinationError, build_arch
-from hwsim.arch.schemes import parse_scheme, scheme_names
+from hwsim.arch.schemes import FAMILIES, of_machine, parse_scheme, scheme_names
 from hwsim.energy.table import EnergyTable
 from hwsim.errors import UserError, nearest
 from hwsim.run.simulate import require_usable, usable_schemes
@@ -21,9 +21,6 @@ from hwsim.sweep.row_key import row_key
 from hwsim.trace.channel_order import NATURAL, images_apart, require_order, same_gates
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-
-FAMILIES = ("structured", "lockstep")
-"""Schemes without their V: on each machine its lane group's, ``unstructured`` where V = 1."""
 
 
 @dataclass(frozen=True)
@@ -269,13 +266,3 @@ def _on_machine(machine: Point, choice: Choice, scheme: str | None) -> Iterator[
             for name, found in wanted.items():
                 if found in usable:
                     yield Point(machine.machine, masks, found), name
-
-
-def of_machine(scheme: str, arch: ArchConfig) -> str:
-    """The scheme's name on this machine; one of FAMILIES takes its lane group."""
-    if scheme not in FAMILIES:
-        return scheme
-    lane_group = arch.index.lane_group
-    if lane_group == 1:
-        return "unstructured"
-    return f"structured-{lane_group}x" if scheme == "structured" else f"lockstep-{lane_group}"

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.analysis import pareto_front
 from hwsim.arch.config import ArchConfig
-from hwsim.arch.load import arch_of, load_arch
+from hwsim.arch.load import arch_of, as_arch
 from hwsim.cli import OneLineParser, add_images, add_machine, add_results, positive
 from hwsim.errors import UserError, nearest
 from hwsim.sweep.axes import Axes, Axis, Range, Settings, check_axes, parse_axes
@@ -89,7 +89,7 @@ def run_search(
     for name in objectives:
         if name not in OBJECTIVES:
             raise SearchError(f"--objective {name!r}: unknown" + nearest(name, OBJECTIVES))
-    base = arch if isinstance(arch, ArchConfig) else load_arch(arch)
+    base = as_arch(arch)
     choice = Choice([MaskTrace.open(trace)], [scheme], images=images)
     problem = Problem(base, axes, choice, tuple(objectives), seed)
     (baseline,) = problem.points_of({})

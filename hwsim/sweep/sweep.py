@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.arch.config import ArchConfig
-from hwsim.arch.load import load_arch
+from hwsim.arch.load import as_arch
 from hwsim.cli import progress
 from hwsim.errors import UserError
 from hwsim.sweep.axes import Axes, Settings, grid
@@ -86,7 +86,7 @@ def run_sweep(
     from hwsim.sweep.folder import ResultsFolder
     from hwsim.sweep.points import Choice, points_of
 
-    base = arch if isinstance(arch, ArchConfig) else load_arch(arch)
+    base = as_arch(arch)
     held = open_traces(*traces)
     listed = grid(settings) if isinstance(settings, Mapping) else settings
     measured = open_traces(*order_from) if order_from else ()

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hwsim.errors import UserError
-from hwsim.workload import ConvLayer, Network
+from hwsim.workload import ConvLayer, Described, Network
 
 Granularity = Literal["element", "output-channel", "input-channel-by-head"]
 
@@ -25,15 +25,13 @@ class TraceError(UserError):
     """A trace that cannot be read or used; the message names file, layer and reason."""
 
 
-class TraceHeader(BaseModel):
+class TraceHeader(Described):
     """What a trace says of itself; ``training`` holds JSON values: how the masks came about.
 
     ``granularity``: what a mask bit stands for; ``mask_group`` is 1 where it stands for channels.
     ``squeeze``: how far the predictors of ``input-channel-by-head`` masks narrow their input.
     ``format_version`` follows from the granularity where it is not given.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int = ELEMENT_VERSION
     network: Network

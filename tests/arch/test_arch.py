@@ -55,7 +55,7 @@ def edited(tmp_path: Path, old: str, new: str) -> Path:
         ("bandwidth_gb_per_s: 12.8", "bandwidth_gb_per_s: 12.8 GB/s", ["dram.bandwidth", "GB/s"]),
         ("bandwidth_gb_per_s: 12.8", "bandwidth_gb_per_s: 1e1", ["dram.bandwidth_gb_per_s", "1e1"]),
         ("clock_mhz: 500", "clock_hz: 500", ["'clock_hz'", "clock_mhz"]),
-        ("clock_mhz: 500", "", ["'clock_mhz' is missing"]),
+        ("clock_mhz: 500", "", ["missing key clock_mhz"]),
         ("  entries: 4096", "  entries: 4100", ["partial_sums.entries", "multiple"]),
         ("  entries: 4096", "  entries: 128", ["partial_sums.entries", "cannot hold one round"]),
         ("array:", "array: [1", ["not valid YAML"]),
@@ -136,3 +136,39 @@ def test_an_override_without_key_or_value_is_refused(text: str) -> None:
 def test_known_keys_are_dotted_leaves() -> None:
     assert "dram.pj_per_bit" in known_keys()
     assert "dram" not in known_keys()
+
+
+def test_a_file_takes_what_it_leaves_out_from_its_base(tmp_path: Path) -> None:
+    (tmp_path / "wide.yaml").write_text("base: pe16x16\narray: {columns: 32}\n")
+    (tmp_path / "slow.yaml").write_text("base: wide.yaml\nclock_mhz: 250\n")
+    arch = load_arch(tmp_path / "slow.yaml")
+    assert arch == load_arch("pe16x16", {"name": "slow", "array.columns": 32, "clock_mhz": 250})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("base: pe16x61\n", "base: pe16x61: no such file.*nearest valid: 'pe16x16'"),
+        ("base: 16\n", "base: expected a file or a shipped machine, found 16"),
+        ("base: mine.yaml\n", "base: mine.yaml is built on this file"),
+        ("base: pe16x16\narray: 4\n", "array: .*found 4"),
+        ("base: pe16x16\nbases: 4\n", "unknown key 'bases'"),
+    ],
+)
+def test_a_bad_base_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ArchError, match=problem) as caught:
+        load_arch(path)
+    assert str(path) in str(caught.value)
+
+
+def test_all_missing_keys_are_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("clock_mhz: 500\nbatch: 1\ndram: {pj_per_bit: 8}\n")
+    with pytest.raises(ArchError) as caught:
+        load_arch(path)
+    assert "missing keys array, partial_sums, activation, weight, index, " in str(caught.value)
+    assert "dram.bandwidth_gb_per_s, dram.efficiency_percent, pricing; base: pe16x16" in str(
+        caught.value
+    )

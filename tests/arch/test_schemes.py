@@ -49,7 +49,7 @@ def test_lane_groups(arch):
 
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("structured-4x", "structured-8x"), ("lockstep", "lockstep-8"), ("danse", "dense")],
+    [("structured-4x", "structured-8x"), ("lockstp-8", "lockstep-8"), ("danse", "dense")],
 )
 def test_unknown_names_the_nearest(arch, name, nearest):
     with pytest.raises(SchemeError, match=f"nearest valid: '{nearest}'") as caught:

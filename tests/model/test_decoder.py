@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 from simpy import Environment
 
-from hwsim.model.latencies import LATENCIES
 from hwsim.model.reference.decoder import BitmapScan, Decoder, scan_of
 from hwsim.model.reference.index_memory import Bitmaps, Coordinates, RunLengths, SymbolLists
+from hwsim.model.reference.latencies import LATENCIES
 from hwsim.model.reference.parts import Counts
 
 EMPTY, EMISSION, SYMBOLS = LATENCIES.empty_word, LATENCIES.emission, LATENCIES.symbols

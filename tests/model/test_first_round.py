@@ -15,8 +15,8 @@ from rtl.layers import difference as difference_of_rtl
 from rtl.simulator import missing_tools
 
 from hwsim.counters import CAUSES
+from hwsim.model import Engine
 from hwsim.model import replay as engines
-from hwsim.model.latencies import Engine
 from hwsim.model.replay import ENGINES
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace

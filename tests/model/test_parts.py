@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from simpy import Environment
 
-from hwsim.model.latencies import LATENCIES
+from hwsim.model.reference.latencies import LATENCIES
 from hwsim.model.reference.parts import Banks, Counts, dma, drain, output_stage, wave
 
 

@@ -17,7 +17,7 @@ from oracle.machines import conv, network
 from hwsim.arch.config import ArchConfig
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import tile_layer
-from hwsim.model.latencies import Engine
+from hwsim.model import Engine
 from tools.verification.replay import NAMES, WITHIN, Place, Replayed, alone, replay, within_tiles
 from tools.verification.rounds import Cut, Work, first_round
 

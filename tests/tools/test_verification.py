@@ -8,8 +8,8 @@ import pytest
 from rtl.simulator import missing_tools
 
 from hwsim.counters import COUNTERS
+from hwsim.model import Engine
 from hwsim.model import replay as engines
-from hwsim.model.latencies import Engine
 from hwsim.model.replay import ENGINES
 from tools.verification import __main__ as verify
 from tools.verification.__main__ import main

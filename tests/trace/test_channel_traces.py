@@ -101,7 +101,7 @@ def test_schemes_that_fit(
     with pytest.raises(SchemeError, match=f"cannot use these masks.*{granularity}.*channels"):
         simulate(pe16x16, trace, "unstructured")
     elements = synthetic_trace(small_network, 0.5, images=1)
-    with pytest.raises(SchemeError, match="1 channels per bit"):
+    with pytest.raises(SchemeError, match="a mask bit per channel"):
         simulate(pe16x16, elements, "channels")
 
 

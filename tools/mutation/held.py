@@ -14,7 +14,7 @@ from oracle.cases import Case as Drawn
 
 from hwsim.counters import CAUSES, C
 from hwsim.mapping.tiles import MappingError
-from hwsim.model.latencies import Engine
+from hwsim.model import Engine
 from hwsim.run.simulate import simulate
 from tools.verification.cases import MASKED, PARAMETERS, Value, acting, build, draw_case, draw_value
 from tools.verification.replay import Replayed, replay, within_tiles

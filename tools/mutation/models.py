@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from hwsim.model import Engine
 from hwsim.model.kernel import jit
-from hwsim.model.latencies import Engine
 
 from .held import Held, counted, equal
 from .modules import modules_of, path_of
@@ -31,7 +31,6 @@ SUITE: dict[Engine, tuple[str, ...]] = {
         "model/test_reference_against_kernel.py::test_the_kernel_books_stalls_at_the_last_visit",
     ),
     "reference": (
-        "model/test_latencies.py",
         "model/test_parts.py",
         "model/test_index_memory.py",
         "model/test_decoder.py",

@@ -7,7 +7,7 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from hwsim.model.latencies import Engine
+from hwsim.model import Engine
 
 PACKAGE = Path(__file__).parents[2] / "hwsim"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwsim.model.latencies import Engine
+from hwsim.model import Engine
 
 from .benches import SOURCES, prepare
 from .held import held_cases

@@ -15,7 +15,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import parse_scheme
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.tiles import Mapping, Tiles, tile_layer
-from hwsim.model.latencies import Engine
+from hwsim.model import Engine
 from hwsim.model.plan import LayerPlan, plan_network
 from hwsim.model.replay import ENGINES
 from hwsim.run.simulate import chosen_shapes, replay_by_tile

@@ -7,8 +7,8 @@ from itertools import islice
 
 from simpy import Environment
 
-from hwsim.model.latencies import LATENCIES
 from hwsim.model.reference.index_memory import Bitmaps, IndexMemory, SymbolLists
+from hwsim.model.reference.latencies import LATENCIES
 from hwsim.model.reference.parts import Counts, Steps
 
 

@@ -19,9 +19,9 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import Scheme
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.tiles import Mapping, Tiles, pixel_addresses
-from hwsim.model.latencies import LATENCIES
 from hwsim.model.reference.decoder import Decoder, scan_of
 from hwsim.model.reference.feed import Broadcast, Retire, Systolic
+from hwsim.model.reference.latencies import LATENCIES
 from hwsim.model.reference.parts import Banks, Entries, Steps, dma, output_stage
 from hwsim.model.reference.tile import Tile
 

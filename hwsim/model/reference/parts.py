@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from simpy import Environment, Event
 
-from hwsim.model.latencies import LATENCIES
+from hwsim.model.reference.latencies import LATENCIES
 
 Steps = Generator[Event, Any, None]
 """What a process yields: the events that it waits for."""

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from hwsim.errors import UserError, one_line
+from hwsim.errors import UserError
 from hwsim.workload import INPUT, ConvLayer, Network
 
 ADDITIONS = {"add", "add_", "__add__", "__radd__", "__iadd__"}
@@ -149,9 +148,8 @@ def derive_network(
     try:
         layers = tuple(_layer(m) for m in made)
         return Network(name=name or type(model).__name__.lower(), layers=layers)
-    except ValidationError as error:
-        reason = one_line(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise LayerListError(f"{reason}; give network=") from None
+    except UserError as error:
+        raise LayerListError(f"{error}; give network=") from None
 
 
 def _leaves(

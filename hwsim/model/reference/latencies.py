@@ -1,12 +1,8 @@
-"""What the two models of docs/timing.md share: their names, and how long an action takes."""
+"""Cycles that one action of a part takes (docs/timing.md)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-Engine = Literal["kernel", "reference"]
-"""The models a run can be made with; both return the same integers."""
 
 
 @dataclass(frozen=True)
