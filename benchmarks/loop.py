@@ -18,7 +18,7 @@ from hwsim.mapping.tiles import pixel_addresses
 from hwsim.model.kernel import gated_layers as kernel
 from hwsim.model.kernel.bits import popcount
 from hwsim.model.kernel.jit import compiled
-from hwsim.model.kernel.pipeline import Transfers, finish, start, visit
+from hwsim.model.kernel.pipeline import Results, Transfers, finish, start, visit
 from hwsim.model.plan import LayerPlan, loads_before
 from hwsim.model.replay import segments
 from hwsim.trace.mask_trace import MaskTrace
@@ -47,12 +47,11 @@ class Layer:
 
     def by_kernel(self) -> tuple[np.ndarray, np.ndarray]:
         """Cycles by cause and counters, a row per batch: what masks make of them."""
-        plan, results = self.plan, self._empty()
-        kernel.sparse_batches(
-            plan.machine, plan.conditional, plan.visits, self.words, plan.mask_group, plan.in_bank,
-            self.transfers, 0, *results,
-        )  # fmt: skip
-        return results
+        plan, (cycles, counts) = self.plan, self._empty()
+        masked = kernel.Masked(plan.visits, self.words, plan.mask_group, plan.in_bank)
+        results = Results(cycles, counts, 0)
+        kernel.sparse_batches(plan.machine, plan.conditional, masked, self.transfers, results)
+        return cycles, counts
 
     def by_index(self) -> tuple[np.ndarray, np.ndarray]:
         """The same from the plain loop."""

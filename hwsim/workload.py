@@ -136,6 +136,15 @@ class ConvLayer(Described):
         """Dense MACs per image."""
         return self.steps * self.out_channels * self.out_pixels
 
+    def channel_tiles(self, columns: int, gated: bool) -> list[tuple[int, int]]:
+        """(first channel, width) of each channel tile; none crosses a gating group if ``gated``."""
+        extent = self.out_channels // (self.groups if gated else 1)
+        return [
+            (start, min(columns, group + extent - start))
+            for group in range(0, self.out_channels, extent)
+            for start in range(group, group + extent, columns)
+        ]
+
     def mask_bits(self, mask_group: int = 1) -> int:
         """Mask bits per image, one per ``mask_group`` consecutive output channels and pixel."""
         return self.out_channels // mask_group * self.out_pixels if self.gated else 0

@@ -15,6 +15,10 @@ from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError, nearest
 from hwsim.workload import ConvLayer
 
+Gating = Literal["off", "batch", "instance"]
+"""What a run does with gated layers: runs them densely, or gates them, normalised by batch or by
+instance."""
+
 Kind = Literal["dense", "clock-gated", "sparse", "channels"]
 
 _ALWAYS = ("dense", "dense-zero-gated", "clock-gated", "unstructured")
@@ -43,6 +47,10 @@ class Scheme:
     lane_group: int
     lockstep: bool = False
     zero_gated: bool = False
+
+    def gating(self, gate_norm: Literal["batch", "instance"]) -> Gating:
+        """What runs under the scheme do with gated layers whose gates are normalised so."""
+        return "off" if self.kind == "dense" else gate_norm
 
     def lane_groups(self, width: int) -> int:
         """J, the lane groups of ``width`` columns."""
@@ -119,13 +127,9 @@ def lanes_align(layer: ConvLayer, columns: int, lane_group: int, mask_group: int
     Channel tiles start anew in every gating group and lane groups in every tile, so a tile width
     that is no multiple of V can shift them across the borders of the mask groups.
     """
-    group_channels = layer.out_channels // layer.groups
-    for group_start in range(0, layer.out_channels, group_channels):
-        group_end = group_start + group_channels
-        for tile_start in range(group_start, group_end, columns):
-            tile_end = min(tile_start + columns, group_end)
-            for first in range(tile_start, tile_end, lane_group):
-                last = min(first + lane_group, tile_end) - 1
-                if first // mask_group != last // mask_group:
-                    return False
+    for start, width in layer.channel_tiles(columns, gated=True):
+        for first in range(start, start + width, lane_group):
+            last = min(first + lane_group, start + width) - 1
+            if first // mask_group != last // mask_group:
+                return False
     return True

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
+from hwsim.arch.schemes import Gating
 from hwsim.mapping.layout import layout_of_input
 from hwsim.mapping.residency import (
     fits_beside,
@@ -23,7 +24,7 @@ from hwsim.mapping.residency import (
     shapes_held,
     weight_residency,
 )
-from hwsim.mapping.tiles import Mapping, MappingError, channel_tiles, tile_rows
+from hwsim.mapping.tiles import Mapping, MappingError, tile_rows
 from hwsim.trace.active_channels import predictors, selecting
 from hwsim.trace.header import Granularity, TraceHeader
 from hwsim.workload import ConvLayer, Network
@@ -56,6 +57,11 @@ class Gates(NamedTuple):
         """Channel tiles stay within a head."""
         return self.granularity == "input-channel-by-head"
 
+    @property
+    def gating(self) -> Gating:
+        """Channel tiles are cut as gated layers' are, within a head, or as dense ones."""
+        return "batch" if self.by_head else "off"
+
     def predictors(self, layer: ConvLayer) -> list[ConvLayer]:
         return predictors(layer, self.granularity, self.squeeze) if layer.gated else []
 
@@ -67,7 +73,7 @@ def map_channels(
     """Place every layer, in execution order, its predictors before it. Raises MappingError."""
     selects = selecting(network, gates.granularity)
     placed: list[Placed] = []
-    mappings = map_network(network, arch, images, gates.by_head, False, shapes)
+    mappings = map_network(network, arch, images, gates.gating, shapes)
     for row, mapping in enumerate(mappings):
         layer, shaped = mapping.layer, mapping.arch
         placed += [
@@ -88,7 +94,7 @@ def channel_shapes_held(
     network: Network, arch: ArchConfig, gates: Gates, images: int, shape: Shape
 ) -> tuple[bool, ...]:
     """Whether each layer and its predictors find room with the array in ``shape``."""
-    held = shapes_held(network, arch, images, gates.by_head, False, shape)
+    held = shapes_held(network, arch, images, gates.gating, shape)
     return tuple(
         fits and _predictors_fit(gates.predictors(layer), arch, shape[1])
         for layer, fits in zip(network.layers, held, strict=True)
@@ -141,9 +147,7 @@ def _cheaper_order(mapping: Mapping) -> Mapping:
 def _moved(mapping: Mapping) -> int:
     """Input and weight bytes of a batch with every channel active; a whole input is not counted."""
     layer = mapping.layer
-    widths = [
-        width for _, width in channel_tiles(layer, mapping.gating, mapping.arch.array.columns)
-    ]
+    widths = [width for _, width in mapping.channel_tiles]
     in_image = mapping.pixel_tiles // mapping.images
     channel, image, pixel = (
         axis.ravel() for axis in np.indices((len(widths), mapping.images, in_image))

@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
+from hwsim.arch.schemes import Gating
 from hwsim.mapping.layout import layout_of_input, plane_bytes, pointer_layout, tensor_layouts
-from hwsim.mapping.tiles import Mapping, MappingError, channel_tiles, rows_of, tile_layer
+from hwsim.mapping.tiles import Mapping, MappingError, rows_of, tile_layer
 from hwsim.workload import INPUT, ConvLayer, Network
 
 
@@ -24,14 +25,12 @@ def map_network(
     network: Network,
     arch: ArchConfig,
     images: int,
-    gating: bool,
-    instance: bool = False,
+    gating: Gating,
     shapes: tuple[Shape, ...] | None = None,
 ) -> tuple[Mapping, ...]:
     """Place every layer, in execution order. Raises MappingError where something cannot fit.
 
-    ``instance``: gates normalise by instance. ``shapes``: the array's shape in each layer, without
-    it always the array's own.
+    ``shapes``: the array's shape in each layer, without it always the array's own.
     """
     layouts = tensor_layouts(network, arch, images)
     sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
@@ -46,7 +45,7 @@ def map_network(
     for position, (layer, (source, residual, kept)) in enumerate(
         zip(network.layers, residency, strict=True)
     ):
-        gated = gating and layer.gated
+        gated, instance = _of_layer(layer, gating)
         shaped = arch.shaped(shapes[position]) if shapes else arch
         columns = shaped.array.columns
         mappings.append(
@@ -55,9 +54,9 @@ def map_network(
                 arch=shaped,
                 images=images,
                 gating=gated,
-                instance=instance and gated,
+                instance=instance,
                 width=min(columns, layer.out_channels // (layer.groups if gated else 1)),
-                pixels=pixels_of(layer, arch, columns, source, 1 if instance and gated else images),
+                pixels=pixels_of(layer, arch, columns, source, 1 if instance else images),
                 layout=pointer_layout(layer, layouts[layer.input], arch),
                 input=source,
                 residual=residual,
@@ -71,7 +70,7 @@ def map_network(
 
 
 def shapes_held(
-    network: Network, arch: ArchConfig, images: int, gating: bool, instance: bool, shape: Shape
+    network: Network, arch: ArchConfig, images: int, gating: Gating, shape: Shape
 ) -> tuple[bool, ...]:
     """Whether each layer finds room in the buffers with the array in ``shape``."""
     layouts = tensor_layouts(network, arch, images)
@@ -79,15 +78,21 @@ def shapes_held(
     places = _residency(network, sizes, _activation_room(arch))
     held = []
     for layer, (source, _, _) in zip(network.layers, places, strict=True):
-        gated = gating and layer.gated
+        gated, instance = _of_layer(layer, gating)
         try:
-            pixels_of(layer, arch, shape[1], source, 1 if instance and gated else images)
+            pixels_of(layer, arch, shape[1], source, 1 if instance else images)
             weight_residency(layer, arch, shape[1], gated)
         except MappingError:
             held.append(False)
         else:
             held.append(True)
     return tuple(held)
+
+
+def _of_layer(layer: ConvLayer, gating: Gating) -> tuple[bool, bool]:
+    """Whether the layer is gated in this run, and whether its gates normalise by instance."""
+    gated = gating != "off" and layer.gated
+    return gated, gated and gating == "instance"
 
 
 def _activation_room(arch: ArchConfig) -> int:
@@ -174,7 +179,7 @@ def weight_residency(
     layer: ConvLayer, arch: ArchConfig, columns: int, gated: bool
 ) -> Literal["all", "two", "one"]:
     tile = layer.steps * columns
-    tiles = len(channel_tiles(layer, gated, columns))
+    tiles = len(layer.channel_tiles(columns, gated=gated))
     if tiles * tile <= arch.weight_buffer_bytes:
         return "all"
     if 2 * tile <= arch.weight_buffer_bytes:
@@ -203,7 +208,7 @@ def _ordered(mapping: Mapping, following: Mapping) -> Mapping:
 def fits_beside(mapping: Mapping, following: Mapping) -> bool:
     """Whether the next layer's first channel tile of weights fits beside those of the last tile."""
     tile, next_tile = (at.layer.steps * at.arch.array.columns for at in (mapping, following))
-    tiles = len(channel_tiles(mapping.layer, mapping.gating, mapping.arch.array.columns))
+    tiles = len(mapping.channel_tiles)
     held = tile * (tiles if mapping.weights == "all" else 1)
     return held + next_tile <= mapping.arch.weight_buffer_bytes
 

@@ -56,6 +56,11 @@ class Mapping:
     def total_pixels(self) -> int:
         return self.images * self.layer.out_pixels
 
+    @property
+    def channel_tiles(self) -> list[tuple[int, int]]:
+        """(first channel, width) of each channel tile."""
+        return self.layer.channel_tiles(self.arch.array.columns, gated=self.gating)
+
     @cached_property
     def pixel_cuts(self) -> tuple[np.ndarray, np.ndarray]:
         """First pixel and number of pixels of each pixel tile, in the batch's flattened order."""
@@ -106,16 +111,6 @@ class Tiles:
         return len(self.width)
 
 
-def channel_tiles(layer: ConvLayer, gated: bool, columns: int) -> list[tuple[int, int]]:
-    """(first channel, width) of each channel tile; none crosses a gating group if ``gated``."""
-    extent = layer.out_channels // (layer.groups if gated else 1)
-    return [
-        (start, min(columns, group + extent - start))
-        for group in range(0, layer.out_channels, extent)
-        for start in range(group, group + extent, columns)
-    ]
-
-
 @lru_cache(maxsize=1024)
 def tile_layer(mapping: Mapping) -> Tiles:
     """The layer's tiles in loop order with the bytes they move (real bytes, docs/timing.md).
@@ -123,7 +118,7 @@ def tile_layer(mapping: Mapping) -> Tiles:
     Remembered, because schemes, batches and sweeps ask again: callers do not write to the arrays.
     """
     layer = mapping.layer
-    channels = np.array(channel_tiles(layer, mapping.gating, mapping.arch.array.columns), np.int64)
+    channels = np.array(mapping.channel_tiles, np.int64)
     starts, counts = mapping.pixel_cuts
     channel_tile, visit = _loop(mapping, len(channels))
     pixel_tile, first, finishes, kept = (part[visit] for part in _visits(mapping))

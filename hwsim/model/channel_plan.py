@@ -12,7 +12,6 @@ from hwsim.arch.schemes import Scheme, parse_scheme
 from hwsim.mapping.channels import Gates, Placed, image_cuts, map_channels
 from hwsim.mapping.tiles import (
     Mapping,
-    channel_tiles,
     dma_cycles,
     dma_ratio,
     fresh_rows,
@@ -73,8 +72,7 @@ def _plan(
     if not placed.selects:
         return plan_layer(placed.row, scheme, mapping, mask_group=1)
     machine = machine_of(mapping.arch, scheme)
-    columns = mapping.arch.array.columns
-    first_width = channel_tiles(layer, mapping.gating, columns)[0][1]
+    first_width = mapping.channel_tiles[0][1]
     first_bytes = layer.steps * first_width
     return ChannelPlan(
         row=placed.row,
@@ -90,7 +88,7 @@ def _selecting(
     mapping: Mapping, machine: passes.Machine, compacted: bool, gates: Gates
 ) -> channel_visits.Selecting:
     layer, arch, cuts = mapping.layer, mapping.arch, image_cuts(mapping)
-    tiles = np.array(channel_tiles(layer, mapping.gating, arch.array.columns), np.int64)
+    tiles = np.array(mapping.channel_tiles, np.int64)
     banks = pixel_addresses(mapping) % machine.banks
     heads = layer.groups if layer.gated and gates.by_head else 1
     bits = layer.gated * (heads * layer.in_channels if gates.by_head else layer.out_channels)

@@ -1,4 +1,4 @@
-"""What of a layer's run no mask changes: tiles, machine, fixed cycles and counts, DMA transfers."""
+"""The mask-independent part of a layer's run: tiles, fixed cycles and counters, DMA."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
-from hwsim.arch.schemes import Scheme, parse_scheme
+from hwsim.arch.schemes import Gating, Scheme, parse_scheme
 from hwsim.counters import CAUSES, COUNTERS, C
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
 from hwsim.model.kernel import decoders, passes
+from hwsim.model.kernel.gated_layers import Masked
 from hwsim.model.kernel.mask_words import TileWords
 from hwsim.model.kernel.pipeline import Transfers
 from hwsim.workload import Network
@@ -70,6 +71,11 @@ class LayerPlan:
         cuts = self.mapping.pixel_cuts
         return passes.bank_masks(banks, *cuts, self.machine.banks, self.words.words)
 
+    def masked(self, packed: np.ndarray) -> Masked:
+        """The visits with the packed masks of the batches' images."""
+        words = self.words.gather(packed)
+        return Masked(self.visits, words, self.mask_group, self.in_bank)
+
     @cached_property
     def words(self) -> TileWords:
         return TileWords(self.mapping, self.mapping.layer.out_channels // self.mask_group)
@@ -81,17 +87,16 @@ def plan_network(
     network: Network,
     scheme: Scheme,
     mask_group: int,
-    instance: bool,
+    gating: Gating,
     images: int,
     shapes: tuple[Shape, ...],
 ) -> tuple[LayerPlan, ...]:
-    """Every layer for a batch of so many images, with the array in these shapes.
+    """Every layer for a batch of ``images``, with the array in these shapes.
 
-    ``instance``: gates normalise by instance. Remembered, because comparisons and sweeps ask again.
+    Remembered, because comparisons and sweeps ask again.
     Raises MappingError where the machine cannot hold a layer.
     """
-    gating = scheme.kind != "dense"
-    mappings = map_network(network, arch, images, gating, instance, shapes)
+    mappings = map_network(network, arch, images, gating, shapes)
     return tuple(
         plan_layer(row, parse_scheme(scheme.name, mapping.arch), mapping, mask_group)
         for row, mapping in enumerate(mappings)
@@ -168,7 +173,7 @@ def _fixed(
     visits: passes.TileArrays,
     conditional: passes.Beats,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles by cause (visits, CAUSES) and counters (visits, COUNTERS) of every batch alike."""
+    """Cycles by cause (visits, CAUSES) and counters (visits, COUNTERS) of every batch."""
     cycles = np.zeros((len(visits.width), len(CAUSES)), np.int64)
     counts = np.zeros((len(visits.width), len(COUNTERS)), np.int64)
     banks = pixel_addresses(mapping) % machine.banks
@@ -179,7 +184,9 @@ def _fixed(
         return cycles, counts
     base = _beats(mapping, mapping.arch, 1)
     if scheme.kind == "clock-gated":
-        passes.fixed_gated(machine, base, conditional, visits, loads, mask_group, cycles, counts)
+        passes.fixed_clock_gated(
+            machine, base, conditional, visits, loads, mask_group, cycles, counts
+        )
     else:
         passes.fixed_sparse(machine, base, visits, loads, mask_group, cycles, counts)
     return cycles, counts

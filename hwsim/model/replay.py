@@ -1,4 +1,4 @@
-"""The models behind one door: a trace's batches, in segments, on the kernel or the reference."""
+"""A trace replayed on either model: batch by batch, in segments that are read and run at once."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hwsim.mapping.channels import Gates
 from hwsim.model import Engine
 from hwsim.model.channel_plan import ChannelPlan, plan_channels
 from hwsim.model.kernel import channel_layers, gated_layers
+from hwsim.model.kernel.pipeline import Results
 from hwsim.model.plan import LayerPlan, comes_prefetched, load_ahead, loads_before, plan_network
 from hwsim.trace.active_channels import Channels, channels_of
 from hwsim.trace.header import TraceHeader
@@ -110,6 +111,11 @@ class Segment:
         return ENGINES[engine](plan, packed, first, ahead)
 
 
+def batch_sizes(images: int, batch: int) -> set[int]:
+    """Sizes of the batches in which ``images`` run: ``batch``, and that of a smaller last one."""
+    return {batch, images % batch or batch}
+
+
 def segments(
     arch: ArchConfig,
     trace: MaskTrace,
@@ -139,8 +145,8 @@ def _plans(
 ) -> tuple[LayerPlan | ChannelPlan, ...]:
     if scheme.kind == "channels":
         return plan_channels(arch, header.network, scheme, Gates.of(header), images, shapes)
-    instance = header.gate_norm == "instance"
-    return plan_network(arch, header.network, scheme, header.mask_group, instance, images, shapes)
+    gating = scheme.gating(header.gate_norm)
+    return plan_network(arch, header.network, scheme, header.mask_group, gating, images, shapes)
 
 
 def replay(
@@ -229,13 +235,10 @@ def _select(
     rows = len(prefetched)
     if by_tile:
         rows = int(channel_layers.visit_count(plan.layer, found))
-    cycles = np.zeros((rows, len(CAUSES)), np.int64)
-    counts = np.zeros((rows, len(COUNTERS)), np.int64)
-    channel_layers.channel_batches(
-        plan.machine, plan.layer, found, plan.dma, prefetched.astype(np.int64), next_load,
-        int(by_tile), cycles, counts,
-    )  # fmt: skip
-    return cycles, counts
+    results = _results(rows, by_tile)
+    loads = prefetched.astype(np.int64), next_load
+    channel_layers.channel_batches(plan.machine, plan.layer, found, plan.dma, *loads, results)
+    return results.cycles, results.counts
 
 
 def _kernel(
@@ -249,22 +252,26 @@ def _kernel(
     """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, a row per visit."""
     visits, batches = len(plan.tiles), len(first_load)
     rows = visits if by_tile else batches
-    cycles = np.zeros((rows, len(CAUSES)), np.int64)
-    counts = np.zeros((rows, len(COUNTERS)), np.int64)
+    results = _results(rows, by_tile)
     transfers = plan.transfers(first_load, next_load)
     if packed is None:
-        gated_layers.dense_batches(transfers, batches, int(by_tile), cycles)
+        gated_layers.dense_batches(transfers, batches, results)
     else:
-        masked = (plan.visits, plan.words.gather(packed), plan.mask_group)
-        results = (transfers, int(by_tile), cycles, counts)
+        masked = plan.masked(packed)
         if plan.scheme.kind == "clock-gated":
-            gated_layers.gated_batches(plan.conditional, *masked, *results)
+            gated_layers.clock_gated_batches(plan.conditional, masked, transfers, results)
         else:
-            machine = (plan.machine, plan.conditional)
-            gated_layers.sparse_batches(*machine, *masked, plan.in_bank, *results)
-    if by_tile:
-        return cycles + plan.fixed_cycles, counts + plan.fixed_counts
-    return cycles + plan.fixed_cycles.sum(axis=0), counts + plan.fixed_counts.sum(axis=0)
+            machine = plan.machine, plan.conditional
+            gated_layers.sparse_batches(*machine, masked, transfers, results)
+    fixed = plan.fixed_cycles, plan.fixed_counts
+    if not by_tile:
+        fixed = tuple(each.sum(axis=0) for each in fixed)
+    return results.cycles + fixed[0], results.counts + fixed[1]
+
+
+def _results(rows: int, by_tile: bool) -> Results:
+    cycles = np.zeros((rows, len(CAUSES)), np.int64)
+    return Results(cycles, np.zeros((rows, len(COUNTERS)), np.int64), int(by_tile))
 
 
 def _kernel_tiles(
@@ -278,7 +285,8 @@ def _reference_tiles(
     plan: LayerPlan, packed: np.ndarray | None, first_load: np.ndarray, next_load: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The reference's run of one batch; SimPy is loaded only where it is used."""
-    from hwsim.model.reference import machine
+    from hwsim.model.reference.machine import run_layer
+    from hwsim.model.reference.tile import Layer
 
     mapping, masks = plan.mapping, None
     if packed is not None:
@@ -286,13 +294,8 @@ def _reference_tiles(
         shape = (layer.out_channels // plan.mask_group, layer.out_pixels)
         bits = unpack_bits(packed, shape)
         masks = bits.swapaxes(0, 1).reshape(shape[0], mapping.total_pixels)
-    return machine.run_layer(
-        mapping.arch,
-        plan.scheme,
-        mapping,
-        plan.tiles,
-        masks,
-        plan.mask_group,
+    return run_layer(
+        Layer(plan.scheme, mapping, plan.tiles, masks, plan.mask_group),
         np.concatenate([first_load, plan.load_cycles[1:], next_load]),
         plan.store_cycles,
         plan.exposed_cycles,

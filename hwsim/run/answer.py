@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from hwsim.counters import CAUSE_LABELS, CAUSES
-from hwsim.mapping.tiles import channel_tiles
 from hwsim.run.comparison import Comparison
 from hwsim.run.results import SimResult
 from hwsim.run.tables import method_of
@@ -118,7 +117,7 @@ def idle_column_cycles(result: SimResult) -> float:
         result.network.layers, shapes, result.causes, strict=True
     ):
         if layer.gated and result.scheme.kind in ("sparse", "clock-gated"):
-            widths = [width for _, width in channel_tiles(layer, True, columns)]
+            widths = [width for _, width in layer.channel_tiles(columns, gated=True)]
             filled = sum(widths) / (len(widths) * columns)
             lost += float(causes[working].sum()) * (1 - filled)
     return lost

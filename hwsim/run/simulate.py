@@ -22,7 +22,7 @@ from hwsim.counters import C
 from hwsim.mapping.channels import Gates, channel_shapes_held
 from hwsim.mapping.residency import shapes_held
 from hwsim.model import Engine
-from hwsim.model.replay import Totals, replay, segments
+from hwsim.model.replay import Totals, batch_sizes, replay, segments
 from hwsim.run.results import SimResult
 from hwsim.trace.active_channels import kept_macs
 from hwsim.trace.mask_trace import MaskTrace
@@ -187,8 +187,7 @@ def _shape_held(
     arch: ArchConfig, trace: MaskTrace, scheme: Scheme, batch: int, shape: Shape
 ) -> np.ndarray:
     """bool (layers,): whether every batch of a layer fits in this shape, and its lane groups do."""
-    network, gating = trace.network, scheme.kind != "dense"
-    instance = trace.header.gate_norm == "instance"
+    network, gating = trace.network, scheme.gating(trace.header.gate_norm)
     held = np.array(
         [
             not (layer.gated and scheme.kind == "sparse" and not scheme.lockstep)
@@ -197,11 +196,11 @@ def _shape_held(
         ]
     )
     if shape != arch.array.shapes[0]:
-        for images in {batch, trace.images % batch or batch}:
+        for images in batch_sizes(trace.images, batch):
             if scheme.kind == "channels":
                 held &= channel_shapes_held(network, arch, Gates.of(trace.header), images, shape)
             else:
-                held &= shapes_held(network, arch, images, gating, instance, shape)
+                held &= shapes_held(network, arch, images, gating, shape)
     return held
 
 

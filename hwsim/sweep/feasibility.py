@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from hwsim.arch.config import ArchConfig
-from hwsim.arch.schemes import Scheme, parse_scheme
+from hwsim.arch.schemes import Gating, Scheme, parse_scheme
 from hwsim.energy.area import area
 from hwsim.energy.hardware import hardware_of
 from hwsim.energy.prices import prices
@@ -14,6 +14,7 @@ from hwsim.energy.table import EnergyTable, PriceError
 from hwsim.mapping.channels import Gates, channel_shapes_held, map_channels
 from hwsim.mapping.residency import map_network, shapes_held
 from hwsim.mapping.tiles import MappingError
+from hwsim.model.replay import batch_sizes
 from hwsim.sweep.points import Point
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.workload import Network
@@ -30,13 +31,13 @@ def why_impossible(point: Point, traces: Sequence[MaskTrace]) -> str | None:
     arch = point.arch
     trace = next(trace for trace in traces if str(trace.path) == point.masks.path)
     chosen, images = parse_scheme(point.scheme, arch), point.masks.images
-    instance = trace.header.gate_norm == "instance"
     batch = min(arch.batch, images)
     try:
-        for size in {batch, images % batch or batch}:
+        for size in batch_sizes(images, batch):
             # The dense machine is the yardstick of every row.
-            for gating in {False, chosen.kind != "dense"}:
-                _require_room(arch, trace, size, gating, instance)
+            gatings: set[Gating] = {"off", chosen.gating(trace.header.gate_norm)}
+            for gating in gatings:
+                _require_room(arch, trace, size, gating)
             if chosen.kind == "channels":
                 _require_channels_room(arch, trace, size)
         for shape in arch.array.shapes:
@@ -46,17 +47,15 @@ def why_impossible(point: Point, traces: Sequence[MaskTrace]) -> str | None:
     return None
 
 
-def _require_room(
-    arch: ArchConfig, trace: MaskTrace, size: int, gating: bool, instance: bool
-) -> None:
+def _require_room(arch: ArchConfig, trace: MaskTrace, size: int, gating: Gating) -> None:
     """Raises MappingError. Asking whether all layers fit is far less work than placing them."""
-    if not _all_held(trace.network, arch, size, gating, instance):
-        map_network(trace.network, arch, size, gating, instance)
+    if not _all_held(trace.network, arch, size, gating):
+        map_network(trace.network, arch, size, gating)
 
 
 @lru_cache(maxsize=64)
-def _all_held(network: Network, arch: ArchConfig, size: int, gating: bool, instance: bool) -> bool:
-    return all(shapes_held(network, arch, size, gating, instance, arch.array.shapes[0]))
+def _all_held(network: Network, arch: ArchConfig, size: int, gating: Gating) -> bool:
+    return all(shapes_held(network, arch, size, gating, arch.array.shapes[0]))
 
 
 def _require_channels_room(arch: ArchConfig, trace: MaskTrace, size: int) -> None:

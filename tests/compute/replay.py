@@ -156,7 +156,7 @@ class Replay:
 def replay(arch: ArchConfig, scheme: Scheme, data: LayerData) -> Replay:
     """The layer alone in its network, all images in one batch."""
     network = Network(name="alone", layers=(data.layer,))
-    mapping = map_network(network, arch, data.images, scheme.kind != "dense")[0]
+    mapping = map_network(network, arch, data.images, scheme.gating("batch"))[0]
     tiles = tile_layer(mapping)
     run = Replay(arch, scheme, data, mapping)
     for channel, width, pixel, count in zip(

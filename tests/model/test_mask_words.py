@@ -40,7 +40,7 @@ def test_words_hold_each_pixel_of_each_list_at_its_place(
 ) -> None:
     layer = conv(channels=(2, 4), size=(height, width), kernel=1, groups=2)
     arch = machine(columns=2, rows=1, entries=2 * tile_pixels, activation_kib=16)
-    (mapping,) = map_network(network(layer), arch, images, True, instance)
+    (mapping,) = map_network(network(layer), arch, images, "instance" if instance else "batch")
     batches, lists = 2, 4
     bits = np.random.default_rng(images).random((batches * images, lists, height, width)) < 0.5
     words = TileWords(mapping, lists).gather(pack_bits(bits))

@@ -17,6 +17,7 @@ from hwsim.counters import CAUSES
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import tile_layer
 from hwsim.model.reference.machine import run_layer
+from hwsim.model.reference.tile import Layer
 
 
 def run_by_hand(
@@ -30,10 +31,10 @@ def run_by_hand(
     L = 4 steps in two beats; two channel tiles where C = 2.
     """
     layers = network(conv("conv", (4, 4), (1, 9)))
-    (mapping,) = map_network(layers, arch, images=1, gating=False)
+    (mapping,) = map_network(layers, arch, images=1, gating="off")
     transfers = (np.array(cycles) for cycles in (loads, stores, exposed))
     scheme = parse_scheme("dense", arch)
-    cycles, _ = run_layer(arch, scheme, mapping, tile_layer(mapping), None, 1, *transfers)
+    cycles, _ = run_layer(Layer(scheme, mapping, tile_layer(mapping), None, 1), *transfers)
     return [{n: v for n, v in zip(CAUSES, row, strict=True) if v} for row in cycles.tolist()]
 
 

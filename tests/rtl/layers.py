@@ -15,6 +15,7 @@ from oracle.layout import conv_layout
 from oracle.machines import conv, network
 
 from hwsim.arch.config import ArchConfig
+from hwsim.arch.schemes import parse_scheme
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import tile_layer
 from hwsim.model import Engine
@@ -187,7 +188,7 @@ def engine_tiles(run: LayerRun, engine: Engine) -> list[Counted]:
 
 def _engine_places(run: LayerRun) -> list[tuple[int, int]]:
     """First channel and first pixel of each of an engine's tiles."""
-    gating = not run.scheme.startswith("dense")
+    gating = parse_scheme(run.scheme, run.arch).gating("batch")
     (mapping,) = map_network(network(run.layer), run.arch, run.images, gating)
     tiles = tile_layer(mapping)
     return list(zip(tiles.channel_start.tolist(), tiles.pixel_start.tolist(), strict=True))

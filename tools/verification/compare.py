@@ -11,6 +11,7 @@ from in_memory import in_memory_trace
 from oracle.cases import Case
 
 from hwsim.arch.config import Shape
+from hwsim.arch.schemes import parse_scheme
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import MappingError, tile_layer
@@ -118,7 +119,7 @@ def _measure_shapes(case: Case, shapes: tuple[Shape, ...], outcome: Outcome) -> 
         outcome.met.add("layers of several shapes")
     mappings = map_network(
         case.network, case.arch, min(case.batch, case.images),
-        not case.scheme.startswith("dense"), case.gate_norm == "instance", shapes,
+        parse_scheme(case.scheme, case.arch).gating(case.gate_norm), shapes,
     )  # fmt: skip
     for mapping, (rows, _) in zip(mappings, shapes, strict=True):
         tiles = tile_layer(mapping)

@@ -1,7 +1,7 @@
 """The cycle model of layers that select channels: one pass over kept inputs (docs/timing.md).
 
 Nothing here validates; the caller does. Functions add to cycles by cause and counters, whose last
-axes are CAUSES and COUNTERS, a row per batch or, with ``by_tile`` 1, of one batch a row per visit.
+axes are CAUSES and COUNTERS (pipeline.Results).
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ def visit_count(layer, channels):
 
 
 @compiled
-def channel_batches(machine, layer, channels, dma, prefetched, next_load, by_tile, cycles, counts):
+def channel_batches(machine, layer, channels, dma, prefetched, next_load, results):
     """Batches of a layer that selects.
 
     ``channels``: active_channels.Channels of all batches; ``prefetched`` (batches,): the first
     tile's weights are there; ``next_load`` (batches,): DMA cycles during the last visit.
     """
+    cycles, counts, by_tile = results
     for b in range(prefetched.size):
         first, end = b * layer.images, (b + 1) * layer.images
         computed, added = channels.computed[first:end], channels.added[first:end]

@@ -8,12 +8,15 @@ significant bit first, with unused bits 0.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from hwsim.counters import CAUSES, C
 from hwsim.model.kernel.bits import popcount
 from hwsim.model.kernel.decoders import BITMAP, decode_bitmap, decode_symbols, store_symbols
 from hwsim.model.kernel.jit import compiled, inlined
+from hwsim.model.kernel.passes import TileArrays
 from hwsim.model.kernel.pipeline import finish, start, visit
 from hwsim.model.kernel.rounds import bank_load, busy_cycles, round_cycles, steps_of
 
@@ -28,20 +31,34 @@ _MASK_BITS, _INDEX_WORDS = C["mask_bits_written"], C["index_words_read"]
 _U0 = np.uint64(0)
 
 
+class Masked(NamedTuple):
+    """Visits of a layer and the masks of its batches.
+
+    ``masks`` uint64 (batches, pixel tiles, mask lists, words), a list deciding for ``mask_group``
+    channels; ``in_bank`` uint64 (pixel tiles, words, banks): which pixels are in which bank.
+    """
+
+    tiles: TileArrays
+    masks: np.ndarray
+    mask_group: int
+    in_bank: np.ndarray
+
+
 @compiled
-def dense_batches(transfers, batches, by_tile, cycles):
+def dense_batches(transfers, batches, results):
     """Batches whose visits all take ``transfers.computed`` cycles: the stalls between them."""
     for b in range(batches):
         clock = start(transfers, b)
         for t in range(transfers.computed.size):
             clock = visit(transfers, b, t, transfers.computed[t], clock)
-        finish(clock, cycles[b + by_tile * (transfers.computed.size - 1)])
+        finish(clock, results.cycles[b + results.by_tile * (transfers.computed.size - 1)])
 
 
 @compiled
-def gated_batches(conditional, tiles, masks, mask_group, transfers, by_tile, cycles, counts):
-    """Batches of the gated scheme: cycles are fixed, masked MACs and their updates are gated."""
-    dense_batches(transfers, masks.shape[0], by_tile, cycles)
+def clock_gated_batches(conditional, masked, transfers, results):
+    """Batches of the clock-gated scheme: cycles are fixed, masked MACs and their updates gated."""
+    tiles, masks, mask_group = masked.tiles, masked.masks, masked.mask_group
+    dense_batches(transfers, masks.shape[0], results)
     steps = steps_of(conditional)
     for b in range(masks.shape[0]):
         for t in range(tiles.width.size):
@@ -56,7 +73,7 @@ def gated_batches(conditional, tiles, masks, mask_group, transfers, by_tile, cyc
                     union |= masks[b, p, row, word]
                     ones += lanes * popcount(masks[b, p, row, word])
                 any_pixels += popcount(union)
-            at = counts[b + by_tile * t]
+            at = results.counts[b + results.by_tile * t]
             at[_MACS_CONDITIONAL] += ones * steps
             at[_MACS_GATED_OFF] += (width * tiles.pixels[t] - ones) * steps
             at[_PSUM_READS] += any_pixels
@@ -70,15 +87,14 @@ def _lanes(start, end, row, mask_group):
 
 
 @compiled
-def sparse_batches(
-    machine, conditional, tiles, masks, mask_group, in_bank, transfers, by_tile, cycles, counts
-):
+def sparse_batches(machine, conditional, masked, transfers, results):
     """Batches of sparse hardware: only the pixels of each lane group's list.
 
-    ``masks`` uint64 (batches, pixel tiles, mask lists, words); a lane group's list is the OR of its
-    channels' mask lists: unstructured (V = 1), structured (all equal), or lockstep. ``cycles``
-    and ``counts`` have a row per batch; with ``by_tile`` 1, of one batch a row per visit.
+    A lane group's list is the OR of its channels' mask lists: unstructured (V = 1), structured (all
+    equal), or lockstep.
     """
+    tiles, masks, mask_group, in_bank = masked
+    cycles, counts, by_tile = results
     words = masks.shape[3]
     most_rounds = words * 64 // machine.rows + 2
     unions = np.zeros((most_rounds, words), np.uint64)

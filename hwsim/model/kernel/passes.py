@@ -164,7 +164,7 @@ def fixed_sparse(
     _empty(machine, visits, counts)
 
 
-def fixed_gated(
+def fixed_clock_gated(
     machine: Machine,
     base: Beats,
     conditional: Beats,

@@ -33,6 +33,17 @@ class Transfers(NamedTuple):
     next_load: np.ndarray
 
 
+class Results(NamedTuple):
+    """What batches add to: int64 ``cycles`` (rows, CAUSES) and ``counts`` (rows, COUNTERS).
+
+    A row per batch; with ``by_tile`` 1, of one batch a row per visit.
+    """
+
+    cycles: np.ndarray
+    counts: np.ndarray
+    by_tile: int
+
+
 class Clock(NamedTuple):
     """Stalls of a layer so far, and what of the last visit is still to be emptied and stored."""
 

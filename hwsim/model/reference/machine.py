@@ -18,42 +18,31 @@ from simpy import Environment
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import Scheme
 from hwsim.counters import CAUSES, COUNTERS
-from hwsim.mapping.tiles import Mapping, Tiles, pixel_addresses
+from hwsim.mapping.tiles import Mapping, pixel_addresses
 from hwsim.model.reference.decoder import Decoder, scan_of
 from hwsim.model.reference.feed import Broadcast, Retire, Systolic
 from hwsim.model.reference.latencies import LATENCIES
 from hwsim.model.reference.parts import Banks, Entries, Steps, dma, output_stage
-from hwsim.model.reference.tile import Tile
+from hwsim.model.reference.tile import Layer, Tile
 
 
 def run_layer(
-    arch: ArchConfig,
-    scheme: Scheme,
-    mapping: Mapping,
-    tiles: Tiles,
-    masks: np.ndarray | None,
-    mask_group: int,
-    loads: np.ndarray,
-    stores: np.ndarray,
-    exposed: np.ndarray,
+    layer: Layer, loads: np.ndarray, stores: np.ndarray, exposed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """One layer and batch, from its first load to its last store.
 
-    ``masks`` is bool (mask lists, pixels of the batch), None for a dense pass. DMA cycles:
-    ``loads`` (tiles + 1) before each tile and, last, for the next layer; ``stores`` (tiles) after
-    each tile; ``exposed`` (tiles) before each tile, hidden by nothing. Returns int64 cycles by
-    cause (tiles, len(CAUSES)) and counters (tiles, len(COUNTERS)); a stall between two tiles
-    stands at the later one. Counters that shapes alone decide (DRAM bytes, residual reads,
+    DMA cycles: ``loads`` (tiles + 1) before each tile and, last, for the next layer; ``stores``
+    (tiles) after each tile; ``exposed`` (tiles) before each tile, hidden by nothing. Returns int64
+    cycles by cause (tiles, len(CAUSES)) and counters (tiles, len(COUNTERS)); a stall between two
+    tiles is booked at the later one. Counters that shapes alone decide (DRAM bytes, residual reads,
     activation writes) stay 0.
     """
     env = Environment()
+    mapping = layer.mapping
     addresses = pixel_addresses(mapping)
-    work = [
-        Tile(arch, scheme, tiles, number, addresses, masks, mask_group, mapping.instance)
-        for number in range(len(tiles))
-    ]
+    work = [Tile(layer, number, addresses) for number in range(len(layer.tiles))]
     ledger = Ledger(env)
-    sequencer = Sequencer(env, arch, scheme, mapping, ledger)
+    sequencer = Sequencer(env, mapping.arch, layer.scheme, mapping, ledger)
     transfers = loads.tolist(), stores.tolist(), exposed.tolist()
     env.run(env.process(_layer(env, work, sequencer, ledger, *transfers)))
     assert ledger.booked == env.now, "a cycle was booked on no cause"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import Scheme
-from hwsim.mapping.tiles import Tiles
+from hwsim.mapping.tiles import Mapping, Tiles
 from hwsim.model.reference.index_memory import (
     Bitmaps,
     Coordinates,
@@ -18,6 +19,20 @@ from hwsim.model.reference.index_memory import (
     SymbolLists,
 )
 from hwsim.model.reference.parts import Counts, Entries
+
+
+class Layer(NamedTuple):
+    """What a model is given of a layer and batch.
+
+    ``masks`` is bool (mask lists, pixels of the batch), None for a dense pass; a list decides for
+    ``mask_group`` channels.
+    """
+
+    scheme: Scheme
+    mapping: Mapping
+    tiles: Tiles
+    masks: np.ndarray | None
+    mask_group: int
 
 
 class Tile:
@@ -32,17 +47,8 @@ class Tile:
     decoder ORs and ``lit_lanes`` (lane group, pixel) counts the lanes whose own bit is set.
     """
 
-    def __init__(
-        self,
-        arch: ArchConfig,
-        scheme: Scheme,
-        tiles: Tiles,
-        number: int,
-        addresses: np.ndarray,
-        masks: np.ndarray | None,
-        mask_group: int,
-        instance: bool,
-    ) -> None:
+    def __init__(self, layer: Layer, number: int, addresses: np.ndarray) -> None:
+        scheme, mapping, tiles, masks, mask_group = layer
         self.cycles: Counter[str] = Counter()
         self.counts = Counts()
         self.width, self.pixels = int(tiles.width[number]), int(tiles.pixels[number])
@@ -57,8 +63,8 @@ class Tile:
             range(first, min(first + share, self.width)) for first in range(0, self.width, share)
         ]
         self.gated = masks is not None
-        self.compares = instance and self.finishes
-        self._decides_on_drain = self.gated and not instance
+        self.compares = mapping.instance and self.finishes
+        self._decides_on_drain = self.gated and not mapping.instance
         if masks is None:
             return
         channel = int(tiles.channel_start[number])
@@ -81,10 +87,10 @@ class Tile:
         else:  # The lanes of a group agree: one list for each group, whatever masks they share.
             self.stored = [mask_of[columns[0]] for columns in self.lanes]
             self.followed = [[group] for group in range(len(self.lanes))]
-        self.memory = self._memory(arch, scheme)
+        self.memory = self._memory(mapping.arch, scheme)
 
     def _memory(self, arch: ArchConfig, scheme: Scheme) -> IndexMemory:
-        """The memory for the stored lists; the gated scheme reads bits in order, so bitmaps."""
+        """For the stored lists; the clock-gated scheme reads bits in order, so bitmaps."""
         lists = len(self.stored)
         if arch.index.format == "bitmap" or scheme.kind == "clock-gated":
             return Bitmaps(lists, self.pixels, arch.index.word_bits, self.counts)
@@ -125,7 +131,7 @@ class Tile:
         self.counts["psum_conditional_writes"] += len(entries)
 
     def add_where_lit(self, entries: Entries) -> None:
-        """The gated scheme's drain: a pixel that computed in no column changes nothing."""
+        """The clock-gated scheme's drain: a pixel that computed in no column changes nothing."""
         if any(self.bits[mask][entries[0]] for mask in self.mask_lists):
             self.add(entries)
 
