@@ -136,6 +136,14 @@ class ConvLayer(Described):
         """Dense MACs per image."""
         return self.steps * self.out_channels * self.out_pixels
 
+    def executed_macs(self, density: float) -> float:
+        """MACs per image that run: the base path, and of the conditional one a share ``density``.
+
+        1/G + (1 - 1/G) d of all, what gating promises (docs/timing.md, "Counters").
+        """
+        base = 1 / self.groups
+        return self.macs * (base + (1 - base) * density)
+
     def channel_tiles(self, columns: int, gated: bool) -> list[tuple[int, int]]:
         """(first channel, width) of each channel tile; none crosses a gating group if ``gated``."""
         extent = self.out_channels // (self.groups if gated else 1)

@@ -52,6 +52,10 @@ class Scheme:
         """What runs under the scheme do with gated layers whose gates are normalised so."""
         return "off" if self.kind == "dense" else gate_norm
 
+    def lanes(self, columns: int) -> int:
+        """Columns that share a pixel list and a partial-sum word, on an array of ``columns``."""
+        return min(self.lane_group, columns) if self.kind == "sparse" else columns
+
     def lane_groups(self, width: int) -> int:
         """J, the lane groups of ``width`` columns."""
         return -(-width // self.lane_group)

@@ -89,7 +89,7 @@ def hardware_of(
     if isinstance(scheme, str):
         scheme = parse_scheme(scheme, arch)
     columns = arch.array.columns
-    lanes = min(scheme.lane_group, columns)
+    lanes = scheme.lanes(columns)
     lane_groups = -(-columns // lanes)
     sparse = scheme.kind == "sparse"
     if mask_group is None:

@@ -238,11 +238,8 @@ class SimResult:
             return self.network.gated_macs
         if self.scheme.kind == "channels":
             return self._kept(self.network.gated_layers)
-        promised = 0.0
-        for layer in self.network.gated_layers:
-            share = 1 / layer.groups
-            promised += layer.macs * (share + (1 - share) * self.density(layer))
-        return promised
+        gated = self.network.gated_layers
+        return sum(layer.executed_macs(self.density(layer)) for layer in gated)
 
     def _kept(self, layers: Iterable[ConvLayer]) -> float:
         """Kept MACs per image of these layers."""
@@ -252,7 +249,7 @@ class SimResult:
     def _sram_bytes(self, position: int, counters: Mapping[str, int]) -> int:
         """Bytes of one layer; partial sums that go to DRAM are words of their own memory."""
         columns = self._machines[position].array.columns
-        lanes = columns if self.scheme.kind != "sparse" else min(self.scheme.lane_group, columns)
+        lanes = self.scheme.lanes(columns)
         activation_words = (
             counters["activation_word_reads"]
             + counters["residual_word_reads"]

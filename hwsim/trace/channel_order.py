@@ -101,7 +101,7 @@ def _block_lists(header: TraceHeader, tensors: frozenset[str]) -> int:
 
 def _list_densities(trace: MaskTrace, layer: ConvLayer, images: np.ndarray) -> np.ndarray:
     """float64 (lists,): share of ones of each mask list over the images at these positions."""
-    ones = np.zeros(trace.header.lists(layer), np.int64)
+    ones = np.zeros(trace.header.mask_channels(layer), np.int64)
     for start in range(0, trace.images, CHUNK_IMAGES):
         inside = images[(images >= start) & (images < start + CHUNK_IMAGES)] - start
         if inside.size:

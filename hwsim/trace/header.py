@@ -101,7 +101,7 @@ class TraceHeader(Described):
             return (layer.out_channels,)
         if self.granularity == "input-channel-by-head":
             return (layer.groups, layer.in_channels)
-        return (self.lists(layer), layer.out_height, layer.out_width)
+        return (self.mask_channels(layer), layer.out_height, layer.out_width)
 
     def layer_bits(self, layer: ConvLayer) -> int:
         """Mask bits of a layer per image; 0 where it is not gated."""
@@ -120,8 +120,8 @@ class TraceHeader(Described):
         """Of the first ``images`` images."""
         return self.model_copy(update={"image_ids": self.image_ids[:images]})
 
-    def lists(self, layer: ConvLayer) -> int:
-        """Masks of ``layer`` per image: one per ``mask_group`` output channels."""
+    def mask_channels(self, layer: ConvLayer) -> int:
+        """Mask lists of ``layer``: one per ``mask_group`` output channels."""
         return layer.out_channels // self.mask_group
 
     @property

@@ -188,7 +188,7 @@ class MaskTrace:
     def _check_order(self, layer: ConvLayer, order: np.ndarray | None) -> None:
         if self.header.of_channels:
             raise TraceError(f"{self.path or self.name}: masks of channels cannot be reordered")
-        lists = self.header.lists(layer)
+        lists = self.header.mask_channels(layer)
         inside = np.arange(lists).reshape(layer.groups, -1)
         if (
             order is None

@@ -116,7 +116,7 @@ def count_masks(
 ) -> MaskCounts:
     """Read a layer's masks once, some images at a time; lane groups are of ``lists`` mask lists."""
     height, width = layer.out_height, layer.out_width
-    number = trace.header.lists(layer)
+    number = trace.header.mask_channels(layer)
     ones, both, ends = (np.zeros(number, np.int64) for _ in range(3))
     open_lists = np.zeros(lists + 1, np.int64)
     small = np.min_scalar_type(lists)

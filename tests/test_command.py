@@ -1,0 +1,86 @@
+"""The command hwsim: its map, its subcommands, what it loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from refusal import refusal
+
+from hwsim.__main__ import COMMANDS, main
+
+HEAVY = {"numba", "h5py", "matplotlib", "torch", "numpy", "pandas", "simpy"}
+
+
+def test_the_map_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    for name, command in COMMANDS.items():
+        assert f"  {name} " in printed
+        assert command.what in printed
+    assert main([]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("hwsim 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["swep"], "hwsim: unknown command 'swep'; nearest valid: 'sweep'"),
+        (["--versoin"], "hwsim: unknown option '--versoin'; nearest valid: '--version'"),
+        (
+            ["run", "--arhc", "x"],
+            "hwsim run: unrecognized arguments: --arhc x; nearest valid: '--arch'",
+        ),
+        (["equal-area"], "hwsim equal-area: the following arguments are required: --out"),
+        (["trace", "verfy"], "hwsim trace: "),
+    ],
+)
+def test_what_is_unknown_is_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refusal(capsys, main, arguments).startswith(said)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"usage: hwsim {name} ")
+    assert "{'" not in printed
+
+
+@pytest.mark.parametrize(
+    "code", ["import hwsim", "from hwsim.__main__ import main; main(['--help'])"]
+)
+def test_import_and_help_are_light(code: str) -> None:
+    check = f"{code}; import sys; assert not {HEAVY!r} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_a_missing_library_is_one_line_with_its_extra() -> None:
+    blocked = "import sys; sys.modules['torch'] = None; from hwsim.__main__ import main; "
+    for command in ("train", "record", "evaluate"):
+        code = f"{blocked} sys.exit(main([{command!r}, '--data', 'tiny']))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 2
+        assert done.stderr.endswith("needs torch: pip install 'hwsim[train]'\n")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_commands_and_options(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("shtab")
+    assert main(["completion", shell]) == 0
+    printed = capsys.readouterr().out
+    for word in ("equal-area", "--arch", "--tables", "statistics"):
+        assert word in printed
