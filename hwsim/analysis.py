@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MacsCounted = Literal["executed", "dense-equivalent"]
-"""MACs that the array did, or those of the dense network that they stand for."""
+"""MACs that the array did, or the dense network's."""
 
 
 class BreakEven(NamedTuple):
@@ -77,7 +77,7 @@ def pareto_front(
 ) -> pd.Series[bool]:
     """Which rows no other row beats: as good in every column and better in one.
 
-    ``least`` and ``most``: columns where less, or more, is better. Equal rows stand or fall
+    ``least`` and ``most``: columns where less, or more, is better. Equal rows are kept or dropped
     together; a row without a figure in one of the columns is not on the front.
     """
     import pandas as pd
@@ -117,11 +117,6 @@ def operating_points(frame: pd.DataFrame, macs: MacsCounted = "executed") -> pd.
 def dram_bytes_per_cycle(arch: ArchConfig) -> float:
     """What DRAM sustains: bandwidth x efficiency / clock."""
     return arch.dram.bytes_per_s * arch.dram.efficiency_percent / 100 / arch.clock_hz
-
-
-def equal_share_speedup(share: float, ideal: np.ndarray) -> np.ndarray:
-    """The speed-up that realises ``share`` of the time that ``ideal`` speed-ups promise to save."""
-    return 1 / (1 - share * (1 - 1 / ideal))
 
 
 def open_gates(trace: MaskTrace, layer: str, images: Sequence[int]) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 
-from hwsim.cli import OneLineParser, status_of
+from hwsim.cli import OneLineParser, run_command
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -20,8 +20,7 @@ def build_parser() -> OneLineParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
-    return status_of("hwsim completion", lambda: print(script(options.shell)))
+    return run_command(build_parser(), lambda options: print(script(options.shell)), arguments)
 
 
 def script(shell: str) -> str:

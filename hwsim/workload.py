@@ -231,7 +231,7 @@ def resnet18(
 
     ``input_size`` below 64 takes the CIFAR stem (3x3, stride 1, no pooling), otherwise the ImageNet
     stem (7x7, stride 2, then 3x3/2 max pooling, priced by its factor of 2). The shortcut of a
-    block stands between its two convolutions, because the second adds the shortcut's output.
+    block comes between its two convolutions, because the second adds the shortcut's output.
     """
     small = input_size < 64
     stem = ConvLayer(

@@ -9,7 +9,6 @@ import pytest
 from hwsim.analysis import (
     break_even,
     dram_bytes_per_cycle,
-    equal_share_speedup,
     open_gates,
     operating_points,
     pareto_front,
@@ -105,12 +104,6 @@ def test_a_layer_under_the_roofline() -> None:
 def test_dram_sustains_bandwidth_times_efficiency(pe16x16: ArchConfig) -> None:
     """12.8 GB/s at 80 % and 500 MHz."""
     assert dram_bytes_per_cycle(pe16x16) == pytest.approx(20.48)
-
-
-def test_half_the_promised_time_saved() -> None:
-    """A promise of 2x saves half; half of it leaves 3/4 of the time."""
-    speedup = equal_share_speedup(0.5, np.array([1.0, 2.0]))
-    assert speedup == pytest.approx(np.array([1.0, 4 / 3]))
 
 
 @pytest.fixture(scope="module")

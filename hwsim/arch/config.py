@@ -33,7 +33,7 @@ class Array(_Part):
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """The array's own shape, then those of ``reshape``."""
+        """The array's own shape, then the shapes of ``reshape``."""
         return ((self.rows, self.columns), *self.reshape)
 
 

@@ -79,7 +79,10 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = No
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    """The keys of a file over those of its base; ``above``: the files whose base this one is."""
+    """The keys of a file, and of its base where the file leaves one out.
+
+    ``above``: the files that are built on this one.
+    """
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)
     except ArchError as error:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of
 from hwsim.arch.schemes import scheme_names
-from hwsim.cli import OneLineParser, add_machine, status_of
+from hwsim.cli import OneLineParser, add_machine, run_command
 from hwsim.energy.area import AREA_COMPONENTS, area, leakage_uw, slow_memories
 from hwsim.energy.prices import prices
 from hwsim.energy.table import EnergyTable, table_names
@@ -68,8 +68,7 @@ def build_parser() -> OneLineParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
-    return status_of("hwsim energy", lambda: _command(options))
+    return run_command(build_parser(), _command, arguments)
 
 
 def _command(options: argparse.Namespace) -> None:

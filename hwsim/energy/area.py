@@ -132,7 +132,7 @@ def _memory_part(memory: Memory, table: EnergyTable) -> Part:
 
 
 def _logic(component: str, table: EnergyTable, **units: float) -> Part:
-    """A part made of so many units of each action."""
+    """A part made of units, by action."""
     return Part(
         component,
         math.fsum(count * table.area_mm2(action) for action, count in units.items()),

@@ -206,7 +206,7 @@ def _ordered(mapping: Mapping, following: Mapping) -> Mapping:
 
 
 def fits_beside(mapping: Mapping, following: Mapping) -> bool:
-    """Whether the next layer's first channel tile of weights fits beside those of the last tile."""
+    """Whether the next layer's first weights fit beside the weights of the last tile."""
     tile, next_tile = (at.layer.steps * at.arch.array.columns for at in (mapping, following))
     tiles = len(mapping.channel_tiles)
     held = tile * (tiles if mapping.weights == "all" else 1)

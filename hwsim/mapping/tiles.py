@@ -80,8 +80,8 @@ class Mapping:
 class Tiles:
     """The visits to a layer's tiles in loop order, one entry each, int64 but for the flags.
 
-    A visit runs a tile's first pass (``first``), the rest (``finishes``), or both, as all do but
-    those of instance gates over several tiles of an image. ``input_bytes``, ``residual_bytes``,
+    A visit runs a tile's first pass (``first``), the rest (``finishes``), or both: only
+    instance gates over several tiles of an image part them. ``input_bytes``, ``residual_bytes``,
     ``weight_bytes`` and ``psum_load_bytes`` are what the visit lacks (loaded before it),
     ``output_bytes`` and ``psum_store_bytes`` what it leaves to be stored, ``pooled_pixels`` the
     pixels it finishes.

@@ -54,7 +54,7 @@ def plan_channels(
     images: int,
     shapes: tuple[Shape, ...],
 ) -> tuple[LayerPlan | ChannelPlan, ...]:
-    """Every layer for a batch of so many images, predictors before the layers they choose for.
+    """Every layer for a batch of ``images``, predictors before the layers they choose for.
 
     Raises MappingError where the machine cannot hold a layer.
     """

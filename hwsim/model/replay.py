@@ -47,7 +47,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class Segment:
-    """Consecutive batches of equal size; ``follows`` and ``followed``: others stand around them."""
+    """Consecutive batches of equal size; ``follows``, ``followed``: others run before, after."""
 
     start: int
     batches: int
@@ -231,7 +231,7 @@ def _select(
     *,
     by_tile: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles and counters of a layer that selects, rows as those of :func:`_kernel`."""
+    """Cycles and counters of a layer that selects, in the rows of :func:`_kernel`."""
     rows = len(prefetched)
     if by_tile:
         rows = int(channel_layers.visit_count(plan.layer, found))
@@ -277,7 +277,7 @@ def _results(rows: int, by_tile: bool) -> Results:
 def _kernel_tiles(
     plan: LayerPlan, packed: np.ndarray | None, first_load: np.ndarray, next_load: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel's run of one batch; the stalls between visits stand together at the last one."""
+    """The kernel's run of one batch; stalls between visits are booked at the last one."""
     return _kernel(plan, packed, first_load, next_load, by_tile=True)
 
 

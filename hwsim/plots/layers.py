@@ -43,8 +43,8 @@ def cycles_by_cause(frame: pd.DataFrame) -> Figure:
     require_columns("cycles_by_cause", frame, (*RUN, "images", "cycles", *causes))
     names = run_names(frame)
     runs = list(frame.groupby(["trace", "scheme", "batch"], sort=False))
-    alike = _one_network(run["layer"] for _, run in runs)
-    figure, axes, columns = _panels_of_layers(frame, len(runs), 1.8, alike)
+    shared = _one_network(run["layer"] for _, run in runs)
+    figure, axes, columns = _panels_of_layers(frame, len(runs), 1.8, shared)
     most = max((run["cycles"] / run["images"]).max() for _, run in runs)
     for panel, ((trace, scheme, batch), run) in zip(axes, runs, strict=True):
         edges = np.arange(len(run) + 1) - 0.5
@@ -84,8 +84,8 @@ def utilisation_by_layer(frame: pd.DataFrame) -> Figure:
     require_columns("utilisation_by_layer", frame, (*RUN, "utilisation"))
     names = run_names(frame)
     groups = list(frame.groupby(["trace", "batch"], sort=False))
-    alike = _one_network(run["layer"] for _, run in frame.groupby(["trace", "scheme", "batch"]))
-    figure, axes, columns = _panels_of_layers(frame, len(groups), 2.6, alike)
+    shared = _one_network(run["layer"] for _, run in frame.groupby(["trace", "scheme", "batch"]))
+    figure, axes, columns = _panels_of_layers(frame, len(groups), 2.6, shared)
     for panel, ((trace, batch), group) in zip(axes, groups, strict=True):
         for scheme, run in group.groupby("scheme", sort=False):
             style = scheme_style(str(scheme))
@@ -115,8 +115,8 @@ def roofline(frame: pd.DataFrame, arch: ArchConfig, macs: MacsCounted = "execute
     """MACs per cycle against MACs per DRAM byte, a point per layer, under the machine's roofs.
 
     ``frame`` as :func:`hwsim.layers_frame` gives it, of runs on ``arch``. ``macs``: those
-    executed, or those of the dense network that they stand for (points may then lie above the
-    compute roof: what gating gains). A layer that moves no byte stands at the right edge. A layer
+    executed, or the dense network's (points may then lie above the
+    compute roof: what gating gains). A layer that moves no byte is drawn at the right edge. A layer
     may lie above the DRAM roof where its weights were loaded during the one before.
     """
     counted = ("dense_macs",) if macs == "dense-equivalent" else ("macs_base", "macs_conditional")
@@ -176,18 +176,19 @@ def _one_network(layers: Iterable[Iterable[str]]) -> bool:
 
 
 def _panels_of_layers(
-    frame: pd.DataFrame, number: int, height: float, alike: bool
+    frame: pd.DataFrame, number: int, height: float, shared: bool
 ) -> tuple[Figure, list[Axes], int]:
-    """Panels as wide as their layers need, and in how many columns they stand.
+    """Panels as wide as their layers need, and their number of columns.
 
-    Names of layers stand upright, below each panel, or below the lowest where all are ``alike``.
+    Names of layers are written upright, below each panel, or below the lowest where all panels
+    share one network (``shared``).
     """
     width = min(max(5.0, 0.24 * frame["layer"].nunique() + 1.2), 18.0)
     columns = 2 if width < 12 else 1
     names = 0.08 * frame["layer"].str.len().max()
-    below, beside = (0.0, names) if alike else (names, 0.0)
+    below, beside = (0.0, names) if shared else (names, 0.0)
     figure, axes = panels(
-        number, width, height + below, columns, beside + 1.1, sharey=True, sharex=alike
+        number, width, height + below, columns, beside + 1.1, sharey=True, sharex=shared
     )
     return figure, axes, columns
 

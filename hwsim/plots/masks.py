@@ -56,7 +56,7 @@ def mask_overlay(
     figure, axes = panels(
         rows * len(images), max(2.5, 5 / len(images)), 2.35, len(images), sharex=True, sharey=True
     )
-    # Square pixels leave room over, which should not stand between the panels.
+    # Square pixels leave room over, which should not part the panels.
     figure.set_layout_engine("compressed")
     height, width = shares.shape[1:]
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
@@ -106,7 +106,7 @@ def lockstep_density(frame: pd.DataFrame) -> Figure:
 
     ``frame`` as :func:`hwsim.trace.statistics.mask_statistics` gives it, of one trace or several:
     ``trace``, ``method``, ``label``, ``layer``, ``lanes``, ``lists_per_lane_group``, ``density``
-    and ``lockstep_density``. The curves are what independent bits would do, and bits that are alike
+    and ``lockstep_density``. The curves are what independent bits would do, and bits that are equal
     throughout a lane group.
     """
     columns = ("trace", "method", "label", "layer", "lanes", "lists_per_lane_group", "density")
@@ -164,6 +164,6 @@ def _lines_of_expectation(panel: Axes, most: float, lists: Sequence[int]) -> Non
         color="#555555",
         linestyle="--",
         linewidth=1,
-        label="all bits of a lane group alike: d",
+        label="all bits of a lane group equal: d",
         zorder=1,
     )

@@ -32,7 +32,7 @@ SCHEMES = {
     "lockstep": SchemeStyle("#D55E00", "^"),
     "channels": SchemeStyle("#CC79A7", "v"),
 }
-"""By scheme; those of a lane group (structured-8x, lockstep-8) by what stands before the number."""
+"""By scheme; structured-8x and lockstep-8 by the part before the number."""
 
 LANE_GROUPS = {
     "structured": {"2x": "p", "4x": "h", "16x": "*", "32x": "8"},
@@ -102,7 +102,7 @@ def run_names(frame: pd.DataFrame) -> dict[Any, str]:
 def panels(
     number: int, width: float, height: float, columns: int, beside: float = 0.6, **shared: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of ``number`` panels of so many inches, in up to ``columns`` columns.
+    """A figure of ``number`` panels, ``width`` x ``height`` inches, in up to ``columns`` columns.
 
     ``beside``: inches of height for what is above and below all of them.
     """

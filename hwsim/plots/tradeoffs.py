@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hwsim.analysis import equal_share_speedup, pareto_front
+from hwsim.analysis import pareto_front
 from hwsim.errors import UserError, nearest
 from hwsim.plots.style import (
     HEADING_POINTS,
     TEXT_POINTS,
     head,
-    label_outer,
     panels,
     require_columns,
     run_names,
@@ -21,7 +20,6 @@ from hwsim.plots.style import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LEAST = {
@@ -42,12 +40,6 @@ MOST = {
     "tops_per_w_dense_equivalent": "TOPS/W (dense-equivalent)",
 }
 """Metrics of which more is better."""
-
-SHARES = (0.25, 0.5, 0.75, 1.0)
-"""Lines of equal share realised."""
-
-FILLS = ("full", "none", "left", "right", "top", "bottom")
-"""By trace."""
 
 
 def metric_name(figure: str, metric: str) -> str:
@@ -113,65 +105,42 @@ def pareto(
 
 
 def realised_speedup(frame: pd.DataFrame) -> Figure:
-    """Speed-up over dense against the ideal of the whole network, with lines of equal share.
+    """Speed-up over dense as a bar, and as a line the ideal of the whole network; a run a row.
 
-    ``frame``: rows of the summary or of :func:`hwsim.density_sweep`: ``trace``,
-    ``method``, ``label``, ``scheme``, ``batch``, ``ideal_speedup_network`` and ``speedup``.
-    Machines without gating promise nothing and are left out. One panel per batch.
+    ``frame``: rows of the summary: ``trace``, ``method``, ``label``, ``scheme``, ``batch``,
+    ``ideal_speedup_network``, ``share_realised`` and ``speedup``. Machines without gating promise
+    nothing and are left out. One panel per batch.
     """
-    columns = ("trace", "method", "label", "scheme", "batch", "ideal_speedup_network", "speedup")
+    columns = (
+        "trace", "method", "label", "scheme", "batch", "ideal_speedup_network", "share_realised",
+        "speedup",
+    )  # fmt: skip
     require_columns("realised_speedup", frame, columns)
     frame = frame[~frame["scheme"].str.startswith("dense")]
     if frame.empty:
         raise UserError("realised_speedup: the frame has no scheme with gates")
     names = run_names(frame)
-    fills = {trace: FILLS[at % len(FILLS)] for at, trace in enumerate(names)}
-    most = 1 + 1.08 * (frame[["ideal_speedup_network", "speedup"]].max().max() - 1)
-    least = min(1.0, frame["speedup"].min()) - 0.05 * (most - 1)
     batches = list(frame["batch"].unique())
-    figure, axes = panels(len(batches), 5.4, 4.8, 2, sharex=True, sharey=True)
+    most = max(frame.groupby("batch").size())
+    figure, axes = panels(len(batches), 6.4, 0.42 * most + 0.7, 1, sharex=True)
     for panel, batch in zip(axes, batches, strict=True):
-        _lines_of_equal_share(panel, most)
-        for (trace, scheme), run in frame[frame["batch"] == batch].groupby(
-            ["trace", "scheme"], sort=False
+        runs = frame[frame["batch"] == batch].iloc[::-1]
+        rows = np.arange(len(runs))
+        colours = [scheme_style(scheme).colour for scheme in runs["scheme"]]
+        panel.barh(rows, runs["speedup"], color=colours, height=0.62)
+        panel.vlines(runs["ideal_speedup_network"], rows - 0.4, rows + 0.4, color="black")
+        for row, (ideal, share) in enumerate(
+            zip(runs["ideal_speedup_network"], runs["share_realised"], strict=True)
         ):
-            run = run.sort_values("ideal_speedup_network")
-            style = scheme_style(scheme)
-            panel.plot(
-                run["ideal_speedup_network"],
-                run["speedup"],
-                color=style.colour,
-                marker=style.marker,
-                fillstyle=fills[trace],
-                linewidth=0.9,
-                label=f"{names[trace]}: {scheme}",
-            )
-        panel.set_xlim(1, most)
-        panel.set_ylim(least, most)
+            told = "" if pd.isna(share) else f" {round(100 * share)} %"
+            panel.text(ideal, row, told, va="center", fontsize=TEXT_POINTS)
+        panel.axvline(1, color="#555555", linestyle=":", linewidth=1)
+        labels = [f"{names[run.trace]}: {run.scheme}" for run in runs.itertuples()]
+        panel.set_yticks(rows, labels)
+        panel.set_xlim(0, 1.15 * frame[["ideal_speedup_network", "speedup"]].max().max())
         panel.set_title(f"batch {batch}", fontsize=HEADING_POINTS)
-        panel.set_xlabel("ideal speed-up of the network (x)")
-        panel.set_ylabel("speed-up over dense (x)")
-        panel.grid(alpha=0.3)
-    label_outer(axes, 2)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=TEXT_POINTS)
-    note = "grey lines: share realised of the time promised"
+        panel.grid(alpha=0.3, axis="x")
+    axes[-1].set_xlabel("speed-up over dense (x)")
+    note = "black lines: what the masks allow; %: share of that saving realised"
     head(figure, frame["label"], "Speed-up promised and realised", note)
     return figure
-
-
-def _lines_of_equal_share(panel: Axes, most: float) -> None:
-    ideal = np.linspace(1, most, 50)
-    for share in SHARES:
-        realised = equal_share_speedup(share, ideal)
-        panel.plot(ideal, realised, color="#999999", linewidth=0.8, zorder=0)
-        panel.annotate(
-            f"{100 * share:.0f} %",
-            (ideal[-1], realised[-1]),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            color="#555555",
-            fontsize=TEXT_POINTS,
-            annotation_clip=False,
-        )

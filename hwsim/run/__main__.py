@@ -9,7 +9,6 @@ input, with one line that says what is wrong.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from hwsim.cli import (
     add_machine,
     add_traces,
     positive,
-    status_of,
+    run_command,
 )
 from hwsim.errors import UserError
 from hwsim.files import write_whole
@@ -90,10 +89,7 @@ def build_parser() -> OneLineParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
-    # A run makes many objects and few cycles of them: looking for those takes a tenth of its start.
-    gc.set_threshold(200_000)
-    return status_of(PROGRAM, lambda: _run(options), "interrupted; what was written is whole")
+    return run_command(build_parser(), _run, arguments, "interrupted; what was written is whole")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -146,7 +142,7 @@ def _run(options: argparse.Namespace) -> None:
         _write_all(options, arch, traces, comparison, texts)
         if options.json != "-":
             print(
-                f"written: {', '.join(sorted(path.name for path in options.out.iterdir()))}"
+                f"wrote {', '.join(sorted(path.name for path in options.out.iterdir()))}"
                 f" in {options.out}"
             )
 

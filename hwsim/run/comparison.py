@@ -88,7 +88,7 @@ class Comparison:
 def choose_schemes(
     arch: ArchConfig, traces: Sequence[MaskTrace], wanted: Sequence[str] | None
 ) -> list[list[str]]:
-    """Per trace the schemes to run: all that fit, or those of ``wanted`` that do.
+    """Per trace the schemes to run: all that fit, or the ones of ``wanted`` that do.
 
     Raises UserError where a wanted scheme fits none of the traces.
     """

@@ -172,7 +172,7 @@ class SimResult:
     def ideal_speedup(self) -> float:
         """Dense MACs over promised ones in the gated layers; 1 without gating.
 
-        Promised: 1/G + (1 - 1/G) d_MAC of them, or those of kept channels.
+        Promised: 1/G + (1 - 1/G) d_MAC of them, or the MACs of kept channels.
         """
         return _ratio(self.network.gated_macs, self._promised_gated_macs())
 

@@ -141,7 +141,7 @@ def require_model(scheme: Scheme, trace: MaskTrace, engine: Engine) -> None:
 
 
 def masks_of(trace: MaskTrace) -> str:
-    """What a bit of the trace's masks stands for, in a few words."""
+    """What a bit of the trace's masks decides, in a few words."""
     if trace.header.of_channels:
         return f"masks of {trace.header.granularity}s"
     group = trace.mask_group

@@ -12,18 +12,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hwsim.arch.load import arch_of
-from hwsim.cli import OneLineParser, add_machine, add_results, positive
+from hwsim.cli import OneLineParser, add_machine, add_results, positive, run_command
 from hwsim.sweep.axes import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
-from hwsim.sweep.options import add_axes, add_masks, guarded
+from hwsim.sweep.options import GOES_ON, add_axes, add_masks
 from hwsim.sweep.sweep import ImpossibleError, SweepError, replay
 from hwsim.sweep.workers import workers_of
 from hwsim.trace.files import open_traces
 
-PROGRAM = "hwsim sweep"
-
 
 def build_parser() -> OneLineParser:
-    parser = OneLineParser(prog=PROGRAM, description="Replay masks on many machines.")
+    parser = OneLineParser(prog="hwsim sweep", description="Replay masks on many machines.")
     add = parser.add_argument
     add_machine(parser)
     add_axes(parser)
@@ -44,8 +42,7 @@ def build_parser() -> OneLineParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
-    return guarded(PROGRAM, lambda: _command(options))
+    return run_command(build_parser(), _command, arguments, GOES_ON)
 
 
 def _command(options: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """Design spaces: architecture keys and the values that each may take, and settings drawn from them.
 
 A setting is one design point's dotted keys and their values, over a machine that gives the rest. In
-a file of settings, ``trace``, ``scheme``, ``threshold_shift`` and ``channel_order`` may stand
-beside them.
+a file of settings, ``trace``, ``scheme``, ``threshold_shift`` and ``channel_order`` may be
+set as well.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     hwsim equal-area --reference unstructured --out DIR
 
-Each scheme runs on the machine given, the baseline, and on the fastest of those of equal area: the
+Each scheme runs on the machine given, the baseline, and on the fastest machine of equal area: the
 same memories and, for each choice of columns and banks, the most rows that the reference's area
 holds. With the machine's own banks (the default) both are also of equal activation bandwidth. Rows
-are those of sweeps, in the same kind of folder: nothing is run twice.
+are a sweep's, in the same kind of folder: nothing is run twice.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of, as_arch, build_arch
 from hwsim.arch.schemes import of_machine
-from hwsim.cli import OneLineParser, add_machine, add_results, positive
+from hwsim.cli import OneLineParser, add_machine, add_results, positive, run_command
 from hwsim.errors import UserError, nearest
 from hwsim.files import write_whole
-from hwsim.sweep.options import add_masks, guarded
+from hwsim.sweep.options import GOES_ON, add_masks
 from hwsim.sweep.sweep import replay
 from hwsim.sweep.workers import workers_of
 from hwsim.text_table import print_table, three_digits
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hwsim.sweep.points import Choice, Point
-
-PROGRAM = "hwsim equal-area"
 
 BASELINE, EQUAL_AREA = "baseline", "equal area"
 """The machine given, and one of equal area: values of the column ``machine``."""
@@ -81,7 +79,7 @@ def run_equal_area(
     images: int | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
-    """Replay all candidates that folder ``out`` lacks; of those of equal area the fastest stay.
+    """Replay all candidates that folder ``out`` lacks; of machines of equal area the fastest stay.
 
     One row per setup, trace, scheme and machine (``machine``: "baseline" or "equal area"), with a
     sweep's columns and ``limit_mm2``, ``pes``, ``peak_bytes_per_cycle``,
@@ -194,13 +192,13 @@ def _setting(arch: ArchConfig) -> dict[str, Any]:
 
 
 UNDER = ["pricing.table", "pricing.operand_network_scale", "batch", "channel_order", "trace_sha256"]
-"""Columns that candidates share: those of one table, and the masks."""
+"""Columns that candidates share: what makes a table, and the masks."""
 
 
 def fastest(candidates: Sequence[Candidate], rows: pd.DataFrame) -> pd.DataFrame:
     """Of machines of equal area those with the fewest cycles, on a tie the one listed first.
 
-    ``rows``: of a sweep, those of the candidates' points; impossible ones are left out.
+    ``rows``: of a sweep, for the candidates' points; impossible ones are left out.
     """
     import pandas as pd
 
@@ -259,7 +257,8 @@ def _cells(row: pd.Series) -> list[str]:
 
 def build_parser() -> OneLineParser:
     parser = OneLineParser(
-        prog=PROGRAM, description="Compare schemes on machines of equal area and bandwidth."
+        prog="hwsim equal-area",
+        description="Compare schemes on machines of equal area and bandwidth.",
     )
     add = parser.add_argument
     add_machine(parser)
@@ -277,8 +276,7 @@ def build_parser() -> OneLineParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
-    return guarded(PROGRAM, lambda: _command(options))
+    return run_command(build_parser(), _command, arguments, GOES_ON)
 
 
 def _command(options: argparse.Namespace) -> None:

@@ -41,7 +41,7 @@ class ResultsFolder:
     def read(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per key, in the order of ``keys``, or all rows there are; docs/sweeps.md.
 
-        A key that stands in several parts has equal rows there.
+        A key in several parts has equal rows there.
         """
         import pyarrow as pa
         import pyarrow.compute as pc

@@ -1,12 +1,10 @@
-"""Options and exit status that sweeps, searches and comparisons at equal area share."""
+"""Options that sweeps, searches and comparisons at equal area share."""
 
 from __future__ import annotations
 
 import argparse
-import gc
-from collections.abc import Callable
 
-from hwsim.cli import add_images, add_traces, positive, status_of
+from hwsim.cli import add_images, add_traces, positive
 
 
 def add_axes(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +26,5 @@ def add_masks(parser: argparse.ArgumentParser) -> None:
         help="traces to measure densities on (default: images that are not replayed)")  # fmt: skip
 
 
-def guarded(program: str, work: Callable[[], None]) -> int:
-    """Exit status of a command whose folder keeps what is done."""
-    gc.set_threshold(200_000)
-    return status_of(program, work, "interrupted; run the same again to go on")
+GOES_ON = "interrupted; run the same again to go on"
+"""Said where a folder keeps what is done."""

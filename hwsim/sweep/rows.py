@@ -114,7 +114,7 @@ SCHEMA = pa.schema(
 
 
 def evaluate(points: Sequence[Point], model: str) -> bytes:
-    """Rows of the points, in any order, as a Parquet file; points of one machine stand together.
+    """Rows of the points, in any order, as a Parquet file; points of one machine are neighbours.
 
     ``model``: the hash of the sources that asked; UserError where this process runs others.
     """
@@ -131,7 +131,7 @@ def evaluate(points: Sequence[Point], model: str) -> bytes:
 def _rows_alike(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
     """Rows of points whose machines differ in prices alone: what is replayed once, is priced anew.
 
-    One dense run serves as the yardstick of all traces of a network and so many images.
+    One dense run serves all traces of a network and a number of images.
     """
     runs: dict[tuple[Masks, str], SimResult] = {}
     dense: dict[tuple[Network, int], SimResult] = {}
@@ -230,10 +230,10 @@ def require_columns(columns: Sequence[str]) -> None:
 
 
 def listing(rows: pd.DataFrame, columns: Sequence[str], varied: Sequence[str]) -> str:
-    """One line a row: method, scheme, those of ``varied`` that differ, and ``columns``.
+    """One line a row: method, scheme, the columns of ``varied`` that differ, and ``columns``.
 
     Numbers with three digits; from 1,000 on as whole numbers. A missing value is ``-``. Rows of
-    masks that their scheme does not follow (``dense``) stand once, and a trace's name only where
+    masks that their scheme does not follow (``dense``) appear once, and a trace's name only where
     the method does not tell.
     """
     differing = [name for name in varied if rows[name].nunique() > 1]

@@ -3,7 +3,7 @@
     hwsim search --vary activation.banks=8,16,32 --vary array.rows=4..64 \\
         --trace traces/resnet18-cifar10-scdg.h5 --scheme structured --trials 100 --out DIR
 
-Points are replayed as those of a sweep, in the same folder, which also holds the study: a killed
+Points are replayed as in a sweep, in the same folder, which also holds the study: a killed
 search goes on as if it had not been, and proposes what it would have proposed. Extra ``dse``.
 """
 
@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 from hwsim.analysis import pareto_front
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of, as_arch
-from hwsim.cli import OneLineParser, add_images, add_machine, add_results, positive
+from hwsim.cli import OneLineParser, add_images, add_machine, add_results, positive, run_command
 from hwsim.errors import UserError, nearest
 from hwsim.sweep.axes import Axes, Axis, Range, Settings, check_axes, parse_axes
-from hwsim.sweep.options import add_axes, guarded
+from hwsim.sweep.options import GOES_ON, add_axes
 from hwsim.sweep.sweep import replay
 from hwsim.sweep.workers import Workers, workers_of
 from hwsim.text_table import print_table, three_digits
@@ -45,8 +45,6 @@ OBJECTIVES = {"energy": "energy_uj_per_image", "latency": "latency_us", "area": 
 
 GENERATION = 8
 """Points proposed together, so that they can be replayed together."""
-
-PROGRAM = "hwsim search"
 
 DEFAULT_TRACE = "resnet18-cifar10-scdg.h5"
 
@@ -71,9 +69,9 @@ def run_search(
     images: int | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
-    """The Pareto front of ``trials`` points of the axes and of the machine as it stands.
+    """The Pareto front of ``trials`` points of the axes and of the given machine.
 
-    Rows are those of :func:`hwsim.run_sweep` with ``latency_us``, and bool ``on_front`` and
+    Rows are as :func:`hwsim.run_sweep` gives them, with ``latency_us``, and bool ``on_front`` and
     ``baseline``: the given machine, listed even where others are better in everything. Numbers in
     a list are taken as ordered. Points that no machine can hold count as trials, without a row.
     The same seed gives the same points, whatever the number of workers, interrupted or not; more
@@ -194,7 +192,7 @@ def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
     """Of one trial: seeded by its number, so that a resumed search draws what it would have."""
     from optuna.samplers import TPESampler
 
-    # Without the liar all of a generation would be proposed alike.
+    # Without the liar all of a generation would be proposed equal.
     with warnings.catch_warnings(action="ignore"):
         return TPESampler(seed=seed * 1_000_003 + number, constant_liar=True)
 
@@ -294,7 +292,8 @@ def _drop_half_written(study: optuna.Study, parameters: int) -> None:
 
 def build_parser() -> OneLineParser:
     parser = OneLineParser(
-        prog=PROGRAM, description="Search the machines that trade energy, time and area best."
+        prog="hwsim search",
+        description="Search the machines that trade energy, time and area best.",
     )
     add = parser.add_argument
     add_machine(parser)
@@ -311,8 +310,7 @@ def build_parser() -> OneLineParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
-    return guarded(PROGRAM, lambda: _command(options))
+    return run_command(build_parser(), _command, arguments, GOES_ON)
 
 
 def _command(options: argparse.Namespace) -> None:

@@ -34,7 +34,7 @@ CHUNK_IMAGES = 8192
 """Images replayed for one part file, about a second: what a killed sweep loses on each core."""
 
 SETUP_IMAGES = 128
-"""A point takes as long as so many images more: its machine is laid out anew."""
+"""A point takes as long as this many images more: its machine is laid out anew."""
 
 
 class SweepError(UserError):
@@ -76,7 +76,7 @@ def run_sweep(
     ``settings``: values by key, of which all combinations are run, or one mapping of keys to values
     for each point (:func:`hwsim.sweep.axes.drawn`, ``read_settings``). ``traces``: files or
     folders, without any the shipped ones; ``schemes``: as in ``hwsim.run``, or ``structured`` and
-    ``lockstep`` for those of each machine's lane group; ``shifts``: of all thresholds, units of Z;
+    ``lockstep`` for each machine's own V; ``shifts``: of all thresholds, units of Z;
     ``channel_orders``: ``natural`` or ``density``, measured on ``order_from`` (traces), or on the
     images of the replayed traces that are not replayed.
     ``workers``: processes, one per core; with 1 all runs in this one. A script that asks for more
@@ -107,7 +107,7 @@ def replay(
 ) -> Done:
     """Replay what the folder lacks; each finished chunk is a part file at once.
 
-    ``traces``: those of the points. Raises ImpossibleError, before anything runs, for points that
+    ``traces``: the points' own. Raises ImpossibleError, before anything runs, for points that
     their machine cannot hold; where they are skipped they become rows that say why.
     """
     from hwsim.sweep.feasibility import why_impossible
@@ -143,7 +143,7 @@ def _named(point: Point) -> str:
 def _chunks(points: Sequence[Point], window: int) -> Iterator[list[Point]]:
     """Points that take about as long together, two chunks for each of ``window`` at least.
 
-    Those of one machine stand side by side, and are parted only where they are too many.
+    Points of one machine stay together, and are parted only where they are too many.
     """
     machines: dict[str, list[Point]] = {}
     for point in points:

@@ -25,7 +25,7 @@ class Workers(NamedTuple):
 
 @contextmanager
 def workers_of(processes: int | None = None, scheduler: str | None = None) -> Iterator[Workers]:
-    """So many processes (None: one per core; 1: this one), or those of a Dask scheduler."""
+    """``processes`` (None: one per core; 1: this one), or a Dask scheduler's workers."""
     if scheduler:
         with _cluster(scheduler) as cluster:
             yield cluster

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwsim.cli import OneLineParser, add_images, positive, status_of
+from hwsim.cli import OneLineParser, add_images, positive, run_command
 from hwsim.errors import UserError
 from hwsim.files import write_whole
 from hwsim.text_table import print_table
@@ -52,9 +52,8 @@ def build_parser() -> OneLineParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
     actions = {"inspect": _inspect, "verify": _verify, "statistics": _statistics}
-    return status_of("hwsim trace", lambda: actions[options.action](options))
+    return run_command(build_parser(), lambda options: actions[options.action](options), arguments)
 
 
 def _inspect(options: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """The header of a trace: which network, which gates, which images, and how the masks came about.
 
 Format version 1 has masks of output activations; version 2 says in ``granularity`` what a mask bit
-stands for. Element traces are still written as version 1, which every release reads.
+decides. Element traces are still written as version 1, which every release reads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TraceError(UserError):
 class TraceHeader(Described):
     """What a trace says of itself; ``training`` holds JSON values: how the masks came about.
 
-    ``granularity``: what a mask bit stands for; ``mask_group`` is 1 where it stands for channels.
+    ``granularity``: what a mask bit decides; ``mask_group`` is 1 where it decides on channels.
     ``squeeze``: how far the predictors of ``input-channel-by-head`` masks narrow their input.
     ``format_version`` follows from the granularity where it is not given.
     """
@@ -92,7 +92,7 @@ class TraceHeader(Described):
 
     @property
     def of_channels(self) -> bool:
-        """Whether a mask bit stands for a channel of an image, not for an output activation."""
+        """Whether a mask bit decides on a channel of an image, not on an output activation."""
         return self.granularity != "element"
 
     def mask_shape(self, layer: ConvLayer) -> tuple[int, ...]:

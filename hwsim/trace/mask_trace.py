@@ -140,7 +140,7 @@ class MaskTrace:
     def shifted(self, shift: float) -> MaskTrace:
         """The images with margins, every threshold moved by ``shift`` (units of Z; approximate).
 
-        Zero-operand counts stay those of the recorded network; ``shift`` 0 gives its masks.
+        Zero-operand counts stay as recorded; ``shift`` 0 gives the recorded masks.
         """
         salience = self._require_salience()
         names = [layer.name for layer in self.network.gated_layers]

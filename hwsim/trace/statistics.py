@@ -1,7 +1,7 @@
 """How far a trace's masks are from independent bits: densities, lockstep density, correlations.
 
 Hardware of lane group V runs a lane group at a pixel where any of its V columns is open. Were the
-bits of a mask independent, that would be a share 1 - (1 - d)^V of all pixels; were they all alike,
+bits of a mask independent, that would be a share 1 - (1 - d)^V of all pixels; were they all equal,
 d (docs/traces.md, "Statistics of masks").
 """
 
@@ -32,7 +32,7 @@ class MaskCounts(NamedTuple):
     ``pixels``: output pixels, of all images; ``ones`` (lists,): set bits of each mask list.
     ``pairs``: neighbouring pixels, horizontal and vertical, of all images; ``both`` (lists,): those
     with both bits set; ``ends`` (lists,): set bits at the two ends of each pair, summed.
-    ``open_lists`` (lists of a lane group + 1,): how many (lane group, pixel) have so many bits set.
+    ``open_lists`` (lists of a lane group + 1,): entry n: (lane group, pixel) pairs with n bits set.
     """
 
     pixels: int

@@ -118,7 +118,7 @@ def _transfers(layer, visits, present, added, dma, prefetched, next_load, by_til
 
 @compiled
 def _steps_in_words(layer, kept):
-    """int64 (images, heads, A + 1): how many activation words have so many kept channels."""
+    """int64 (images, heads, A + 1): entry n: activation words with n kept channels."""
     images, heads, channels = kept.shape
     found = np.zeros((images, heads, layer.word_channels + 1), np.int64)
     for image in range(images):

@@ -131,7 +131,7 @@ def bank_masks(
 
 
 def _places(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Tile and place in it of every pixel of tiles that have so many."""
+    """Tile, and place in the tile, of every pixel."""
     tile = np.repeat(np.arange(len(pixels)), pixels)
     return tile, np.arange(len(tile)) - np.repeat(np.cumsum(pixels) - pixels, pixels)
 
@@ -194,7 +194,7 @@ def _consecutive_pass(
     cycles: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """One pass over consecutive pixels where ``run`` is 1, ``groups`` pointer lists alike."""
+    """One pass over consecutive pixels where ``run`` is 1, ``groups`` equal pointer lists."""
     steps = steps_of(beats)
     rounds = run * -(-visits.pixels // machine.rows)
     busy = busy_cycles(beats, loads[visits.pixel_tile])

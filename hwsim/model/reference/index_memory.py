@@ -73,7 +73,7 @@ class Coordinates:
         return [pixel]
 
     def decode(self, start: int, symbol: int) -> tuple[int, bool]:
-        """The first pixel behind those the symbol stands for, and whether they end in a one."""
+        """The first pixel behind the symbol's pixels, and whether they end in a one."""
         return symbol + 1, True
 
 
@@ -85,7 +85,7 @@ class RunLengths:
 
     @property
     def escape(self) -> int:
-        """The largest symbol: so many zeros, and the run goes on in the next symbol."""
+        """The largest symbol: its zeros, and the run goes on in the next symbol."""
         return 2**self.bits - 1
 
     def encode(self, start: int, pixel: int) -> list[int]:
@@ -116,7 +116,7 @@ class SymbolLists(IndexMemory):
         self.code = code
         self._word_symbols = word_symbols
         self._stored: list[list[int]] = [[] for _ in range(lists)]
-        self._encoded = [0] * lists  # pixels that each list's symbols stand for
+        self._encoded = [0] * lists  # pixels that each list's symbols cover
 
     def write(self, pixel: int, bits: Iterable[int]) -> None:
         for number, bit in enumerate(bits):

@@ -2,7 +2,7 @@
 
 The second model, independent of the kernel: a sequencer starts rounds, decoders find their pixels,
 banks serve their words, accumulator banks drain, the output stage and the DMA work on the tiles
-before and after. How long a tile takes is read off the clock; no closed expression stands here.
+before and after. How long a tile takes is read off the clock; there is no closed expression here.
 What the models share is what they are given: tiles, addresses, DMA transfers, masks.
 """
 
@@ -61,7 +61,7 @@ class Ledger:
         self._cycles: Counter[str] = Counter()
 
     def open(self, tile: Tile) -> None:
-        """Cycles from now on are those of ``tile``."""
+        """Cycles from now on count for ``tile``."""
         self._cycles = tile.cycles
 
     def spent_on(self, cause: str) -> None:
@@ -114,7 +114,7 @@ class Sequencer:
             yield from self._conditional_pass(tile)
 
     def _first_pass(self, tile: Tile) -> Steps:
-        """Dense or base: consecutive pixels, all lane groups alike, every lane at work."""
+        """Dense or base: consecutive pixels, the same in all lane groups, every lane at work."""
         lit_lanes = [[len(lanes)] * tile.pixels for lanes in tile.lanes]
         a_pass = Pass("base", self._first_beats, lit_lanes, self._columns, tile.write)
         for pixels in self._consecutive(tile):
@@ -129,7 +129,7 @@ class Sequencer:
         self._ledger.spent_on("drain")
 
     def _masked_pass(self, tile: Tile) -> Steps:
-        """The gated scheme's conditional pass: operands of every pixel, dark lanes stand still."""
+        """The clock-gated scheme's conditional pass: operands of every pixel, dark lanes idle."""
         beats = self._conditional_beats
         a_pass = Pass("conditional", beats, tile.lit_lanes, self._columns, tile.add_where_lit)
         for pixels in self._consecutive(tile):
