@@ -66,18 +66,18 @@ rtl-synth:
 		|| { echo "RTL NOT SYNTHESISED: yosys is missing and apt-get could not install it"; exit 1; }
 	$(PYTHON) rtl/synth.py
 
-# A quarter of an hour on two cores; WRITE=--write keeps the report as docs/verification.md. Without Icarus
+# A quarter of an hour on two cores; WRITE=--write keeps the report as docs/evidence/verification.md. Without Icarus
 # Verilog it says so, runs the rest and fails.
 verify: setup
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) -m tools.verification $(WRITE)
 
-# Some minutes; ARGS=--write puts the tables into docs/benchmarks.md, ARGS=--help shows the rest.
+# Some minutes; ARGS=--write puts the tables into docs/evidence/benchmarks.md, ARGS=--help shows the rest.
 bench: $(VENV)/.simulator
 	$(PY) -m benchmarks.run $(ARGS)
 
 # Forty minutes on two cores, or what an interrupted campaign has left; WRITE=--write keeps the report
-# as docs/mutations.md. Without Icarus Verilog it says so, runs the rest and fails.
+# as docs/evidence/mutations.md. Without Icarus Verilog it says so, runs the rest and fails.
 mutate: setup
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) -m tools.mutation $(WRITE)
@@ -88,7 +88,7 @@ negative-result: setup
 	@test -n "$(DATA)" || { echo "usage: make negative-result DATA=DIR (train*.parquet, test*.parquet)"; exit 2; }
 	$(PY) -m studies.negative_result --data "$(DATA)" --out "$(RUNS)"
 
-# The networks of docs/results.md: half a day on two cores; DATA holds cifar10/ and imagenet100-64/. A stopped
+# The networks of docs/evidence/results.md: half a day on two cores; DATA holds cifar10/ and imagenet100-64/. A stopped
 # campaign goes on where it was. START holds the weights that those of width 64 are trained on from, which it
 # asks for. `make results` writes the page from what it kept.
 CAMPAIGN ?= runs/campaign

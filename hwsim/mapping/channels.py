@@ -1,6 +1,6 @@
 """How a network whose layers select channels lies on the machine, predictors included.
 
-docs/timing.md, "Channel-granular methods"; shapes decide, never a mask. Mappings of layers that
+docs/model/channels.md; shapes decide, never a mask. Mappings of layers that
 select cut pixels by image, as those of instance gates do.
 """
 

@@ -1,4 +1,4 @@
-"""What the two models of docs/timing.md share: their names, and how long an action takes."""
+"""What the two models of docs/model share: their names, and how long an action takes."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def report(reference: Coverage, rtl: Coverage, seed: int, jobs: int, seconds: fl
         "",
         "Every tile of a random layer, played on the clock of the RTL's `counted_tile_pass`, has",
         "to equal kernel and oracle in every cause of its passes and every counter of the RTL.",
-        'What is not in it (docs/timing.md, "The RTL") is no parameter here.',
+        "What is not in it (docs/model/rtl.md) is no parameter here.",
         "",
         "| | |",
         "|---|---|",
