@@ -25,6 +25,14 @@ def test_the_example_of_a_trace_of_ones_own_runs(
     assert verify(tmp_path / "mine.h5").images == 10
 
 
+def test_the_example_of_a_run_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (GUIDE / "run.md").read_text(), re.DOTALL)
+    exec(compile(code, "docs/guide/run.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "bank_stall_cycles" in printed
+    assert "structured-8x" in printed
+
+
 def test_the_example_of_figures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (GUIDE / "figures.md").read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
