@@ -14,6 +14,7 @@ from hwsim.trace.files import verify
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
+MODEL = ROOT / "docs" / "model"
 
 
 def test_the_example_of_a_trace_of_ones_own_runs(
@@ -31,6 +32,18 @@ def test_the_example_of_a_run_runs(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "bank_stall_cycles" in printed
     assert "structured-8x" in printed
+
+
+def test_the_tile_worked_out_by_hand_is_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (MODEL / "worked_example.md").read_text()
+    code, printed = re.findall(r"```(?:python|text)\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/model/worked_example.md", "exec"), {})
+    assert capsys.readouterr().out == printed
+    by_hand = dict(re.findall(r"^\| `(\w+)` \| .*?= (\d+) \|$", text, re.MULTILINE))
+    assert by_hand == {"decode_stall": "4", "conditional": "8", "bank_stall": "2", "drain": "4"}
 
 
 def test_the_example_of_figures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def report(reference: Coverage, rtl: Coverage, seed: int, jobs: int, seconds: fl
         f"| seeds | {seed} to {seed + reference.cases - 1} |",
         *_sizes(reference),
         "",
-        "Channel tiles are those of the case's gated layer; rounds are summed over its tiles and",
+        "Channel tiles are counted in the case's gated layer; rounds are summed over its tiles and",
         "batches. Cases of `dense` and `dense-zero-gated` are left out of both medians.",
         "",
         *_covered(reference),
