@@ -4,9 +4,10 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 MODELS := $(addprefix tests/model/test_,by_hand.py closed_forms.py laws_of_models.py)
+UNIT   := tests/arch tests/trace tests/energy tests/oracle tests/plots tests/run $(wildcard tests/test_*.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test test-slow test-modes notebooks verify mutate bench negative-result campaign gpu-campaign \
+.PHONY: setup demo test unit test-slow test-modes notebooks docs verify mutate bench negative-result campaign gpu-campaign \
         results iverilog rtl-test rtl-synth lint clean
 
 $(PY):
@@ -18,10 +19,10 @@ $(VENV)/.simulator: pyproject.toml constraints.txt | $(PY)
 	$(PIP) --editable .
 	@touch $@
 
-# Trainer, tests, linters, notebooks and cocotb as well.
+# Trainer, tests, linters, notebooks, cocotb and the site as well.
 $(VENV)/.everything: pyproject.toml constraints.txt | $(PY)
-	@echo "installing simulator, trainer, tests, linters and notebooks into $(VENV)"
-	$(PIP) --editable '.[train,dev,rtl,notebooks]'
+	@echo "installing simulator, trainer, tests, linters, notebooks and the site into $(VENV)"
+	$(PIP) --editable '.[train,dev,rtl,notebooks,docs]'
 	@touch $@ $(VENV)/.simulator $(VENV)/.rtl
 
 setup: $(VENV)/.everything
@@ -34,12 +35,20 @@ test: setup lint
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) -m pytest -q -rs
 
+# The quick loop, under a minute on two idle cores: no pages, no torch, no Verilog, no sweeps.
+unit: setup
+	$(PY) -m pytest -q -n auto -m "not docs and not slow" $(UNIT)
+
 test-slow: setup
 	$(PY) -m pytest -q -rs -m slow
 
 # Runs the notebooks and keeps their outputs; NAMES=03_design_space.py runs one.
 notebooks: setup
 	$(PY) notebooks/refresh.py $(NAMES)
+
+# The site of docs/, in site/; a warning or a link that leads nowhere is an error. No network needed.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet --site-dir site
 
 # The suite once more where kernels are plain Python, and where every index of theirs is checked.
 test-modes: setup
@@ -66,18 +75,18 @@ rtl-synth:
 		|| { echo "RTL NOT SYNTHESISED: yosys is missing and apt-get could not install it"; exit 1; }
 	$(PYTHON) rtl/synth.py
 
-# A quarter of an hour on two cores; WRITE=--write keeps the report as docs/verification.md. Without Icarus
+# A quarter of an hour on two cores; WRITE=--write keeps the report as docs/evidence/verification.md. Without Icarus
 # Verilog it says so, runs the rest and fails.
 verify: setup
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) -m tools.verification $(WRITE)
 
-# Some minutes; ARGS=--write puts the tables into docs/benchmarks.md, ARGS=--help shows the rest.
+# Some minutes; ARGS=--write puts the tables into docs/evidence/benchmarks.md, ARGS=--help shows the rest.
 bench: $(VENV)/.simulator
 	$(PY) -m benchmarks.run $(ARGS)
 
 # Forty minutes on two cores, or what an interrupted campaign has left; WRITE=--write keeps the report
-# as docs/mutations.md. Without Icarus Verilog it says so, runs the rest and fails.
+# as docs/evidence/mutations.md. Without Icarus Verilog it says so, runs the rest and fails.
 mutate: setup
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) -m tools.mutation $(WRITE)
@@ -89,7 +98,7 @@ negative-result:
 	@$(MAKE) --no-print-directory setup
 	$(PY) -m studies.negative_result --data "$(DATA)" --out "$(RUNS)"
 
-# The networks of docs/results.md: half a day on two cores; DATA holds cifar10/ and imagenet100-64/. A stopped
+# The networks of docs/evidence/results.md: half a day on two cores; DATA holds cifar10/ and imagenet100-64/. A stopped
 # campaign goes on where it was. START holds the weights that those of width 64 are trained on from, which it
 # asks for. `make results` writes the page from what it kept.
 CAMPAIGN ?= runs/campaign
@@ -120,4 +129,4 @@ lint: setup
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) benchmarks/.cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .mutation
+	rm -rf $(VENV) site benchmarks/.cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .mutation

@@ -1,1 +1,1 @@
-"""Speed against peers and limits: `make bench` (docs/benchmarks.md)."""
+"""Speed against peers and limits: `make bench` (docs/evidence/benchmarks.md)."""

@@ -1,6 +1,6 @@
 """The conditional pass as a plain loop over indices: what the kernel does with whole words.
 
-docs/timing.md, "Passes", for bitmap lists, one index a cycle, private decoders, broadcast feed,
+docs/model/passes.md, for bitmap lists, one index a cycle, private decoders, broadcast feed,
 exact bank conflicts, and masks equal in every lane group.
 """
 

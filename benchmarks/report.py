@@ -1,4 +1,4 @@
-"""Tables of figures: on the terminal and in docs/benchmarks.md."""
+"""Tables of figures: on the terminal and in docs/evidence/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hwsim.text_table import print_table
 
 from .results import PACKAGES, Row
 
-PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parent.parent / "docs" / "evidence" / "benchmarks.md"
 START, END = "<!-- written by make bench ARGS=--write -->", "<!-- end of what it writes -->"
 
 TARGETS = (

@@ -1,7 +1,7 @@
 """The benchmarks, `make bench`: each section's figures are appended to benchmarks/results.csv.
 
 A figure that a peer gives as well (cycles, counters) has to be equal, or the run ends there; no
-time has to be anything. docs/benchmarks.md explains the figures.
+time has to be anything. docs/evidence/benchmarks.md explains the figures.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"layers, or all: minutes (default: {' '.join(DEFAULT_LAYERS)})")  # fmt: skip
     add("--results", type=Path, default=results.FILE, metavar="FILE",
         help="where rows are appended (default: benchmarks/results.csv)")  # fmt: skip
-    add("--write", action="store_true", help="latest tables into docs/benchmarks.md")
+    add("--write", action="store_true", help="latest tables into docs/evidence/benchmarks.md")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The counters and the causes of cycles (docs/timing.md, "Counters").
+"""The counters and the causes of cycles (docs/model/counters.md).
 
 Both are fixed, ordered vocabularies: models return int64 arrays whose last axis follows them, so
 that results of different models compare with one ``assert_array_equal``.
@@ -34,7 +34,7 @@ COUNTERS: tuple[str, ...] = (
 """Counter names; int64, totals over the images of a batch.
 
 A partial-sum word is one lane group's V x 32 bits on sparse hardware and one row of C x 32 bits on
-the dense and the gated machine.
+the dense and the clock-gated machine.
 """
 
 CAUSES: tuple[str, ...] = (
@@ -66,7 +66,7 @@ DRAM_COUNTERS: tuple[str, ...] = tuple(name for name in COUNTERS if name.startsw
 
 
 def idle_pe_cycles(pes: int, cycles: int, counters: dict[str, int]) -> int:
-    """PE cycles in which no MAC was executed or clock-gated (6.8)."""
+    """PE cycles in which no MAC was executed or clock-gated."""
     busy = counters["macs_base"] + counters["macs_conditional"] + counters["macs_gated_off"]
     return pes * cycles - busy
 

@@ -139,7 +139,7 @@ class ConvLayer(Described):
     def executed_macs(self, density: float) -> float:
         """MACs per image that run: the base path, and of the conditional one a share ``density``.
 
-        1/G + (1 - 1/G) d of all, what gating promises (docs/timing.md, "Counters").
+        1/G + (1 - 1/G) d of all, what gating promises (docs/model/counters.md).
         """
         base = 1 / self.groups
         return self.macs * (base + (1 - base) * density)

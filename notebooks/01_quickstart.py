@@ -156,5 +156,5 @@ Markdown(
 # - [2. Energy against sparsity](02_energy_vs_sparsity.ipynb): when does skipping pay?
 # - [3. Design space](03_design_space.ipynb): which machine should it be?
 # - [4. From a PyTorch model](04_from_pytorch.ipynb): your own network.
-# - [Timing](../docs/timing.md) says what a cycle is, [energy](../docs/energy.md) what an action
-#   costs.
+# - [Passes](../docs/model/passes.md) says what a cycle is, [energy](../docs/model/energy.md)
+#   what an action costs.

@@ -156,4 +156,4 @@ Markdown(
 # A front is one of the machines that were tried, for one network and one set of prices. The other
 # masks, or [other prices](02_energy_vs_sparsity.ipynb), may draw another. `hwsim sweep`
 # and `hwsim search` do the same from the command line, on all cores or a cluster
-# ([docs/sweeps.md](../docs/sweeps.md)).
+# ([sweeps](../docs/guide/sweeps.md)).

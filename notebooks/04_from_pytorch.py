@@ -198,5 +198,5 @@ Markdown(
 # - What a layer list cannot say (concatenations, depthwise convolutions, ...) is an error that
 #   names the layer.
 #
-# [docs/traces.md](../docs/traces.md) has the details, and ten lines of NumPy that write a trace
+# [Traces](../docs/guide/traces.md) has the details, and ten lines of NumPy that write a trace
 # without PyTorch.

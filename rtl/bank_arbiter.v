@@ -1,6 +1,6 @@
 // Bank arbiter: serves the pointers of one beat, one distinct word per bank and cycle.
 //
-// Contract (docs/timing.md, "Beats and rounds"). bank = address mod B. In each cycle every bank
+// Contract (docs/model/bank_conflicts.md). bank = address mod B. In each cycle every bank
 // reads the word of its first waiting pointer, and every pointer that waits for the same address
 // is served with it (multicast). A beat's load is the cycles until nothing waits.
 //

@@ -1,6 +1,6 @@
 // Bitmap decoder: turns one lane group's list of W-bit words into rounds of up to R indices.
 //
-// Contract (docs/timing.md, "Index decoder"). In a cycle with room the decoder either passes one
+// Contract (docs/model/index_decoder.md). In a cycle with room the decoder either passes one
 // empty word or emits min(E, ones left in the word, room) indices of the current word; a word with
 // ones costs no cycle of its own. It stops while its R-entry buffer is full. `ready` says, at the
 // start of a cycle, that the buffer is full or the list scanned to its end; `take` hands the buffer

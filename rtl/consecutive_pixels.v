@@ -1,6 +1,6 @@
 // Consecutive pixels: the pixel list of base and dense passes, R pixels of the tile at a time.
 //
-// Contract (docs/timing.md, "Dense and base pass"): the lists need no decoding, so a round is ready
+// Contract (docs/model/passes.md): the lists need no decoding, so a round is ready
 // in every cycle until the tile's pixels are used up. Same handover as a decoder's.
 module consecutive_pixels #(
     parameter R = 16,

@@ -1,6 +1,6 @@
 // Counted tile pass: a tile's passes with the counters of the machine beside them.
 //
-// Contract (docs/timing.md, "Counters"): every counter counts what happens in a cycle, none is
+// Contract (docs/model/counters.md): every counter counts what happens in a cycle, none is
 // calculated. `clear` sets all to 0; they run on over the passes of a tile.
 module counted_tile_pass #(
     parameter R = 16,

@@ -1,6 +1,6 @@
 // Gated tile: base and conditional pass of a tile over real int8 data.
 //
-// Contract (docs/timing.md): activation words in B banks, one weight word of C bytes per step, the
+// Contract (docs/model): activation words in B banks, one weight word of C bytes per step, the
 // pass as `tile_pass` plays it. The array follows the sequencer at a distance of A cycles
 // (`beat_follower`) and the drain at one more, so that a pass's last sums, and the lists that the
 // comparators write, stand A + 1 cycles behind its last cycle: `idle` says so, and the conditional

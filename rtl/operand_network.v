@@ -1,6 +1,6 @@
 // Operand network: brings the words that the banks read to the pointers' line registers.
 //
-// Contract (docs/timing.md, "The machine"): each of R x J pointers takes a word of A int8 channels
+// Contract (docs/model/machine.md): each of R x J pointers takes a word of A int8 channels
 // out of any of B banks, a B:1 multiplexer of 8A bits each, into the entry of its line register
 // that the beat fills. All entries can be read; the array chooses (`reading`).
 module operand_network #(

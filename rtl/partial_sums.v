@@ -1,6 +1,6 @@
 // Partial sums of a tile, their comparators and the index memory that these write.
 //
-// Contract (docs/timing.md, "Dense and base pass", "Index decoder"): a column's drained entry goes
+// Contract (docs/model/passes.md, docs/model/index_decoder.md): a column's drained entry goes
 // to the pixel that its lane group's list names, at most one per column and cycle. The base pass
 // writes, the conditional pass adds. On the entries that the base pass drains the comparators
 // decide y > theta: a bit per column, and per lane group the OR of its lanes, which is the list that

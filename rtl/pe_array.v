@@ -1,6 +1,6 @@
 // PE array: R x C output-stationary PEs, int8 x int8 into 32 bits, accumulators in ping-pong.
 //
-// Contract (docs/timing.md, "The machine"): a step multiplies, in every PE, the activation byte of
+// Contract (docs/model/machine.md): a step multiplies, in every PE, the activation byte of
 // its row and lane group by the weight byte of its column. While one accumulator bank adds up, the
 // other drains, one row of entries per cycle.
 module pe_array #(

@@ -1,6 +1,6 @@
 // Round sequencer: plays one pass of a tile, round after round, beat after beat, step after step.
 //
-// Contract (docs/timing.md, "Beats and rounds", "Conditional pass"). A round starts in the cycle in
+// Contract (docs/model/passes.md). A round starts in the cycle in
 // which `ready` says that every list's buffer is full or its list scanned to the end, and takes the
 // buffers over in that cycle. A beat runs s steps and fetches its words beside them; it ends when
 // both have. Beside a round the other accumulator bank drains for R cycles; a round ends when its

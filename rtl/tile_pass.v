@@ -1,6 +1,6 @@
 // Tile pass: one pass of one tile, on pixel lists that are decoded or consecutive.
 //
-// Contract (docs/timing.md, "Passes"): J = ceil(C/V) lane groups, a decoder each, or one that serves
+// Contract (docs/model/passes.md): J = ceil(C/V) lane groups, a decoder each, or one that serves
 // them in lane-group order (SHARED); a sequencer whose rounds start when all lists are ready; an
 // arbiter over R x J pointers. `stepping`, `bank_stall`, `draining` and `decode_stall` say what a
 // cycle is spent on; the pass has taken as many cycles as they were 1, together.

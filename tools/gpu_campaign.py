@@ -57,7 +57,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = OneLineParser(prog="python -m tools.gpu_campaign", description=__doc__,
                            formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     add = parser.add_argument
-    add("--data", type=Path, help="CIFAR-10, as docs/methods.md says")
+    add("--data", type=Path, help="CIFAR-10, as docs/guide/training.md says")
     add("--out", type=Path, required=True, help="what this job leaves")
     add("--from", type=Path, dest="earlier", help="what earlier jobs left (default: OUT)")
     add("--join", type=Path, nargs="+", metavar="DIR", help="make weights files in OUT of what "

@@ -21,7 +21,7 @@ Shape = tuple[Annotated[int, Field(gt=0, le=1024)], Annotated[int, Field(gt=0, l
 
 
 class Array(_Part):
-    """R x C processing elements, one MAC each and cycle; ``feed`` as in docs/timing.md.
+    """R x C processing elements, one MAC each and cycle; ``feed`` as in docs/model/passes.md.
 
     ``reshape`` are further shapes of as many PEs, of which each layer may take one.
     """
@@ -89,7 +89,7 @@ class Pricing(_Part):
 
 
 class ArchConfig(_Part):
-    """One design point (docs/timing.md, "The machine")."""
+    """One design point (docs/model/machine.md)."""
 
     name: str
     clock_mhz: int = Field(gt=0)

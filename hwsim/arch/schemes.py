@@ -1,4 +1,4 @@
-"""Schemes: which machine runs a network, and how it uses the masks (docs/timing.md, "Schemes").
+"""Schemes: which machine runs a network, and how it uses the masks (docs/model/schemes.md).
 
 A scheme is a name on the command line and a :class:`Scheme` everywhere else. ``structured-Vx`` and
 ``lockstep-V`` exist for the V of the machine, ``index.lane_group``; ``unstructured`` is V = 1.

@@ -1,7 +1,7 @@
 """Area and leakage of a machine, unit by unit, from the same table as its energy.
 
 What is not in the list below (clock tree, control, address generation, wiring) has no area here;
-docs/energy.md says so.
+docs/model/energy.md says so.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 ``prices`` lists every counter with what one count of it costs in which component; ``price`` adds
 them up. ``python -m hwsim.energy --arch NAME`` prints both tables' prices and areas. The
-assumptions are in docs/energy.md.
+assumptions are in docs/model/energy.md.
 """
 
 from __future__ import annotations

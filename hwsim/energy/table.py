@@ -2,7 +2,8 @@
 
 A table ``NAME`` is two files in ``hwsim/energy/tables/``, with a source beside every number:
 ``NAME.sram.csv`` (SRAM macros by capacity and width) and ``NAME.logic.csv`` (logic, registers, and
-the two labelled assumptions of the operand network). docs/energy.md says where each comes from.
+the two labelled assumptions of the operand network). docs/model/energy.md says where each comes
+from.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a network whose layers select channels lies on the machine, predictors included.
 
-docs/timing.md, "Channel-granular methods"; shapes decide, never a mask. Mappings of layers that
-select cut pixels by image, as mappings with instance gates do.
+docs/model/channels.md; shapes decide, never a mask. Mappings of layers that select cut pixels by
+image, as mappings with instance gates do.
 """
 
 from __future__ import annotations

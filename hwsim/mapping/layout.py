@@ -1,4 +1,4 @@
-"""How tensors lie in the activation buffer (docs/timing.md, "The machine" and readings 3 and 4)."""
+"""How tensors lie in the activation buffer (docs/model/bank_conflicts.md, readings 3 and 4)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def tensor_layouts(network: Network, arch: ArchConfig, images: int) -> dict[str,
 
 
 def pointer_layout(layer: ConvLayer, tensor: Layout, arch: ArchConfig) -> Layout:
-    """The layout whose Hq and Wq give ``layer`` its addresses (docs/timing.md, reading 3)."""
+    """The layout whose Hq and Wq give ``layer`` its addresses (docs/model, reading 3)."""
     own = layout_of_input(layer, arch)
     return tensor if tensor.phases == own.phases and tensor.width >= own.width else own
 

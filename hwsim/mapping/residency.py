@@ -1,4 +1,4 @@
-"""Residency: what stays on chip, and in which order tiles run (docs/timing.md, "Residency").
+"""Residency: what stays on chip, and in which order tiles run (docs/model/residency.md).
 
 Decided layer by layer in execution order, from shapes alone, never from a mask.
 """

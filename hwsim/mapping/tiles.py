@@ -1,4 +1,4 @@
-"""Tiles: the pieces in which a layer runs, and the bytes each moves (docs/timing.md).
+"""Tiles: the pieces in which a layer runs, and the bytes each moves (docs/model/machine.md).
 
 A :class:`Mapping` says how a layer lies on the machine (hwsim.mapping.residency decides it);
 :func:`tile_layer` lists its tiles as int64 arrays for the models. Shapes decide, never a mask.
@@ -113,7 +113,7 @@ class Tiles:
 
 @lru_cache(maxsize=1024)
 def tile_layer(mapping: Mapping) -> Tiles:
-    """The layer's tiles in loop order with the bytes they move (real bytes, docs/timing.md).
+    """The layer's tiles in loop order and the real bytes they move (docs/model/residency.md).
 
     Remembered, because schemes, batches and sweeps ask again: callers do not write to the arrays.
     """

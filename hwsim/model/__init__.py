@@ -1,4 +1,4 @@
-"""Cycles and counters: the two models of docs/timing.md.
+"""Cycles and counters: the two models of docs/model.
 
 ``plan`` (a layer's mask-independent part), ``channel_plan``,
 ``replay`` (a trace on either model), ``kernel`` (compiled), ``reference`` (event by event).

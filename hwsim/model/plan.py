@@ -242,7 +242,7 @@ def machine_of(arch: ArchConfig, scheme: Scheme) -> passes.Machine:
 
 
 def _beats(mapping: Mapping, arch: ArchConfig, groups: int) -> passes.Beats:
-    """A pass over ``groups`` input groups; each starts on a word (docs/timing.md, "Passes")."""
+    """A pass over ``groups`` input groups; each starts on a word (docs/model/passes.md)."""
     layer, word = mapping.layer, arch.activation.word_channels
     taps = layer.kernel_size**2
     full, short_steps = divmod(layer.in_channels // layer.groups, word)

@@ -136,7 +136,7 @@ class SimResult:
 
     @property
     def area_mm2(self) -> float:
-        """Area of the scheme's hardware, an estimate (docs/energy.md)."""
+        """Area of the scheme's hardware, an estimate (docs/model/energy.md)."""
         return sum(area(self.arch, self.hardware, self.table).values())
 
     def repriced(

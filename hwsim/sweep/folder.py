@@ -39,7 +39,7 @@ class ResultsFolder:
         return found
 
     def read(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
-        """One row per key, in the order of ``keys``, or all rows there are; docs/sweeps.md.
+        """One row per key, in the order of ``keys``, or all rows there are; docs/guide/sweeps.md.
 
         A key in several parts has equal rows there.
         """

@@ -81,7 +81,7 @@ def run_sweep(
     images of the replayed traces that are not replayed.
     ``workers``: processes, one per core; with 1 all runs in this one. A script that asks for more
     needs ``if __name__ == "__main__"``. ``scheduler``: address of a Dask scheduler instead.
-    Columns and units: docs/sweeps.md. Raises UserError before anything runs.
+    Columns and units: docs/reference/formats.md. Raises UserError before anything runs.
     """
     from hwsim.sweep.folder import ResultsFolder
     from hwsim.sweep.points import Choice, points_of

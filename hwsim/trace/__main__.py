@@ -37,7 +37,7 @@ def build_parser() -> OneLineParser:
     for name, what in (
         ("inspect", "print what traces say of themselves, densities by layer"),
         ("verify", "read traces whole and check every checksum"),
-        ("statistics", "print how far masks are from independent bits (docs/traces.md)"),
+        ("statistics", "print how far masks are from independent bits (docs/guide/traces.md)"),
     ):
         action = actions.add_parser(name, help=what, description=what)
         action.add_argument(

@@ -1,6 +1,6 @@
 """Activity: which channels matter to which layer, image by image, where masks are of channels.
 
-From the graph and the masks alone (docs/timing.md, "Channel-granular methods").
+From the graph and the masks alone (docs/model/channels.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Trace files: which are meant, opened, checked, written.
 
-docs/traces.md documents the format.
+docs/reference/formats.md documents the format.
 """
 
 from __future__ import annotations

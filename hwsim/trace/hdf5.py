@@ -1,4 +1,4 @@
-"""What a trace holds, in memory or in an HDF5 file, whose layout docs/traces.md documents."""
+"""What a trace holds, in memory or in an HDF5 file (layout: docs/reference/formats.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Mask traces: one network, one gating method, one branch, N images, in one HDF5 file.
 
-docs/traces.md documents the format. A trace is opened for streaming (:class:`MaskTrace` reads
-slices of images) and written to a temporary name first: a crash leaves no half file behind.
+docs/reference/formats.md documents the format. A trace is opened for streaming
+(:class:`MaskTrace` reads slices of images) and written to a temporary name first: a crash leaves
+no half file behind.
 ``python -m hwsim.trace inspect|verify FILE`` shows a trace and checks all of it.
 """
 

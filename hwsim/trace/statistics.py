@@ -2,7 +2,7 @@
 
 Hardware of lane group V runs a lane group at a pixel where any of its V columns is open. Were the
 bits of a mask independent, that would be a share 1 - (1 - d)^V of all pixels; were they all equal,
-d (docs/traces.md, "Statistics of masks").
+d (docs/guide/traces.md, "Statistics of masks").
 """
 
 from __future__ import annotations

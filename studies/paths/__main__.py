@@ -4,7 +4,7 @@
 
 Prints every gated layer of the trained network beside the untrained one, as it is and with its
 thresholds moved to the trained densities. DIR gets paths.csv (all figures) and paths.npz (pictures
-and maps of the first images, which ``figure.path_maps`` draws). docs/methods.md says what the
+and maps of the first images, which ``figure.path_maps`` draws). docs/guide/paths.md says what the
 figures mean and what they cannot show.
 """
 
@@ -51,7 +51,7 @@ def measure(
     """(figures, maps) of uint8 images (N, 3, H, W) on the diagonal branch.
 
     Figures: a row per gated layer and one of all layers (means; ``left_out_*``: sums); columns in
-    docs/methods.md. Maps: ``layer/part`` of ``layers`` for the first ``show`` images, float32
+    docs/guide/paths.md. Maps: ``layer/part`` of ``layers`` for the first ``show`` images, float32
     (show, h, w). Raises UserError for an encoder without gated layers.
     """
     import pandas as pd

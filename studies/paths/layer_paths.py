@@ -1,6 +1,6 @@
 """Base and conditional path of a gated layer: sums, maps, and the figures taken of them.
 
-docs/methods.md, "What the paths carry", defines them.
+docs/guide/paths.md defines them.
 """
 
 from __future__ import annotations

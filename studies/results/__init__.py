@@ -1,1 +1,1 @@
-"""docs/results.md: the runs behind it, what they left, the page made of it."""
+"""docs/evidence/results.md: the runs behind it, what they left, the page made of it."""

@@ -3,8 +3,9 @@
     python -m studies.results.campaign --data DIR --out RUNS [--group w32 ...] [--workers 2]
 
 DIR holds a folder per data set (cifar10, imagenet100-64). What is finished is not done again, and
-an interrupted training goes on at its last checkpoint. What docs/results.md is made from is kept
-in docs/results; weights and traces stay in RUNS. `python -m studies.results.page` writes the page.
+an interrupted training goes on at its last checkpoint. docs/evidence/results.md is made from what
+is kept in docs/results; weights and traces stay in RUNS. `python -m studies.results.page` writes
+the page.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The conclusions of docs/results.md, each checked in every group of networks and every seed."""
+"""The conclusions of docs/evidence/results.md, each checked in every group and every seed."""
 
 from __future__ import annotations
 

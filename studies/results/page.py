@@ -1,4 +1,4 @@
-"""Writes the tables and figures of docs/results.md from what the campaign kept.
+"""Writes the tables and figures of docs/evidence/results.md from what the campaign kept.
 
     python -m studies.results.page
 
@@ -48,8 +48,8 @@ from .runs import GROUPS, runs_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PAGE = Path(__file__).parents[2] / "docs" / "results.md"
-IMAGES = PAGE.parent / "images"
+PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "results.md"
+IMAGES = PAGE.parents[1] / "images"
 
 ZERO_GATED = "dense-zero-gated"
 PRICED = {method: (ZERO_GATED,) for method in ("dense", "cdg", "scdg")}
@@ -212,7 +212,7 @@ PICTURES: dict[str, tuple[Callable[[Any], Figure], Callable[[Any], Any]]] = {
 }
 """How images/KIND_NAME.png is drawn, and of what: NAME is a group's or a run's."""
 
-SHOWN = re.compile(r"\(images/((\w+?)_([\w-]+)\.png)\)")
+SHOWN = re.compile(r"\(\.\./images/((\w+?)_([\w-]+)\.png)\)")
 
 
 def pictures(page: str) -> dict[str, bytes]:
@@ -234,7 +234,7 @@ def written(text: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    about = "Write tables and figures of docs/results.md from what the campaign kept."
+    about = "Write tables and figures of docs/evidence/results.md from what the campaign kept."
     OneLineParser(prog="python -m studies.results.page", description=about).parse_args(arguments)
     page = written(PAGE.read_text(encoding="utf-8"))
     for name, picture in pictures(page).items():

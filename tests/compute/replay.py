@@ -1,6 +1,6 @@
 """Replay of a layer: tiles in loop order, rounds as dispatched, operands by address.
 
-What is counted is what was touched: cycles and counters of the contract (docs/timing.md), for
+What is counted is what was touched: cycles and counters of the contract (docs/model), for
 comparison with the kernel's.
 """
 

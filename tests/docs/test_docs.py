@@ -12,22 +12,44 @@ import pytest
 
 from hwsim.trace.files import verify
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "guide"
+MODEL = ROOT / "docs" / "model"
 
 
 def test_the_example_of_a_trace_of_ones_own_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, _ = re.findall(r"```python\n(.*?)```", (DOCS / "traces.md").read_text(), re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", (GUIDE / "traces.md").read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "docs/traces.md", "exec"), {})
+    exec(compile(code, "docs/guide/traces.md", "exec"), {})
     assert verify(tmp_path / "mine.h5").images == 10
 
 
-def test_the_example_of_figures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / "figures.md").read_text(), re.DOTALL)
+def test_the_example_of_a_run_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (GUIDE / "run.md").read_text(), re.DOTALL)
+    exec(compile(code, "docs/guide/run.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "bank_stall_cycles" in printed
+    assert "structured-8x" in printed
+
+
+def test_the_tile_worked_out_by_hand_is_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (MODEL / "worked_example.md").read_text()
+    code, printed = re.findall(r"```(?:python|text)\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "docs/figures.md", "exec"), {})
+    exec(compile(code, "docs/model/worked_example.md", "exec"), {})
+    assert capsys.readouterr().out == printed
+    by_hand = dict(re.findall(r"^\| `(\w+)` \| .*?= (\d+) \|$", text, re.MULTILINE))
+    assert by_hand == {"decode_stall": "4", "conditional": "8", "bank_stall": "2", "drain": "4"}
+
+
+def test_the_example_of_figures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (GUIDE / "figures.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/guide/figures.md", "exec"), {})
     assert {path.stem for path in tmp_path.iterdir()} == {
         "cycles_by_cause", "roofline", "pareto", "open_gates",
     }  # fmt: skip
@@ -36,13 +58,13 @@ def test_the_example_of_figures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_examples_of_sweeps_run(tmp_path: Path) -> None:
     """The one that sweeps first: it is a script, because its workers import it."""
     read, swept, bought = re.findall(
-        r"```python\n(.*?)```", (DOCS / "sweeps.md").read_text(), re.DOTALL
+        r"```python\n(.*?)```", (GUIDE / "sweeps.md").read_text(), re.DOTALL
     )
     for code in (bought, swept, read + "assert len(rows) == 6  # 3 machines, 2 traces\n"):
         (tmp_path / "mine.py").write_text(code)
         subprocess.run(
             [sys.executable, "mine.py"],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(DOCS.parent)},
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
             check=True,
         )

@@ -1,4 +1,4 @@
-"""Every figure of docs/findings.md is printed by its command: the page cannot go stale silently.
+"""Every figure of docs/evidence/findings.md is printed by its command, so that none goes stale.
 
 ``python tests/docs/test_findings.py`` runs all commands, or those named, and writes what they print
 into the page; the sentences above them are for a person to read again.
@@ -21,7 +21,7 @@ import pytest
 
 from hwsim.model.kernel.jit import DISABLED
 
-PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
+PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "findings.md"
 BLOCK = re.compile(
     r"^### (?P<name>\w+)\n\n[^\n]*\n\n```(?P<kind>sh|python)\n(?P<code>.*?)```\n"
     r"(?:\n```text\n(?P<printed>.*?)```\n)?",
@@ -49,7 +49,7 @@ def printed_by(block: Block) -> str:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         if block.kind == "python":
-            exec(compile(block.code, f"docs/findings.md, {block.name}", "exec"), {})
+            exec(compile(block.code, f"docs/evidence/findings.md, {block.name}", "exec"), {})
         else:
             _command(block.code)
     lines = [line.rstrip() for line in out.getvalue().strip("\n").splitlines()]

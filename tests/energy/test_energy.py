@@ -19,7 +19,7 @@ from hwsim.energy.prices import COMPONENTS, price, prices
 from hwsim.energy.table import EnergyTable, PriceError, table_names
 
 TABLES = Path(table_module.__file__).parent / "tables"
-DOC = Path(__file__).resolve().parents[2] / "docs" / "energy.md"
+DOC = Path(__file__).resolve().parents[2] / "docs" / "model" / "energy.md"
 
 
 @pytest.fixture

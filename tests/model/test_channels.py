@@ -1,4 +1,4 @@
-"""Layers that select channels: cases worked out by hand, and laws (docs/timing.md)."""
+"""Layers that select channels: cases worked out by hand, and laws (docs/model/channels.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of whole runs on the default machine (docs/timing.md)."""
+"""The laws of whole runs on the default machine (docs/model)."""
 
 from __future__ import annotations
 

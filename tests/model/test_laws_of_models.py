@@ -1,4 +1,4 @@
-"""The laws of a tile's passes (docs/timing.md), held by every model on random machines."""
+"""The laws of a tile's passes (docs/model/passes.md), held by every model on random machines."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def systolic() -> ArchConfig:
 
 @pytest.fixture(scope="module")
 def one_more() -> dict[str, int]:
-    """What docs/timing.md says of the systolic feed: SCALE-Sim's cycles plus one."""
+    """What docs/model/passes.md says of the systolic feed: SCALE-Sim's cycles plus one."""
     return {name: cycles + 1 for name, cycles in scalesim_cycles().items()}
 
 

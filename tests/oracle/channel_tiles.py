@@ -1,6 +1,6 @@
 """Layers that select channels: what is active, which visits there are, what each brings.
 
-docs/timing.md, "Channel-granular methods", by sets of channels, rows and columns.
+docs/model/channels.md, by sets of channels, rows and columns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A whole run under ``channels``, on one clock (docs/timing.md, "Channel-granular methods")."""
+"""A whole run under ``channels``, on one clock (docs/model/channels.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One tile, cycle by cycle (docs/timing.md, "Passes" and "Counters")."""
+"""One tile, cycle by cycle (docs/model/passes.md, docs/model/counters.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How tensors lie in the activation buffer (docs/timing.md, "The machine"; readings 3, 4, 7)."""
+"""How tensors lie in the activation buffer (docs/model/bank_conflicts.md; readings 3, 4, 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Index lists as the index memory holds them (docs/timing.md, "Passes"; readings 23 and 24).
+"""Index lists as the index memory holds them (docs/model/index_decoder.md; readings 23 and 24).
 
 A list is words of symbols: the bits of a bitmap, the indices of a coordinate list, the gaps and
 escapes of run lengths. The last word may hold fewer.

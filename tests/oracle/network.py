@@ -1,4 +1,4 @@
-"""A whole run: batches of layers of tiles on one clock (docs/timing.md, "Output stage, DMA")."""
+"""A whole run: batches of layers of tiles on one clock (docs/model/pipeline.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output stage (docs/timing.md, "Output stage, DMA, layers"; reading 14)."""
+"""The output stage (docs/model/pipeline.md; reading 14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tensors stay on chip (docs/timing.md, "Residency"; readings 5 and 12)."""
+"""Which tensors stay on chip (docs/model/residency.md; readings 5 and 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is loaded and stored, visit by visit (docs/timing.md, "Residency"; readings 6 to 15)."""
+"""What is loaded and stored, visit by visit (docs/model/residency.md; readings 6 to 15)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scheme's name says (docs/timing.md, "Schemes")."""
+"""What a scheme's name says (docs/model/schemes.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which shapes of the array a layer can hold (docs/timing.md, "Reshape")."""
+"""Which shapes of the array a layer can hold (docs/model/reshape.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done each time a tile's turn comes (docs/timing.md, "Instance gates")."""
+"""What is done each time a tile's turn comes (docs/model/instance_gates.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/results.md: every cell comes from a run's log, and every run that is announced is there."""
+"""docs/evidence/results.md: every cell comes from a run's log, every run announced is there."""
 
 from __future__ import annotations
 

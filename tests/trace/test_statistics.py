@@ -258,7 +258,7 @@ def test_constant_lists_count_for_nothing(value: bool) -> None:
 
 
 def test_what_the_docs_say_of_the_shipped_cdg_masks() -> None:
-    """docs/traces.md; the measured share by another way, on whole arrays."""
+    """docs/guide/traces.md; the measured share by another way, on whole arrays."""
     cdg, _ = open_traces()
     row = mask_statistics(cdg).iloc[-1]
     runs = groups = 0

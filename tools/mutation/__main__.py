@@ -3,7 +3,7 @@
 A mutant that survives without an explanation (tools/mutation/explained.yaml) ends the campaign with
 status 1; so does an explanation of what does not survive. Verdicts are kept in .mutation until a
 source changes, so that an interrupted campaign goes on. ``--write`` keeps the report as
-docs/mutations.md.
+docs/evidence/mutations.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tools.mutation.report import Results, report, summary
 from tools.mutation.trials import Journal, run_trials
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "mutations.md"
+PAGE = ROOT / "docs" / "evidence" / "mutations.md"
 FOLDER = ROOT / ".mutation"
 
 
@@ -69,7 +69,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", metavar="FILE", help="this source alone, or this folder's")
     parser.add_argument("--limit", type=int, help="so many mutants of each model, drawn at random")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
-    parser.add_argument("--write", action="store_true", help="the report as docs/mutations.md")
+    parser.add_argument(
+        "--write", action="store_true", help="the report as docs/evidence/mutations.md"
+    )
     options = parser.parse_args(arguments)
     if options.jobs < 1 or (options.limit is not None and options.limit < 1):
         parser.error("--jobs and --limit start at 1")

@@ -3,7 +3,7 @@
 Every case is a function of its seed. The first difference is printed with its place and the command
 that replays it, and ends the campaign with status 1; so do missed coverage and, with status 2, bad
 arguments. Where the RTL cannot be run a line says so, and coverage is missed. ``--write`` keeps
-the report as docs/verification.md.
+the report as docs/evidence/verification.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CASES = 22_000
 LEAST_CASES, LEAST_RTL_CASES = 20_000, 1_000
 
 CHUNK = 20
-PAGE = Path(__file__).parents[2] / "docs" / "verification.md"
+PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "verification.md"
 
 
 Work = tuple[Callable[[Sequence[int]], list[Outcome]], range]
@@ -76,7 +76,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         add(f"--{prefix}seed", type=int, default=0, help=f"of the first case{what} (default: 0)")
         add(f"--{prefix}cases", type=int, default=cases, help=f"{what} default: {cases:,}".strip())
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
-    parser.add_argument("--write", action="store_true", help="the report as docs/verification.md")
+    parser.add_argument(
+        "--write", action="store_true", help="the report as docs/evidence/verification.md"
+    )
     options = parser.parse_args(arguments)
     if min(options.seed, options.rtl_seed, options.cases, options.rtl_cases) < 0:
         parser.error("seeds and cases start at 0")

@@ -1,4 +1,4 @@
-"""The cycle model of layers that select channels: one pass over kept inputs (docs/timing.md).
+"""Cycles of layers that select channels: one pass over kept inputs (docs/model/channels.md).
 
 Nothing here validates; the caller does. Functions add to cycles by cause and counters, whose last
 axes are CAUSES and COUNTERS (pipeline.Results).

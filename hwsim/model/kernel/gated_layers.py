@@ -1,4 +1,4 @@
-"""The cycle model: loops over int64 arrays and uint64 mask words (docs/timing.md).
+"""The cycle model: loops over int64 arrays and uint64 mask words (docs/model/passes.md).
 
 Nothing here validates; the caller does. What no mask changes is in ``passes``; here are
 batches of images, whose visits take what their masks make them take. Functions add to cycles by

@@ -1,4 +1,4 @@
-"""Passes of the cycle model that no mask changes: arrays of visits at once (docs/timing.md).
+"""Passes of the cycle model that no mask changes: arrays of visits at once (docs/model/passes.md).
 
 They are computed once for a layer (``fixed_*``) and add to cycles by cause and counters, int64 with
 a row per visit, whose last axes are CAUSES and COUNTERS. The rules of a round serve the compiled

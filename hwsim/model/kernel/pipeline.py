@@ -1,4 +1,4 @@
-"""What visits of a layer wait for: the output stage behind each, and DMA (docs/timing.md).
+"""What visits of a layer wait for: the output stage behind each, and DMA (docs/model/pipeline.md).
 
 Part of the cycle model, hwsim.model.kernel.gated_layers.
 """

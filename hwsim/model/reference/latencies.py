@@ -1,4 +1,4 @@
-"""Cycles that one action of a part takes (docs/timing.md)."""
+"""Cycles that one action of a part takes (docs/model/reference_model.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference: the machine of docs/timing.md as SimPy processes, to be read beside that page.
+"""The reference: the machine of docs/model as SimPy processes, to be read beside those pages.
 
 The second model, independent of the kernel: a sequencer starts rounds, decoders find their pixels,
 banks serve their words, accumulator banks drain, the output stage and the DMA work on the tiles

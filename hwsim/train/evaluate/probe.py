@@ -1,6 +1,6 @@
 """What labels get out of an encoder: linear evaluation on frozen features, and fine-tuning.
 
-Both are SimCLR's protocols with recipes of our choice (docs/methods.md).
+Both are SimCLR's protocols with recipes of our choice (docs/guide/evaluation.md).
 """
 
 from __future__ import annotations

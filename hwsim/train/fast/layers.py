@@ -77,7 +77,7 @@ def conv_norm(
     residual: Tensor | None = None,
     relu: bool = True,
 ) -> Tensor:
-    """[relu](norm(conv(x)) [+ residual]) in training, as models.conv_norm defines it."""
+    """``[relu](norm(conv(x)) [+ residual])`` in training, as models.conv_norm defines it."""
     if isinstance(conv, GatedConv2d):
         return gated_conv_norm(conv, norm, x, branch, residual, relu)
     if not isinstance(conv, DenseConv2d):

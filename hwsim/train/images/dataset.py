@@ -88,7 +88,7 @@ def choose(folder: Path, name: str | None = None, side: int | None = None) -> So
 def add_options(parser: argparse.ArgumentParser) -> None:
     """--data, --data-name and --image-size: what :func:`choose` takes."""
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of images (docs/methods.md), or tiny")
+    add("--data", type=Path, required=True, help="images (docs/guide/training.md), or tiny")
     add("--data-name", metavar="NAME", help="what to call the data (default: CIFAR-10, CIFAR-100 "
         "or the folder's name)")  # fmt: skip
     add("--image-size", type=_side, metavar="N", help="shrink to N x N (default: their own size)")

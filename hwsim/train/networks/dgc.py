@@ -2,7 +2,7 @@
 
 The output channels are cut into heads. Each head predicts the saliency of every input channel by a
 squeeze-excite pair, keeps the most salient ones, scales them and convolves them alone. The heads'
-outputs are then shuffled. docs/methods.md says which part comes from where.
+outputs are then shuffled. docs/guide/gated_networks.md says which part comes from where.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Feature boosting and suppression (Gao et al., ICLR 2019): output channels chosen per image.
 
 A small dense layer predicts each output channel's saliency from the averages of the input channels;
-the most salient channels are computed and scaled by it, the others are zero. docs/methods.md says
-which part comes from where.
+the most salient channels are computed and scaled by it, the others are zero.
+docs/guide/gated_networks.md says which part comes from where.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ the base partial sum Yb; the others give Yc, kept only where the mask is 1:
     Z = normalise(Yb),   M = [Z - tau > 0],   Y = Yb + M * Yc
 
 The methods differ in the branch that each view takes and in whose mask it uses (methods.py).
-docs/methods.md says which part comes from where.
+docs/guide/gated_networks.md says which part comes from where.
 """
 
 from __future__ import annotations

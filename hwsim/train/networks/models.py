@@ -39,7 +39,7 @@ ARCHITECTURE = ("stages", "gate_norm", "mask_group")
 
 
 class ConvNorm(Protocol):
-    """[relu](norm(conv(x)) [+ residual]), maps (N, C, H, W)."""
+    """``[relu](norm(conv(x)) [+ residual])``, maps (N, C, H, W)."""
 
     def __call__(
         self,

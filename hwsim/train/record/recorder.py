@@ -5,8 +5,8 @@
             model(batch)
     recorder.write("mine.h5", method="mine", dataset="my images")
 
-docs/traces.md says what a gate may be. Masks re-applied to a layer's own base and conditional sums
-must give its output: the first batch is checked, and nothing is written otherwise.
+docs/guide/traces.md says what a gate may be. Masks re-applied to a layer's own base and conditional
+sums must give its output: the first batch is checked, and nothing is written otherwise.
 """
 
 from __future__ import annotations

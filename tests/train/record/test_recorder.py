@@ -24,7 +24,7 @@ from hwsim.train.record.recorder import Recorder, RecordingError
 from hwsim.workload import resnet18
 
 STEPS = {name: f"{name}.step" for name in GATED}
-DOCS = Path(__file__).parents[3] / "docs"
+GUIDE = Path(__file__).parents[3] / "docs" / "guide"
 
 
 def inputs(count: int = 5) -> Tensor:
@@ -234,9 +234,9 @@ def test_one_mask_for_all_channels_or_all_pixels_is_spread(tmp_path: Path) -> No
 def test_the_example_of_the_documentation_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, code = re.findall(r"```python\n(.*?)```", (DOCS / "traces.md").read_text(), re.DOTALL)
+    _, code = re.findall(r"```python\n(.*?)```", (GUIDE / "traces.md").read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "docs/traces.md", "exec"), {})
+    exec(compile(code, "docs/guide/traces.md", "exec"), {})
     trace = verify(tmp_path / "net.h5")
     assert (trace.images, trace.mask_group) == (8, 1)
     assert trace.network.by_name["body"].residual == "stem"
