@@ -20,6 +20,15 @@ RESNET18 = (2, 2, 2, 2)
 """Residual blocks per stage."""
 
 
+def executed(density: float, groups: int, whole: float = 1.0) -> float:
+    """Of ``whole`` MACs of a gated layer the ones that run at this density of its mask.
+
+    ``1/groups`` of them are the base path's and always run; of the others the density does.
+    """
+    base = whole / groups
+    return base + density * (whole - base)
+
+
 class ConvLayer(BaseModel):
     """One convolution; shapes are (channels, height, width), counts are per image.
 
