@@ -24,7 +24,7 @@ RAMP = (1 / 12, 3 / 4)
 """Progress at which pruning starts and at which it is complete."""
 
 
-def share(progress: float, density: float) -> float:
+def ramped_share(progress: float, density: float) -> float:
     """Share of the input channels that a head keeps at `progress`: from 1 down to `density`."""
     start, end = RAMP
     return 1 - (1 - density) * min(max((progress - start) / (end - start), 0), 1)

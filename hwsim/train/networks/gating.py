@@ -26,7 +26,7 @@ GateNorm = Literal["batch", "instance"]
 GATE_NORMS: tuple[GateNorm, ...] = get_args(GateNorm)
 
 STEP_SLOPE = 2.0
-"""Slope of the sigmoid whose gradient stands in for the step's (CGNet's published code)."""
+"""Slope of the sigmoid whose gradient replaces the step's (CGNet's published code)."""
 
 
 class _Gate(torch.autograd.Function):
@@ -191,6 +191,10 @@ class GatedConv2d(nn.Conv2d):
             if self.mask_group > 1:
                 wide = group_sum(wide, len(self.tau)) / self.mask_group
             return self.gate_norm[branch](wide) - self.tau[:, None, None]
+
+    def margin_on(self, x: Tensor, branch: Branch) -> Tensor:
+        """The margins on the layer's input, by the operations of :meth:`forward`."""
+        return self.margin(self.base_sum(x, branch), branch)
 
     def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
         base, full = self.sums(x, branch)
