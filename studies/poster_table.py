@@ -101,7 +101,7 @@ def poster_figures() -> dict[tuple[str, str, str], float]:
 
 
 def weights_files(runs: Iterable[Path]) -> list[Path]:
-    """The files named and those in the folders named, each once. Raises UserError."""
+    """The files named and the files in folders named, each once. Raises UserError."""
     found: list[Path] = []
     for run in runs:
         inside = sorted(run.rglob("*.npz")) if run.is_dir() else [run]
@@ -222,6 +222,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def write_tables(args: argparse.Namespace) -> None:
+    """The table on standard output and, with --out, as Markdown and CSV. Raises UserError."""
     rows = rows_of(run_figures(path) for path in weights_files(args.runs))
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)

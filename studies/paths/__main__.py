@@ -163,7 +163,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def chosen_layers(encoder: models.ResNet18, asked: Sequence[str] | None) -> list[str]:
-    """Those asked for, or the first gated layer of each stage."""
+    """The layers asked for, or the first gated layer of each stage. Raises UserError."""
     names = [site.name for site in sites_of(encoder)]
     for name in asked or ():
         if name not in names:

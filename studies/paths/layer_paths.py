@@ -95,7 +95,7 @@ def maps_of(sums: Mapping[str, Tensor], gates: Tensor) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class LayerBatch:
-    """A layer's figures for some images, and its maps of those that are shown.
+    """A layer's figures for some images, and its maps of the images that are shown.
 
     ``correlations``: by map, (N,); ``power``: by sum, high and all.
     """

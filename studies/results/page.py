@@ -216,7 +216,7 @@ IMAGE_LINK = re.compile(r"\(images/((\w+?)_([\w-]+)\.png)\)")
 
 
 def page_pictures(page: str) -> dict[str, bytes]:
-    """Those that the page shows, by file name in docs/images."""
+    """The pictures that the page shows, as PNG, by file name in docs/images."""
     found = {}
     for file, kind, name in IMAGE_LINK.findall(page):
         figure, data = PICTURES[kind]

@@ -58,16 +58,19 @@ class Evaluation:
         return known, asked
 
     def knn(self) -> dict[str, Any]:
+        """Accuracy of weighted kNN in per cent, as :func:`knn_accuracy` defines it."""
         known, asked = (F.normalize(part, dim=1) for part in self.features)
         labels = self.train.labels, self.test.labels
         return {"knn_percent": knn_accuracy(known, labels[0], asked, labels[1])}
 
     def linear(self) -> dict[str, Any]:
+        """Accuracy of a linear classifier on frozen features in per cent."""
         known, asked = self.features
         accuracy = probe.linear_accuracy(known, self.train.labels, asked, self.test.labels)
         return {"linear_percent": accuracy}
 
     def finetune(self) -> dict[str, Any]:
+        """Accuracy of a fine-tuned copy in per cent, the recipe, and what of the copy runs."""
         recipe = replace(self.recipe, precision=self.precision)
         accuracy, tuned = probe.fine_tune(self.encoder, self.train, self.test, recipe, self.branch)
         found = {"finetune_percent": accuracy}
@@ -82,7 +85,7 @@ class Evaluation:
         }
 
     def density(self) -> dict[str, Any]:
-        """Nothing where the encoder is dense."""
+        """Densities and FLOPs reductions; nothing where the encoder is dense."""
         images = self.test.images[:DENSITY_IMAGES]
         network = network_of(self.encoder, images.shape[-1], int(self.train.labels.max()) + 1)
         return costs_of(self.encoder, images, network, self.branch)

@@ -61,7 +61,7 @@ class Chosen(Source):
 
 
 def shrink(images: Tensor, side: int) -> Tensor:
-    """uint8 (N, 3, H, W) -> uint8 (N, 3, side, side): each pixel the mean of those it covers.
+    """uint8 (N, 3, H, W) -> uint8 (N, 3, side, side): each pixel the mean of what it covers.
 
     Rounded to the nearest integer, halves to the even one. Works through 1,000 images at a time.
     """

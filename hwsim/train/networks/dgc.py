@@ -82,6 +82,7 @@ class DGCConv2d(nn.Conv2d):
         self.lasso = torch.zeros(())
 
     def keep(self, share: float) -> None:
+        """Each head keeps this share of its input channels from now on, at least one."""
         self.kept.fill_(max(1, self.in_channels - round(self.in_channels * (1 - share))))
 
     def saliency(self, x: Tensor) -> Tensor:

@@ -53,6 +53,7 @@ class FBSConv2d(nn.Conv2d):
         self.lasso = torch.zeros(())
 
     def keep(self, share: float) -> None:
+        """Keep this share of the output channels from now on, rounded up."""
         self.kept.fill_(math.ceil(share * self.out_channels - 1e-9))
 
     def saliency(self, x: Tensor) -> Tensor:

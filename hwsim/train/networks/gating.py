@@ -1,7 +1,7 @@
 """The gated convolution that CGNet, its broadcast form, CDG and SCDG have in common.
 
 The channels are cut into G equal groups, the weight into a G x G grid of blocks. A branch owns one
-block per output group: the input group g (diagonal) or G-1-g (inverse diagonal). Those blocks give
+block per output group: the input group g (diagonal) or G-1-g (inverse diagonal). These blocks give
 the base partial sum Yb; the others give Yc, kept only where the mask is 1:
 
     Z = normalise(Yb),   M = [Z - tau > 0],   Y = Yb + M * Yc

@@ -46,6 +46,7 @@ FRAMEWORK: dict[str, str] = {
 
 
 def view_branches(method: str) -> tuple[Branch, Branch]:
+    """The branch of view 1 and of view 2."""
     return VIEW_BRANCHES.get(method, ("diagonal", "diagonal"))
 
 

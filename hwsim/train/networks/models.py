@@ -38,7 +38,7 @@ class ConvNorm(NamedTuple):
 
 
 Compute = Callable[[ConvNorm], Tensor]
-"""A way to compute it; hwsim.train.fast has another one than :func:`conv_norm`."""
+"""A way to compute it: :func:`conv_norm`, or hwsim.train.fast.layers.conv_norm in training."""
 
 
 def conv_norm(step: ConvNorm) -> Tensor:
