@@ -54,7 +54,7 @@ def seconds(run: Trainer) -> float:
     return clock() - started
 
 
-def measure(method: str, size: int, chosen: argparse.Namespace) -> dict[str, float]:
+def views_per_second(method: str, size: int, chosen: argparse.Namespace) -> dict[str, float]:
     """Views per second by path; a path that cannot run here is left out."""
     generator = torch.Generator().manual_seed(0)
     shape = 4 * chosen.batch, 3, size, size
@@ -99,7 +99,8 @@ def main(argv: list[str] | None = None) -> int:
     heads = "".join(f" {size}: plain | fast | ratio |" for size in chosen.size)
     print(f"| method |{heads}\n|---|{'---|---|---|' * len(chosen.size)}")
     for method in chosen.methods:
-        found = [cell for size in chosen.size for cell in cells(measure(method, size, chosen))]
+        rates = (views_per_second(method, size, chosen) for size in chosen.size)
+        found = [cell for each in rates for cell in cells(each)]
         print(f"| {method} | {' | '.join(found)} |", flush=True)
     return 0
 

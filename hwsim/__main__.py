@@ -46,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"hwsim {metadata.version('hwsim')}")
         return 0
     statuses: list[int] = []
-    failed = status_of("hwsim", lambda: statuses.append(_call(asked[0], asked[1:])))
+    # An extra may be missing where the subcommand's module is imported.
+    program = f"hwsim {asked[0]}" if asked[0] in COMMANDS else "hwsim"
+    failed = status_of(program, lambda: statuses.append(_call(asked[0], asked[1:])))
     return failed or statuses[0]
 
 

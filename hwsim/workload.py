@@ -22,6 +22,15 @@ RESNET18 = (2, 2, 2, 2)
 """Residual blocks per stage."""
 
 
+def executed_share(density: float, groups: int) -> float:
+    """1/G + (1 - 1/G) d: the share of a gated layer's MACs that run (docs/model/counters.md).
+
+    The base path's always run; of the others the density d of the mask.
+    """
+    base = 1 / groups
+    return base + (1 - base) * density
+
+
 class Described(BaseModel):
     """A frozen description whose mistakes are one line: a UserError with the key and the value."""
 
@@ -137,12 +146,8 @@ class ConvLayer(Described):
         return self.steps * self.out_channels * self.out_pixels
 
     def executed_macs(self, density: float) -> float:
-        """MACs per image that run: the base path, and of the conditional one a share ``density``.
-
-        1/G + (1 - 1/G) d of all, what gating promises (docs/model/counters.md).
-        """
-        base = 1 / self.groups
-        return self.macs * (base + (1 - base) * density)
+        """MACs per image that run at this density of the layer's mask."""
+        return self.macs * executed_share(density, self.groups)
 
     def channel_tiles(self, columns: int, gated: bool) -> list[tuple[int, int]]:
         """(first channel, width) of each channel tile; none crosses a gating group if ``gated``."""

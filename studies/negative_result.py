@@ -13,15 +13,14 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
 
-from hwsim.cli import OneLineParser
-from hwsim.errors import UserError, one_line
+from hwsim.cli import OneLineParser, status_of
 from hwsim.files import write_whole
 from hwsim.train import options
 from hwsim.train.evaluate.evaluation import RECALIBRATION_IMAGES
@@ -29,13 +28,13 @@ from hwsim.train.evaluate.features import knn
 from hwsim.train.images import views
 from hwsim.train.images.dataset import chosen as chosen_source
 from hwsim.train.images.dataset import shrink
-from hwsim.train.loop import load, train_network
+from hwsim.train.loop import load_splits, train_network
 from hwsim.train.networks.inference import recalibrate
 from hwsim.train.networks.models import ResNet18
 from hwsim.train.trainer import fresh_encoder
 
-METHODS = ("broadcast", "cgnet", "cdg", "scdg")
-SIZE = 16
+COMPARED = ("broadcast", "cgnet", "cdg", "scdg")
+VIEW_SIZE = 16
 LAST_STEPS = 40
 """Steps at the end over which the loss is averaged: one batch's loss scatters by some 0.05."""
 
@@ -44,13 +43,13 @@ LOSS_GAP, NEAR_UNTRAINED, LEARNED = 0.5, 3.0, 7.0
 
 SETTINGS = (
     "--stages 1,1,1 --width 16 --batch 256 --train-images 20000 --target 0.524 --lr 3e-3 "
-    f"--resolution {SIZE} --log-every 1 --knn-every 1000000"
+    f"--resolution {VIEW_SIZE} --log-every 1 --knn-every 1000000"
 ).split()
 
 
 def small(split: views.Split) -> views.Split:
-    """The images shrunk to SIZE x SIZE."""
-    return views.Split(shrink(split.images, SIZE), split.labels)
+    """The images shrunk to VIEW_SIZE x VIEW_SIZE."""
+    return views.Split(shrink(split.images, VIEW_SIZE), split.labels)
 
 
 def recalibrated_knn(encoder: ResNet18, train: views.Split, test: views.Split) -> float:
@@ -59,14 +58,14 @@ def recalibrated_knn(encoder: ResNet18, train: views.Split, test: views.Split) -
     return knn(encoder, train, test)
 
 
-def run(method: str, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
+def train_one(method: str, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
     """Trains and evaluates; the row of the table."""
     out = chosen.out / f"{method}-{seed}"
     done = out / "result.json"
     arguments = ["--method", method, "--seed", str(seed), "--steps", str(chosen.steps), *SETTINGS]
     # Eight channels do not divide the four of a gating group at this width.
     arguments += ["--mask-group", "4"] if method == "scdg" else []
-    places = ["--data", str(chosen.data), "--out", str(out), "--cache", str(chosen.out)]
+    places = ["--data", str(chosen.data), "--out", str(out)]
     args = options.parse([*arguments, *places, *chosen.more])
     config = options.deciding(args)
     if done.exists():
@@ -75,7 +74,7 @@ def run(method: str, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
             return row
     if args.threads:
         torch.set_num_threads(args.threads)
-    train, test = load(args, chosen_source(args))
+    train, test = load_splits(args, chosen_source(args))
     trainer = train_network(args, train, test)
     train, test = small(train), small(test)
     with (out / "log.csv").open(newline="") as handle:
@@ -95,6 +94,14 @@ def run(method: str, seed: int, chosen: argparse.Namespace) -> dict[str, Any]:
     }
     write_whole(done, json.dumps(row, indent=2) + "\n")
     return row
+
+
+def train_all(chosen: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row per seed and method, each told on standard error before it is trained."""
+    runs = [(method, seed) for seed in chosen.seeds for method in COMPARED]
+    for number, (method, seed) in enumerate(runs, 1):
+        print(f"{number} of {len(runs)}: {method}, seed {seed}", file=sys.stderr, flush=True)
+        yield train_one(method, seed, chosen)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
@@ -140,17 +147,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--more", nargs=argparse.REMAINDER, default=[],
-                        help="the rest are options of python -m hwsim.train")  # fmt: skip
+                        help="the rest are options of hwsim train")  # fmt: skip
     chosen = parser.parse_args(argv)
-    rows = []
-    try:
-        for number, (seed, method) in enumerate((s, m) for s in chosen.seeds for m in METHODS):
-            total = len(chosen.seeds) * len(METHODS)
-            print(f"{number + 1} of {total}: {method}, seed {seed}", file=sys.stderr, flush=True)
-            rows.append(run(method, seed, chosen))
-    except (UserError, OSError) as error:
-        print(f"python -m studies.negative_result: {one_line(error)}", file=sys.stderr)
-        return 2
+    rows: list[dict[str, Any]] = []
+    failed = status_of(parser.prog, lambda: rows.extend(train_all(chosen)))
+    if failed:
+        return failed
     print(table(rows))
     claims = verdicts(rows)
     for claim, holds in claims:

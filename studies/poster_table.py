@@ -3,7 +3,7 @@
     python -m studies.poster_table RUN... [--out DIR]
 
 RUN is a weights file or a folder with some, at any depth. Figures come from what training noted in
-the file and from what `python -m hwsim.train.evaluate --save` kept beside it, which wins.
+the file and from what `hwsim evaluate --save` kept beside it, which wins.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from hwsim.errors import UserError
 from hwsim.text_table import markdown_table, print_table
 from hwsim.train.evaluate.evaluation import read_saved
 from hwsim.train.networks import models
+from hwsim.train.networks.methods import GATE_GROUPS, GATED
+from hwsim.workload import executed_share
 
 
 @dataclass(frozen=True)
-class Column:
+class RunColumn:
     """A figure of every run: its key, its heading, its decimals."""
 
     key: str
@@ -34,18 +36,18 @@ class Column:
 
 
 COLUMNS = (
-    Column("untrained_knn_percent", "untrained kNN %", 1),
-    Column("knn_percent", "kNN %", 1),
-    Column("int8_knn_percent", "int8 kNN %", 1),
-    Column("linear_percent", "linear %"),
-    Column("finetune_percent", "fine-tuned %"),
-    Column("density_percent", "MAC density %"),
-    Column("flops_reduction_gated", "FLOPs reduction, gated"),
-    Column("flops_reduction_network", "FLOPs reduction, network"),
-    Column("index_reduction", "index reduction", 0),
-    Column("int8_flip_percent", "int8 flips %"),
-    Column("epochs_total", "epochs", 1),
-    Column("minutes", "minutes", 1),
+    RunColumn("untrained_knn_percent", "untrained kNN %", 1),
+    RunColumn("knn_percent", "kNN %", 1),
+    RunColumn("int8_knn_percent", "int8 kNN %", 1),
+    RunColumn("linear_percent", "linear %"),
+    RunColumn("finetune_percent", "fine-tuned %"),
+    RunColumn("density_percent", "MAC density %"),
+    RunColumn("flops_reduction_gated", "FLOPs reduction, gated"),
+    RunColumn("flops_reduction_network", "FLOPs reduction, network"),
+    RunColumn("index_reduction", "index reduction", 0),
+    RunColumn("int8_flip_percent", "int8 flips %"),
+    RunColumn("epochs_total", "epochs", 1),
+    RunColumn("minutes", "minutes", 1),
 )
 
 Key = tuple[str, str, int, str]
@@ -99,7 +101,7 @@ def poster_figures() -> dict[tuple[str, str, str], float]:
 
 
 def weights_files(runs: Iterable[Path]) -> list[Path]:
-    """The files named and those in the folders named, each once. Raises UserError."""
+    """The files named and the files in folders named, each once. Raises UserError."""
     found: list[Path] = []
     for run in runs:
         inside = sorted(run.rglob("*.npz")) if run.is_dir() else [run]
@@ -112,7 +114,7 @@ def weights_files(runs: Iterable[Path]) -> list[Path]:
 def run_figures(weights: Path) -> dict[str, Any]:
     """Everything known of one run, with what its row goes by, minutes and density in per cent.
 
-    ``epochs``: its own; ``epochs_total``: with those of the weights that it started from.
+    ``epochs``: the run's own; ``epochs_total``: with the epochs of the weights it started from.
     """
     encoder, training = models.load_weights(weights)
     found = {**training, **read_saved(weights)}
@@ -132,9 +134,9 @@ def run_figures(weights: Path) -> dict[str, Any]:
     if "density_macs" in found:
         density = found["density_macs"]
         found["density_percent"] = 100 * density
-        # Of masks of channels the density is of all MACs, not of the conditional ones.
-        always = 1 / models.GATE_GROUPS if encoder.method in models.MASK_GROUP else 0
-        found.setdefault("flops_reduction_gated", 1 / (always + (1 - always) * density))
+        # Where masks are of channels, the density is a share of all MACs.
+        ran = executed_share(density, GATE_GROUPS) if encoder.method in GATED else density
+        found.setdefault("flops_reduction_gated", 1 / ran)
     return found
 
 
@@ -161,7 +163,7 @@ def rows_of(runs: Iterable[Mapping[str, Any]]) -> list[Row]:
     ]
 
 
-def shown_columns(rows: list[Row]) -> list[Column]:
+def shown_columns(rows: list[Row]) -> list[RunColumn]:
     """The columns in which a run has a figure."""
     return [column for column in COLUMNS if any(row.figures[column.key].values for row in rows)]
 
@@ -216,10 +218,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--out", type=Path, help="folder for table.csv and table.md")
     args = parser.parse_args(argv)
-    return status_of("python -m studies.poster_table", lambda: command(args))
+    return status_of("python -m studies.poster_table", lambda: write_tables(args))
 
 
-def command(args: argparse.Namespace) -> None:
+def write_tables(args: argparse.Namespace) -> None:
+    """The table on standard output and, with --out, as Markdown and CSV. Raises UserError."""
     rows = rows_of(run_figures(path) for path in weights_files(args.runs))
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ class MethodStyle(NamedTuple):
     marker: str
 
 
-METHODS = {
+METHOD_STYLES = {
     "dense": MethodStyle("#000000", "x"),
     "cdg": MethodStyle("#0072B2", "o"),
     "scdg": MethodStyle("#009E73", "D"),
@@ -44,14 +44,14 @@ def learning_curves(frame: pd.DataFrame) -> Figure:
 
     ``frame``: rows of log.csv of several runs, with ``method``, ``seed`` and ``epochs`` (passes
     over the images); ``loss`` in nats, ``knn_percent`` where it was measured (NaN elsewhere).
-    ``resolution`` in pixels: a line stands where it changes, grey where all runs change at once.
+    ``resolution`` in pixels: a line marks each change, grey where all runs change at once.
     """
     columns = ("method", "seed", "epochs", "loss", "knn_percent", "resolution")
     require_columns("learning_curves", frame, columns)
     figure, (loss, knn) = panels(2, 5.5, 4.0, 2)
     seeds = list(frame["seed"].unique())
     for (method, seed), run in frame.groupby(["method", "seed"], sort=False):
-        style = METHODS.get(str(method), OTHER)
+        style = METHOD_STYLES.get(str(method), OTHER)
         line = SEED_LINES[seeds.index(seed) % len(SEED_LINES)]
         label = str(method) if seed == seeds[0] else None
         smooth = run["loss"].rolling(SMOOTHED, min_periods=1).mean()
@@ -92,7 +92,7 @@ def _mark_resolutions(axes: tuple[Axes, ...], frame: pd.DataFrame) -> None:
     for resolution, starts in later.groupby("resolution"):
         once = starts.drop_duplicates("epochs")
         for method, at in zip(once["method"], once["epochs"], strict=True):
-            own = METHODS.get(str(method), OTHER).colour
+            own = METHOD_STYLES.get(str(method), OTHER).colour
             for panel in axes:
                 panel.axvline(at, color=own if len(once) > 1 else "#999999", linewidth=0.8)
         for panel in axes:
@@ -120,7 +120,7 @@ def accuracy_against_cost(
     require_columns("accuracy_against_cost", frame, ("method", "scheme", cost, accuracy))
     figure, (panel,) = panels(1, 7.2, 4.8, 1)
     for (method, scheme), points in frame.groupby(["method", "scheme"], sort=False):
-        style = METHODS.get(str(method), OTHER)
+        style = METHOD_STYLES.get(str(method), OTHER)
         hollow = str(scheme).startswith("lockstep")
         panel.plot(
             points[cost],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,20 @@ from hwsim.arch.load import load_arch
 from hwsim.trace.files import write_trace
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.packing import pack_bits
+from hwsim.train import cache
 from hwsim.workload import Network, resnet18
+
+
+@pytest.fixture(scope="session", autouse=True)
+def images_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded images go to a temporary folder, not to the user's cache.
+
+    XDG_CACHE_HOME stays as it is: compiled kernels are kept there.
+    """
+    folder = tmp_path_factory.mktemp("images")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "images_folder", lambda: folder)
+        yield
 
 
 @pytest.fixture(scope="session")

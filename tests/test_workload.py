@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hwsim.errors import UserError
-from hwsim.workload import ConvLayer, Network, resnet18
+from hwsim.workload import ConvLayer, Network, executed_share, resnet18
 
 
 def test_resnet18_for_cifar_has_the_published_totals() -> None:
@@ -71,3 +71,9 @@ def test_edges_that_do_not_fit_are_named(layers: list[ConvLayer], reason: str) -
 def test_layers_that_cannot_exist_are_refused(changes: dict[str, object], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         conv("a", **changes)
+
+
+def test_executed_macs_by_hand() -> None:
+    # 64 input channels under a 3x3 kernel: 16 always, and half of the other 48.
+    assert executed_share(0.5, 4) == (16 + 24) / 64
+    assert [executed_share(density, 2) for density in (0.0, 1.0)] == [0.5, 1.0]

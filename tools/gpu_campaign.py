@@ -7,7 +7,7 @@ goes on where the job before it ended: each method's contrastive stage, then its
 (default: OUT) holds what earlier jobs left. A job leaves a few files, each small enough to be sent
 (LARGEST, FILES): results.json, and of at most two networks the weights in parts, convolutions in
 fp16. Momentum starts anew with each job. `python -m tools.gpu_campaign --join DIR... --out DIR`
-makes weights files of the parts, for `python -m hwsim.train.record` and all else.
+makes weights files of the parts, for `hwsim record` and all else.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +30,22 @@ from hwsim.cli import OneLineParser, positive, status_of
 from hwsim.errors import UserError
 from hwsim.files import whole, write_whole
 from hwsim.train import options, report
-from hwsim.train.evaluate import evaluation
-from hwsim.train.evaluate.features import knn
 from hwsim.train.finetune import FineTuner
 from hwsim.train.images import views
 from hwsim.train.images.dataset import choose
 from hwsim.train.images.sources import Source
 from hwsim.train.networks import methods, models
-from hwsim.train.networks.inference import recalibrate
 from hwsim.train.trainer import Trainer
 
 FILES, LARGEST, ALL = 8, 15 << 20, 60 << 20
-"""How many files a job leaves, bytes of the largest and of all together."""
+"""Limits of what a job leaves: files, bytes of the largest, bytes of all together."""
 
 NETWORKS = 2
-"""Of how many networks a job leaves weights: three of width 64 would be larger than ALL."""
+"""Networks of which a job leaves weights: three of width 64 would be larger than ALL."""
 
 STAGES = ("contrastive", "finetune")
 RESERVE_SECONDS = 40
-"""For decoding images, evaluation and writing, of each network."""
+"""Kept free for each network: decoding images, evaluating and writing it."""
 
 SPEED_STEPS, SPEED_SECONDS = 10, 15
 RESULTS = "results.json"
@@ -111,7 +109,7 @@ def parts_of(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
 
 
 def write_parts(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> list[Path]:
-    """NAME-0.npz, NAME-1.npz, ... ; those of an earlier job are gone."""
+    """NAME-0.npz, NAME-1.npz, ... ; an earlier job's are removed."""
     for old in folder.glob(f"{name}-*.npz"):
         old.unlink()
     paths = []
@@ -172,7 +170,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     return dict(found)
 
 
-# What it does.
+# What a job does.
 
 
 def arguments_of(method: str, stage: str, epochs: float, chosen: argparse.Namespace) -> list[str]:
@@ -208,7 +206,7 @@ def speeds(chosen: argparse.Namespace, train: views.Split) -> dict[str, float]:
 
 
 def plan(rates: Mapping[str, float], images: int, chosen: argparse.Namespace) -> dict[str, float]:
-    """Epochs of every method's contrastive stage: equal ones, as many as all jobs have time for."""
+    """Epochs of the contrastive stage, the same for every method: what all jobs have time for."""
     seconds = 60 * chosen.minutes * chosen.jobs
     seconds -= len(rates) * 2 * RESERVE_SECONDS
     per_epoch = sum(2 * images / rate for rate in rates.values())
@@ -220,108 +218,112 @@ def plan(rates: Mapping[str, float], images: int, chosen: argparse.Namespace) ->
 def job(chosen: argparse.Namespace) -> None:
     """One job; see the module."""
     end = now() + 60 * chosen.minutes
-    earlier = chosen.earlier or chosen.out
     chosen.out.mkdir(parents=True, exist_ok=True)
-    results = read_results(earlier)
+    results = read_results(chosen.earlier or chosen.out)
     with tempfile.TemporaryDirectory(prefix="hwsim-") as scratch:
         source = choose(chosen.data)
-        cache = chosen.cache or Path(scratch)
-        splits = [views.load_split(source, name, cache) for name in ("train", "test")]
-        train, test = (split.to(torch.device(chosen.device)) for split in splits)
-        rates = speeds(chosen, train)
+        cache, device = chosen.cache or Path(scratch), torch.device(chosen.device)
+        train, test = (
+            views.load_split(source, name, cache).to(device) for name in ("train", "test")
+        )
+        Job(chosen, end, results, source, train, test, Path(scratch)).run()
+
+
+@dataclass
+class Job:
+    """A job under way. ``results``: what RESULTS holds; ``written``: weights written so far."""
+
+    chosen: argparse.Namespace
+    end: float
+    results: dict[str, Any]
+    source: Source
+    train: views.Split
+    test: views.Split
+    scratch: Path
+    written: list[Path] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Networks one after another, until the time is over or FILES are full."""
+        chosen, results = self.chosen, self.results
+        rates = speeds(chosen, self.train)
         results["views_per_s"].append(rates)
         if not results["epochs"]:
-            results["epochs"] = plan(rates, len(train), chosen)
-        written: list[Path] = []
+            results["epochs"] = plan(rates, len(self.train), chosen)
         for method, stage in itertools.product(chosen.methods, STAGES):
             name = f"{method}-{stage}"
             about = results["networks"].setdefault(name, {"done": False, "progress": 0, "log": []})
             if about["done"]:
                 continue
-            full = len({path.stem.rpartition("-")[0] for path in written}) == NETWORKS
-            if full or now() > end - RESERVE_SECONDS:
+            full = len({path.stem.rpartition("-")[0] for path in self.written}) == NETWORKS
+            if full or now() > self.end - RESERVE_SECONDS:
                 break
-            run = start(method, stage, chosen, results, earlier, written, Path(scratch), train)
-            arrays = train_until(run, name, end, results, (train, test), source, Path(scratch))
-            written += write_parts(chosen.out, name, arrays)
-            write_whole(chosen.out / RESULTS, json.dumps(results, indent=1) + "\n")
+            self.written += write_parts(chosen.out, name, self.trained(method, stage))
+            self.write_results()
             if not about["done"]:
                 break
-    written.append(chosen.out / RESULTS)
-    write_whole(written[-1], json.dumps(results, indent=1) + "\n")
-    check_size(written)
-    for name, about in results["networks"].items():
-        print(f"{name}: {about['progress']:.1%} {about.get('figures', '')}", flush=True)
+        check_size([*self.written, self.write_results()])
+        for name, about in results["networks"].items():
+            print(f"{name}: {about['progress']:.1%} {about.get('figures', '')}", flush=True)
 
+    def write_results(self) -> Path:
+        path = self.chosen.out / RESULTS
+        write_whole(path, json.dumps(self.results, indent=1) + "\n")
+        return path
 
-def start(
-    method: str, stage: str, chosen: argparse.Namespace, results: dict[str, Any], earlier: Path,
-    written: Sequence[Path], scratch: Path, train: views.Split,
-) -> Trainer:  # fmt: skip
-    """The network's run, where an earlier job left it."""
-    name = f"{method}-{stage}"
-    if stage == "finetune":
-        first = f"{method}-contrastive"
-        here = any(path.name.startswith(first) for path in written)
-        weights = scratch / f"{first}.npz"
-        np.savez(weights, allow_pickle=False, **read_parts(chosen.out if here else earlier, first))
-        arguments = arguments_of(method, stage, chosen.tune_epochs, chosen)
-        run: Trainer = FineTuner(options.parse([*arguments, "--weights", str(weights)]), train)
-    else:
-        arguments = arguments_of(method, stage, results["epochs"][method], chosen)
-        run = Trainer(options.parse(arguments), train)
-    about = results["networks"][name]
-    if about["progress"]:
-        state = {k: torch.from_numpy(v) for k, v in read_parts(earlier, name).items()}
-        run.model.load_state_dict(state)
-        run.step, run.seconds = about["step"], about["seconds"]
-        run.generator.manual_seed(chosen.seed + run.step)
-    return run
+    def started(self, method: str, stage: str) -> Trainer:
+        """The network's run, as an earlier job left it."""
+        chosen, name = self.chosen, f"{method}-{stage}"
+        earlier = chosen.earlier or chosen.out
+        if stage == "finetune":
+            first = f"{method}-contrastive"
+            here = any(path.name.startswith(first) for path in self.written)
+            weights, parts = self.scratch / f"{first}.npz", chosen.out if here else earlier
+            np.savez(weights, allow_pickle=False, **read_parts(parts, first))
+            arguments = arguments_of(method, stage, chosen.tune_epochs, chosen)
+            arguments += ["--weights", str(weights)]
+            run: Trainer = FineTuner(options.parse(arguments), self.train)
+        else:
+            arguments = arguments_of(method, stage, self.results["epochs"][method], chosen)
+            run = Trainer(options.parse(arguments), self.train)
+        about = self.results["networks"][name]
+        if about["progress"]:
+            state = {k: torch.from_numpy(v) for k, v in read_parts(earlier, name).items()}
+            run.model.load_state_dict(state)
+            run.step, run.seconds = about["step"], about["seconds"]
+            run.generator.manual_seed(chosen.seed + run.step)
+        return run
 
+    def trained(self, method: str, stage: str) -> dict[str, np.ndarray]:
+        """Trains to the end or until it is time to stop; the arrays to be kept."""
+        name, run = f"{method}-{stage}", self.started(method, stage)
+        about = self.results["networks"][name]
+        every = max(1, int(len(run.train) // run.args.batch) // 2)
+        while run.progress < 1 and now() < self.end - RESERVE_SECONDS:
+            loss, _ = run.train_step()
+            if run.step % every == 0:
+                layers = methods.dynamic_layers(run.model.encoder).values()
+                density = sum(float(layer.density) for layer in layers) / max(len(layers), 1)
+                row = [run.step, round(run.seconds, 1), round(float(loss), 4), round(density, 4)]
+                about["log"].append(row)
+                print(f"{name}: step, seconds, loss, density {row}", flush=True)
+                if not np.isfinite(float(loss)):
+                    raise UserError(f"{name}: the loss is {float(loss)} at step {run.step}")
+        about |= {"step": run.step, "seconds": run.seconds, "progress": min(run.progress, 1.0)}
+        if run.progress < 1:
+            return half(run.model.state_dict())
+        run.advance()
+        about["done"] = True
+        return self.finished(run, about)
 
-def train_until(
-    run: Trainer, name: str, end: float, results: dict[str, Any],
-    splits: tuple[views.Split, views.Split], source: Source, scratch: Path,
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Trains to the end or until it is time to stop; what is to be kept of it."""
-    about = results["networks"][name]
-    every = max(1, int(len(run.train) // run.args.batch) // 2)
-    while run.progress < 1 and now() < end - RESERVE_SECONDS:
-        loss, _ = run.train_step()
-        if run.step % every == 0:
-            density = [float(m.density) for m in methods.dynamic_layers(run.model.encoder).values()]
-            row = [run.step, round(run.seconds, 1), round(float(loss), 4),
-                   round(sum(density) / max(len(density), 1), 4)]  # fmt: skip
-            about["log"].append(row)
-            print(f"{name}: step, seconds, loss, density {row}", flush=True)
-            if not np.isfinite(float(loss)):
-                raise UserError(f"{name}: the loss is {float(loss)} at step {run.step}")
-    about |= {"step": run.step, "seconds": run.seconds, "progress": min(run.progress, 1.0)}
-    if run.progress < 1:
-        return half(run.model.state_dict())
-    run.advance()
-    about["done"] = True
-    return finished(run, about, splits, source, scratch)
-
-
-def finished(
-    run: Trainer, about: dict[str, Any], splits: tuple[views.Split, views.Split], source: Source,
-    scratch: Path,
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """The arrays of the weights file, as report.finish would write it, measured."""
-    train, test = splits
-    encoder = run.model.encoder
-    training = report.summary(run, len(run.train), source)
-    models.round_to_fp16(encoder)
-    recalibrate(encoder, train.images[: evaluation.RECALIBRATION_IMAGES])
-    with run.autocast():
-        about["figures"] = {"knn_percent": round(knn(encoder, train, test), 2)}
-    about["figures"] |= report.accuracies(run, test)
-    about["file"] = f"resnet18-{source.file_name}-{run.args.method}{report.SUFFIX[run.args.stage]}"
-    path = scratch / "finished.npz"
-    models.save_weights(path, encoder, training | about["figures"], run.top())
-    with np.load(path, allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}
+    def finished(self, run: Trainer, about: dict[str, Any]) -> dict[str, np.ndarray]:
+        """The arrays of the run's weights file; ``about`` gets accuracies and the file's name."""
+        training = report.training_record(run, self.source)
+        about["figures"] = report.shipped_accuracies(run, self.train, self.test)
+        about["file"] = report.file_name(run.args, self.source)
+        path = self.scratch / "finished.npz"
+        models.save_weights(path, run.model.encoder, training | about["figures"], run.top())
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ falls by about 0.35 per unit, so that an error shrinks by 3.5 % per pass."""
 
 @torch.no_grad()
 def steer(model: nn.Module, density: float) -> None:
-    """Raise all thresholds of a layer alike where its last forward pass was too dense.
+    """Move each layer's thresholds by one number: up where its last pass was above ``density``.
 
-    It takes the place of the penalty: the two would work against each other.
+    It replaces the penalty, which would work against it.
     """
     for layer in gated_layers(model).values():
         layer.tau += GAIN * (layer.density - density)

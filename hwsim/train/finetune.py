@@ -11,16 +11,17 @@ from torch import Tensor
 
 from hwsim.train.evaluate import probe
 from hwsim.train.images import dataset, views
+from hwsim.train.images.sources import DataError
 from hwsim.train.networks.gating import gated_layers
 from hwsim.train.networks.methods import lasso
 from hwsim.train.trainer import Trainer
 
 
 class FineTuner(Trainer):
-    """The same run with labels: one view an image, moved and mirrored, on the diagonal branch.
+    """A run with labels: one view of each image, moved and mirrored, on the diagonal branch.
 
-    Thresholds stay as they are unless --free-thresholds; running statistics of the gates follow.
-    FBS and DGC keep the share of channels that their weights say.
+    Thresholds are fixed without --free-thresholds; running statistics of the gates follow. FBS and
+    DGC keep the share of channels that is in their weights.
     """
 
     measured = "validation_percent"
@@ -30,7 +31,7 @@ class FineTuner(Trainer):
         self.seen = train.images[: probe.STANDARDISING_IMAGES]
         kept = len(train) - args.validation
         if kept < args.batch:
-            raise views.DataError(
+            raise DataError(
                 f"--validation {args.validation}: of {len(train)} images {max(kept, 0)} are left "
                 f"to train on, fewer than --batch {args.batch}"
             )
@@ -39,9 +40,8 @@ class FineTuner(Trainer):
 
     def build(self) -> Any:
         encoder = copy.deepcopy(self.args.start.encoder).to(self.device)
-        model = probe.Classifier(
-            encoder, self.seen, self.classes, "diagonal", self.args.precision
-        )  # fmt: skip
+        precision = self.args.precision
+        model = probe.Classifier(encoder, self.seen, self.classes, "diagonal", precision)
         for layer in gated_layers(model).values():
             layer.tau.requires_grad_(self.args.free_thresholds)
         return model.train()
@@ -55,14 +55,12 @@ class FineTuner(Trainer):
         return bool(self.args.free_thresholds)
 
     def advance(self) -> None:
-        """Nothing follows the progress of fine-tuning but rate and resolution."""
+        """Nothing: only rate and resolution follow the progress of fine-tuning."""
 
     def losses(self) -> tuple[Tensor, Tensor]:
         """The cross-entropy of the next batch; the lasso."""
         chosen = self.shuffler.next().to(self.train.images.device)
-        images = self.train.images[chosen]
-        if self.resolution < images.shape[-1]:
-            images = dataset.shrink(images, self.resolution)
+        images = dataset.at_most(self.train.images[chosen], self.resolution)
         views = probe.shifted(images, self.generator)
         with self.path():
             scores = self.network(views)
@@ -72,7 +70,7 @@ class FineTuner(Trainer):
         return probe.accuracy(self.model, split)
 
     def top(self) -> dict[str, Tensor]:
-        """What is on the encoder, for models.save_weights: scores = fc((features - mean) / dev)."""
+        """The classifier, for models.save_weights: scores = fc((features - mean) / deviation)."""
         model = self.model
         found = {"mean": model.mean, "deviation": model.deviation}
         return found | {f"fc.{name}": value for name, value in model.fc.state_dict().items()}

@@ -16,7 +16,7 @@ from hwsim.train import options, report
 from hwsim.train.evaluate.features import knn
 from hwsim.train.finetune import FineTuner
 from hwsim.train.images import dataset, views
-from hwsim.train.images.sources import Source
+from hwsim.train.images.sources import DataError, Source
 from hwsim.train.log import Log
 from hwsim.train.networks.inference import recalibrate
 from hwsim.train.networks.methods import dynamic_layers
@@ -26,19 +26,18 @@ from hwsim.train.trainer import Trainer
 
 def small_knn(trainer: Trainer, train: views.Split, test: views.Split) -> float:
     """A cheap look at progress: 1,500 bank and 500 test images at the training resolution."""
-    parts: list[views.Split] = []
-    for split, count in ((train, 1500), (test, 500)):
-        images = split.images[:count]
-        if trainer.resolution < images.shape[-1]:
-            images = dataset.shrink(images, trainer.resolution)
-        parts.append(views.Split(images, split.labels[:count]))
+    encoder, size = trainer.model.encoder, trainer.resolution
+    bank, queries = (
+        views.Split(dataset.at_most(part.images, size), part.labels)
+        for part in (train.head(1500), test.head(500))
+    )
     with trainer.autocast():
-        recalibrate(trainer.model.encoder, parts[0].images[:512])
-        return knn(trainer.model.encoder, parts[0], parts[1])
+        recalibrate(encoder, bank.images[:512])
+        return knn(encoder, bank, queries)
 
 
 def look(trainer: Trainer, train: views.Split, test: views.Split) -> str:
-    """How well it does, in per cent, as the log has it now and then."""
+    """The accuracy in per cent, as the log has it every --knn-every steps."""
     if not isinstance(trainer, FineTuner):
         return f"{small_knn(trainer, train, test):.2f}"
     return f"{trainer.accuracy(trainer.validation):.2f}" if len(trainer.validation) else ""
@@ -47,7 +46,7 @@ def look(trainer: Trainer, train: views.Split, test: views.Split) -> str:
 def run_loop(trainer: Trainer, train: views.Split, test: views.Split) -> None:
     """Trains to the end of the budget, logging and saving on the way.
 
-    Asked to stop, it saves what it has and raises KeyboardInterrupt.
+    A run that is asked to stop is saved, and KeyboardInterrupt raised.
     """
     args = trainer.args
     checkpoint = args.out / "checkpoint.pt"
@@ -97,12 +96,12 @@ def log_row(trainer: Trainer, loss: float, added: float, mark: tuple[int, float]
     return row
 
 
-def load(args: argparse.Namespace, source: Source) -> tuple[views.Split, views.Split]:
+def load_splits(args: argparse.Namespace, source: Source) -> tuple[views.Split, views.Split]:
     """The training and the test split on the device, as many images as asked for."""
-    train, test = (views.load_split(source, name, args.cache) for name in ("train", "test"))
+    train, test = dataset.both_splits(args, source)
     train = train.head(args.train_images)
     if len(train) < args.batch:
-        raise views.DataError(f"--batch {args.batch}: the data hold only {len(train)} images")
+        raise DataError(f"--batch {args.batch}: the data hold only {len(train)} images")
     device = torch.device(args.device)
     return train.to(device), test.to(device)
 
@@ -126,9 +125,10 @@ def train(args: argparse.Namespace) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     source = dataset.chosen(args)
-    train, test = load(args, source)
+    train, test = load_splits(args, source)
     trainer = train_network(args, train, test)
     print(f"trained {trainer.step} steps; evaluating", flush=True)
     report.finish(trainer, train, test, source)
     trace = "" if args.method == "dense" else ", trace"
     print(f"log, weights, evaluation.json{trace}: all in {args.out}")
+    dataset.tell_cache(args)

@@ -23,7 +23,7 @@ def rate(progress: float, warm_up: float) -> float:
 
 
 def optimisers(model: nn.Module, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
-    """The weights' and, where there are gates, the thresholds'."""
+    """One for the weights and, where there are gates, one for the thresholds."""
     found = [weight_optimiser(model, args)]
     taus = [parameter for name, parameter in model.named_parameters() if is_threshold(name)]
     if taus:
@@ -36,7 +36,7 @@ def optimisers(model: nn.Module, args: argparse.Namespace) -> list[torch.optim.O
 
 
 def weight_optimiser(model: nn.Module, args: argparse.Namespace) -> torch.optim.Optimizer:
-    """Of everything but the thresholds; vectors (BatchNorm, biases) do not decay."""
+    """For all parameters but the thresholds; vectors (BatchNorm, biases) do not decay."""
     named = [p for name, p in model.named_parameters() if not is_threshold(name)]
     groups = [
         {"params": [p for p in named if p.ndim > 1], "weight_decay": args.weight_decay},

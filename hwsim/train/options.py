@@ -1,9 +1,9 @@
-"""The trainer's options: their defaults, the presets, and what of them decides a run's result."""
+"""The trainer's options: defaults, presets, and which of them decide the result of a run."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from hwsim.train.start import Start
 
 PEAK_RATE = {"adamw": 1.5e-3, "sgd": 0.25, "lars": 1.0}
 WEIGHT_DECAY = {"adamw": 0.02, "sgd": 1e-4, "lars": 1e-6}
-"""Per optimiser, where --lr and --weight-decay say nothing."""
+"""By optimiser, where --lr and --weight-decay are not given."""
 
 STAGES: dict[str, dict[str, Any]] = {
     "contrastive": {},
@@ -28,7 +28,7 @@ STAGES: dict[str, dict[str, Any]] = {
         "weight_decay": 5e-4, "warm_up": 0.05, "penalty": 1e-4,
     },
 }  # fmt: skip
-"""What --stage trains for, and the defaults that it changes; a preset goes before them."""
+"""What --stage trains for, and the defaults that it changes; a preset overrides them."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
@@ -62,10 +62,10 @@ RESULT = (
 """Options that decide the result of a run."""
 
 LATER = {"stage": "contrastive", "free_thresholds": False, "validation": 0}
-"""What a checkpoint older than an option means; None, where nothing is said here."""
+"""Values of options that a checkpoint is older than; None for an option that is not here."""
 
 BUDGET = ("preset", "minutes", "epochs", "steps")
-"""Of these, the ones that a resumed run may change."""
+"""The options of RESULT that a resumed run may change."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,56 +74,99 @@ def parser() -> argparse.ArgumentParser:
         description="SimCLR training or fine-tuning of a gated ResNet-18: weights and a trace",
     )
     add = parser.add_argument
-    add("--method", choices=METHODS, help="may be left out where --weights says it")
+    add("--method", choices=METHODS, help="may be left out where --weights names it")
     add_options(parser)
-    add("--out", type=Path, required=True, help="checkpoint, log, weights and trace go here")
+    add("--out", type=Path, required=True, metavar="DIR",
+        help="folder of checkpoint, log, weights and trace")  # fmt: skip
     add("--preset", choices=PRESETS, help="; ".join(f"{k}: {v}" for k, v in PRESET_HELP.items()))
     add("--stage", choices=STAGES, default="contrastive", help="finetune: with labels, gates on, "
-        "from --weights")  # fmt: skip
-    add("--free-thresholds", action="store_true", help="fine-tuning trains the thresholds, too")
-    add("--validation", type=int, default=0, metavar="N", help="fine-tuning leaves out the last N "
-        "training images and measures its accuracy on them")  # fmt: skip
-    add("--weights", type=Path, help="an encoder's weights (.npz) to train on from; it decides "
-        "--width, --stages, --gate-norm and --mask-group")  # fmt: skip
-    add("--cache", type=Path, help="decoded images (default: OUT)")
-    add("--train-images", type=int, help="the first N training images (default: all)")
+        "from --weights (default: %(default)s)")  # fmt: skip
+    add("--weights", type=Path, metavar="FILE", help="weights of hwsim train (.npz) to train on "
+        "from; they decide --width, --stages, --gate-norm and --mask-group")  # fmt: skip
+    add("--seed", type=int, default=0, help="of weights, order and views (default: %(default)s)")
+    _add_network(parser)
+    _add_steps(parser)
+    _add_optimiser(parser)
+    _add_machine(parser)
+    _add_reports(parser)
+    return parser
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("network").add_argument
+    add("--width", type=int, default=64, help="channels of the first stage (default: %(default)s)")
+    add("--stages", default="2,2,2,2",
+        help="residual blocks per stage (default: %(default)s, ResNet-18's)")  # fmt: skip
+    add("--gate-norm", choices=GATE_NORMS, default="batch",
+        help="what normalises the base sums (default: %(default)s)")  # fmt: skip
+    add("--mask-group", type=int, metavar="N",
+        help="output channels per decision (default: 8 for scdg, 1 for others)")  # fmt: skip
+    kept = in_words(CHANNELS_KEPT, "for")
+    add("--density", type=float, help="a controller steers each gated layer to this density; "
+        f"fbs, dgc: share of channels kept (default: no controller; {kept})")  # fmt: skip
+
+
+def _add_steps(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("budget and images").add_argument
     add("--minutes", type=float, help="budget of training time; overrides --epochs and --steps")
     add("--epochs", type=float, help="budget in passes over the images; overrides --steps")
-    add("--steps", type=int, default=2000)
-    add("--batch", type=int, default=128, help="images per step, two views each")
-    add("--width", type=int, default=64, help="channels of the first stage")
-    add("--stages", default="2,2,2,2", help="residual blocks per stage; this one is ResNet-18")
-    add("--gate-norm", choices=GATE_NORMS, default="batch", help="what normalises the base sums")
-    add("--mask-group", type=int, help="output channels per decision (default: the method's)")
-    add("--density", type=float, help="a controller steers each gated layer to this density; "
-        f"fbs, dgc: share of channels kept (default: {CHANNELS_KEPT})")  # fmt: skip
-    add("--resolution", default="16:0.75,32", help="SIZE[:UNTIL],...: sizes and where each ends")
-    add("--min-crop-area", type=float, default=0.2)
-    add("--optimiser", choices=PEAK_RATE, default="adamw", help="sgd is Nesterov's")
-    add("--lr", type=float, help=f"peak (default: {PEAK_RATE})")
-    add("--weight-decay", type=float, help=f"(default: {WEIGHT_DECAY})")
-    add("--warm-up", type=float, default=0.04, help="share of the run with rising rates")
-    add("--tau-lr", type=float, default=0.05, help="SGD with momentum 0.9 on the thresholds, peak")
-    add("--penalty", type=float, default=1e-2, help="lambda of lambda*sum((tau-T)^2)")
-    add("--target", type=float, default=0.573, help="T; sparsity ends near Phi(T)")
-    add("--temperature", type=float, default=0.5)
-    add("--seed", type=int, default=0)
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    add("--precision", choices=("fp32", "bf16"), help="default: bf16 on a GPU, fp32 on a CPU")
-    add(
-        "--compile",
-        action="store_true",
-        help="torch.compile the network, unless the fast path runs",
-    )
+    add("--steps", type=int, default=2000, help="budget in steps (default: %(default)s)")
+    add("--batch", type=int, default=128,
+        help="images per step, two views each (default: %(default)s)")  # fmt: skip
+    add("--train-images", type=int, metavar="N", help="the first N (default: all)")
+    add("--validation", type=int, default=0, metavar="N", help="fine-tuning leaves out the last N "
+        "training images and measures its accuracy on them (default: none)")  # fmt: skip
+    add("--resolution", default="16:0.75,32", metavar="SIZE[:UNTIL],...",
+        help="sizes, each up to a share of the run (default: %(default)s)")  # fmt: skip
+    add("--min-crop-area", type=float, default=0.2,
+        help="smallest share of an image that a view shows (default: %(default)s)")  # fmt: skip
+
+
+def _add_optimiser(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("optimiser and loss").add_argument
+    add("--optimiser", choices=PEAK_RATE, default="adamw",
+        help="sgd has Nesterov's momentum (default: %(default)s)")  # fmt: skip
+    add("--lr", type=float, help=f"peak rate (default: {in_words(PEAK_RATE, 'with')})")
+    add("--weight-decay", type=float, help=f"(default: {in_words(WEIGHT_DECAY, 'with')})")
+    add("--warm-up", type=float, default=0.04,
+        help="share of the run with rising rates (default: %(default)s)")  # fmt: skip
+    add("--tau-lr", type=float, default=0.05,
+        help="peak rate of the thresholds' SGD, momentum 0.9 (default: %(default)s)")  # fmt: skip
+    add("--free-thresholds", action="store_true", help="fine-tuning trains the thresholds, too")
+    add("--penalty", type=float, default=1e-2,
+        help="lambda of lambda * sum((tau - T)^2) (default: %(default)s)")  # fmt: skip
+    add("--target", type=float, default=0.573,
+        help="T; the sparsity ends near Phi(T) (default: %(default)s)")  # fmt: skip
+    add("--temperature", type=float, default=0.5, help="of NT-Xent (default: %(default)s)")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("where it runs").add_argument
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+        help="of torch (default: %(default)s)")  # fmt: skip
+    add("--precision", choices=("fp32", "bf16"), help="(default: bf16 on a GPU, fp32 on a CPU)")
+    add("--compile", action="store_true",
+        help="torch.compile the network, unless the fast path runs")  # fmt: skip
     add("--plain", action="store_true", help="leave out the fast path (bf16 on CPUs)")
-    add("--threads", type=int, help="torch threads (default: all cores)")
-    add("--log-every", type=int, default=20, help="steps")
-    add("--knn-every", type=int, default=300, help="steps; on a small subset")
-    add("--checkpoint-seconds", type=float, default=180, help="at the end of an epoch in any case")
-    add("--knn-bank", type=int, help="training images of the final kNN (default: all)")
-    add("--knn-queries", type=int, help="test images of the final kNN (default: all)")
-    add("--images", type=int, default=64, help="test images in the trace")
-    return parser
+    add("--threads", type=int, metavar="N", help="torch threads (default: all cores)")
+
+
+def _add_reports(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("log and results").add_argument
+    add("--log-every", type=int, default=20, metavar="STEPS", help="(default: %(default)s)")
+    add("--knn-every", type=int, default=300, metavar="STEPS",
+        help="kNN accuracy of a small sample (default: %(default)s)")  # fmt: skip
+    add("--checkpoint-seconds", type=float, default=180, metavar="SECONDS",
+        help="between checkpoints; one ends every epoch, too (default: %(default)s)")  # fmt: skip
+    add("--knn-bank", type=int, metavar="N", help="training images of the final kNN (default: all)")
+    add("--knn-queries", type=int, metavar="N", help="test images of the final kNN (default: all)")
+    add("--images", type=int, default=64, metavar="N",
+        help="test images in the trace (default: %(default)s)")  # fmt: skip
+
+
+def in_words(values: Mapping[str, float], word: str) -> str:
+    """ "0.25 with sgd, 1 with lars": a default that depends on another option."""
+    return ", ".join(f"{value:g} {word} {name}" for name, value in values.items())
 
 
 PRESET_HELP = {
@@ -158,7 +201,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
             option = f"--{name.replace('_', '-')}"
             options.error(f"{option} {given}: {args.weights} was trained with {option} {value}")
     args.start, args.weights_sha256 = start, start.sha256 if start else None
-    args.cache = args.cache or args.out
     args.precision = args.precision or ("bf16" if args.device.startswith("cuda") else "fp32")
     if args.lr is None:
         args.lr = PEAK_RATE[args.optimiser]
@@ -179,13 +221,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+def need_gates(options: argparse.ArgumentParser, args: argparse.Namespace, asked: str) -> None:
+    """Ends the program where the method has no gates, which ``asked`` is about."""
+    if args.method not in GATED:
+        options.error(f"{asked}: {args.method} has no gates; {', '.join(GATED)} have")
+
+
 def check_stage(options: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Ends the program where what is asked for belongs to another stage."""
     if args.stage == "finetune":
         if args.start is None:
             options.error("--stage finetune: give the encoder, --weights FILE")
-        if args.free_thresholds and args.method not in GATED:
-            options.error(f"--free-thresholds: {args.method} has no gates; {', '.join(GATED)} have")
+        if args.free_thresholds:
+            need_gates(options, args, "--free-thresholds")
         if args.density is not None:
             options.error("--density: fine-tuning leaves it as it is, or --free-thresholds")
         if args.validation < 0:
@@ -198,12 +246,10 @@ def check_stage(options: argparse.ArgumentParser, args: argparse.Namespace) -> N
 
 def check_gates(options: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Ends the program where the gates cannot be built as asked."""
-    if args.mask_group is not None and args.method not in GATED:
-        options.error(f"--mask-group: {args.method} has no gates; {', '.join(GATED)} have")
-    if args.gate_norm != "batch" and args.method not in GATED:
-        options.error(
-            f"--gate-norm {args.gate_norm}: {args.method} has no gates; {', '.join(GATED)} have"
-        )
+    if args.mask_group is not None:
+        need_gates(options, args, "--mask-group")
+    if args.gate_norm != "batch":
+        need_gates(options, args, f"--gate-norm {args.gate_norm}")
     if args.method in CHANNELS_KEPT and args.density is None:
         args.density = CHANNELS_KEPT[args.method]
     if args.mask_group is None:

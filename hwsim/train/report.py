@@ -28,41 +28,33 @@ from hwsim.train.trainer import Trainer
 MIN_KNN_GAIN_PERCENT = 10
 """Below this gain over the untrained network a trace is labelled barely trained."""
 
-FIGURES = (
+KEPT_COSTS = (
     "density_elements", "density_macs", "flops_reduction_gated", "flops_reduction_network",
     "density_images",
 )  # fmt: skip
 """What the training record keeps of a network's costs."""
 
-SUFFIX = {"contrastive": "", "finetune": "-finetuned"}
-"""Of the names of weights and trace, by stage."""
+STAGE_SUFFIX = {"contrastive": "", "finetune": "-finetuned"}
+"""How the names of weights and trace end, by stage."""
 
 NAMES = {"adamw": "AdamW", "sgd": "SGD with Nesterov momentum 0.9", "lars": "LARS"}
 
 
 def finish(trainer: Trainer, train: views.Split, test: views.Split, source: Source) -> None:
-    """Evaluates the encoder as it is shipped; writes weights, evaluation.json and the trace.
-
-    The weights are rounded to fp16 first: statistics, accuracy and masks are theirs.
-    """
+    """Evaluates the encoder as it is shipped; writes weights, evaluation.json and the trace."""
     args, encoder = trainer.args, trainer.model.encoder
-    recalibration = train.images[:RECALIBRATION_IMAGES]
     announce("evaluating the trained encoder")
-    training = summary(trainer, len(trainer.train), source)
-    models.round_to_fp16(encoder)
-    recalibrate(encoder, recalibration)
-    training |= final_knn(trainer, encoder, train, test, "knn_percent")
-    training |= accuracies(trainer, test)
+    training = training_record(trainer, source) | shipped_accuracies(trainer, train, test)
     announce("evaluating the untrained encoder")
-    untrained = untrained_like(encoder, args.seed, recalibration)
+    untrained = untrained_like(encoder, args.seed, train.images[:RECALIBRATION_IMAGES])
     training |= final_knn(trainer, untrained, train, test, "untrained_knn_percent")
     gain = training["knn_percent"] - training["untrained_knn_percent"]
     training["barely_trained"] = gain < MIN_KNN_GAIN_PERCENT
     images = test.images[:DENSITY_IMAGES]
     network = network_of(encoder, images.shape[-1], int(train.labels.max()) + 1)
     found = costs_of(encoder, images, network)
-    training |= {name: found[name] for name in FIGURES if name in found}
-    name = f"resnet18-{source.file_name}-{args.method}{SUFFIX[args.stage]}"
+    training |= {name: found[name] for name in KEPT_COSTS if name in found}
+    name = file_name(args, source)
     models.save_weights(args.out / f"{name}.npz", encoder, training, trainer.top())
     write_whole(args.out / "evaluation.json", json.dumps(training, indent=2) + "\n")
     if args.method != "dense":
@@ -78,14 +70,26 @@ def finish(trainer: Trainer, train: views.Split, test: views.Split, source: Sour
         )
 
 
-def accuracies(trainer: Trainer, test: views.Split) -> dict[str, Any]:
-    """Per cent right on all test images and on those left out of training; of fine-tuning alone."""
-    if not isinstance(trainer, FineTuner):
-        return {}
-    found = {"finetune_percent": round(trainer.accuracy(test), 2), "finetune_images": len(test)}
-    if len(trainer.validation):
-        found["validation_percent"] = round(trainer.accuracy(trainer.validation), 2)
-        found["validation_images"] = len(trainer.validation)
+def file_name(args: argparse.Namespace, source: Source) -> str:
+    """Name of a run's weights and trace, without a suffix."""
+    return f"resnet18-{source.file_name}-{args.method}{STAGE_SUFFIX[args.stage]}"
+
+
+def shipped_accuracies(trainer: Trainer, train: views.Split, test: views.Split) -> dict[str, Any]:
+    """Accuracies in per cent, and the numbers of images, of the encoder as it is shipped.
+
+    The weights are rounded to fp16 and the statistics recalibrated first, in place. kNN, and for
+    fine-tuning the share right of all test images and of the images left out of training.
+    """
+    encoder = trainer.model.encoder
+    models.round_to_fp16(encoder)
+    recalibrate(encoder, train.images[:RECALIBRATION_IMAGES])
+    found = final_knn(trainer, encoder, train, test, "knn_percent")
+    if isinstance(trainer, FineTuner):
+        for name, split in (("finetune", test), ("validation", trainer.validation)):
+            if len(split):
+                found[f"{name}_percent"] = round(trainer.accuracy(split), 2)
+                found[f"{name}_images"] = len(split)
     return found
 
 
@@ -107,7 +111,7 @@ def final_knn(
 
 
 def stage_record(args: argparse.Namespace) -> dict[str, Any]:
-    """What was trained for, on which views."""
+    """Stage, loss and views."""
     if args.stage == "finetune":
         return {
             "stage": args.stage,
@@ -124,7 +128,7 @@ def stage_record(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def thresholds(args: argparse.Namespace) -> dict[str, Any]:
-    """How the thresholds were led: by the penalty, or by the controller; or the channels kept."""
+    """What set the thresholds: the penalty or the controller; or the share of channels kept."""
     if args.method in methods.CHANNELS_KEPT:
         return {"density_channels": args.density}
     if args.method not in methods.GATED:
@@ -137,9 +141,9 @@ def thresholds(args: argparse.Namespace) -> dict[str, Any]:
     return found | {"tau_target": args.target, "tau_penalty": args.penalty}
 
 
-def summary(trainer: Trainer, images: int, source: Source) -> dict[str, Any]:
-    """How the network came about, as plain JSON values: a trace carries it."""
-    args = trainer.args
+def training_record(trainer: Trainer, source: Source) -> dict[str, Any]:
+    """How the network was trained, as plain JSON values: weights and trace carry it."""
+    args, images = trainer.args, len(trainer.train)
     epochs = round(args.batch * trainer.step / images, 2)
     return {
         **stage_record(args),

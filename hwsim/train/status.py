@@ -35,17 +35,17 @@ class Status:
     @property
     def views_per_second(self) -> float:
         """Since the command began or the resolution changed."""
-        steps, seconds = (now - then for now, then in zip(self._now, self.started, strict=True))
+        steps, seconds = self._since
         return self.trainer.views_per_step * steps / max(seconds, 1e-9)
 
     @property
-    def _now(self) -> tuple[int, float]:
-        return self.trainer.step, self.trainer.seconds
+    def _since(self) -> tuple[int, float]:
+        return self.trainer.step - self.started[0], self.trainer.seconds - self.started[1]
 
     @property
     def hours_left(self) -> float:
         """At this speed per pixel."""
-        steps, seconds = (now - then for now, then in zip(self._now, self.started, strict=True))
+        steps, seconds = self._since
         return self.trainer.seconds_left(seconds / max(steps, 1)) / 3600
 
     def watch(self) -> Iterator[None]:
@@ -66,7 +66,7 @@ class Status:
                     print(self.line(), file=sys.stderr, flush=True)
                     self.mark = time.perf_counter()
                 if self.trainer.resolution != size:
-                    self.started = self._now
+                    self.started = self.trainer.step, self.trainer.seconds
 
 
 @contextmanager

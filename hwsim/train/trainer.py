@@ -1,4 +1,4 @@
-"""All state of a run and its one step, so that saving and restoring it is one place."""
+"""The state of a run and its one step; saving and restoring it is here alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hwsim.files import whole
 from hwsim.train import controller, options
 from hwsim.train.fast import fast, refusal
 from hwsim.train.images import views
+from hwsim.train.images.sources import DataError
 from hwsim.train.losses import nt_xent
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import penalty
@@ -27,7 +28,7 @@ class Trainer:
     """A network, its optimisers, its data order and how far it has come."""
 
     measured = "knn_percent"
-    """The accuracy that the log has now and then."""
+    """Name of the accuracy in the log."""
 
     def __init__(self, args: argparse.Namespace, train: views.Split) -> None:
         self.args, self.train = args, train
@@ -52,7 +53,7 @@ class Trainer:
         return model
 
     def top(self) -> dict[str, Tensor]:
-        """What of the model above the encoder goes into the weights file; no projector does."""
+        """Arrays above the encoder for the weights file; the projector is not kept."""
         return {}
 
     @property
@@ -69,6 +70,7 @@ class Trainer:
 
     @property
     def resolution(self) -> int:
+        """Side of the views now, in pixels."""
         return next((s for s, until in self.args.sizes if self.progress < until),
                     self.args.sizes[-1][0])  # fmt: skip
 
@@ -82,7 +84,7 @@ class Trainer:
         return self.step * self.args.batch / len(self.train)
 
     def seconds_left(self, per_step: float) -> float:
-        """Of training, where a step takes ``per_step`` now; in proportion to the pixels later."""
+        """Seconds of training left; a step takes ``per_step`` now, later as its pixels need."""
         if self.args.minutes:
             return max(0.0, 60 * self.args.minutes - self.seconds)
         total, done, left = self.steps_in_all, self.progress, 0.0
@@ -93,7 +95,7 @@ class Trainer:
 
     @property
     def steps_in_all(self) -> float:
-        """Of a run that is counted in epochs or steps."""
+        """Steps of a whole run that is counted in epochs or steps."""
         if self.args.epochs:
             return float(self.args.epochs * (len(self.train) // self.args.batch))
         return float(self.args.steps)
@@ -109,7 +111,7 @@ class Trainer:
         return autocast(self.device, self.args.precision)
 
     def path(self) -> AbstractContextManager[Any]:
-        """What a training pass runs in, beside :meth:`autocast`."""
+        """The context of a training pass, inside :meth:`autocast`."""
         return nullcontext() if self.why_plain else fast(self.model.encoder)
 
     def views(self) -> list[Tensor]:
@@ -120,7 +122,7 @@ class Trainer:
         return [view.contiguous(memory_format=torch.channels_last) for view in found]
 
     def embeddings(self, views: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Each view through the branch that the method gives it, (N, 128) in fp32; the lasso."""
+        """Both views' embeddings, (N, 128) fp32, each by its method's branch; the lasso."""
         args, found, sizes = self.args, [], []
         with self.autocast(), pairing(args.method, self.model), self.path():
             for view, branch in zip(views, view_branches(args.method), strict=True):
@@ -131,7 +133,7 @@ class Trainer:
         return found[0], found[1], sizes[0] + sizes[1]
 
     def advance(self) -> None:
-        """Bring what follows the progress of the run, learning rates aside, up to date."""
+        """Set the share of channels that FBS and DGC keep at this progress."""
         if self.args.density is not None:
             advance(self.model, self.progress, self.args.density)
 
@@ -160,7 +162,7 @@ class Trainer:
         return loss.detach(), added.detach()
 
     def save(self, path: Path) -> None:
-        """Under a temporary name first: a kill while writing leaves the old checkpoint whole."""
+        """Writes a temporary file first: a kill meanwhile leaves the old checkpoint whole."""
         with whole(path) as temporary:
             torch.save(self.state_dict(), temporary)
 
@@ -176,7 +178,7 @@ class Trainer:
         }
 
     def restore(self, path: Path) -> None:
-        """Continues from a checkpoint of the same configuration, if there is one. DataError."""
+        """Continues from a checkpoint, if there is one; DataError for another configuration's."""
         if not path.exists():
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
@@ -184,7 +186,7 @@ class Trainer:
         different = [k for k in options.different(saved, mine) if k not in options.BUDGET]
         if different:
             key = different[0]
-            raise views.DataError(
+            raise DataError(
                 f"--out {path.parent}: its checkpoint was made with {key}={saved.get(key)}, "
                 f"not {mine[key]}; give another --out"
             )

@@ -27,25 +27,26 @@ from hwsim.files import whole, write_whole
 from hwsim.text_table import print_table
 from hwsim.train.evaluate.evaluation import RECALIBRATION_IMAGES
 from hwsim.train.evaluate.untrained import set_densities, untrained_like
-from hwsim.train.images import views
-from hwsim.train.images.dataset import add_options, chosen
+from hwsim.train.images.dataset import add_options, both_splits, chosen, tell_cache
 from hwsim.train.networks import models
-from hwsim.train.networks.inference import evaluating, watched_batches
+from hwsim.train.networks.inference import (
+    RECORDING_BATCH,
+    evaluating,
+    hooked,
+    watched_batches,
+)
 from hwsim.train.report import announce
+from studies.paths.figure import NETWORKS
 from studies.paths.layer_paths import MAPS, SHOWN, SUMS, LayerBatch, Site, row_of, sites_of
 from studies.paths.spatial import edges
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BATCH = 16
-
-NETWORKS = ("trained", "untrained", "untrained_equal_density")
-
 ALL_LAYERS = "all layers"
 
 
-def measure(
+def path_figures(
     encoder: models.ResNet18, images: Tensor, show: int = 0, layers: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """(figures, maps) of uint8 images (N, 3, H, W) on the diagonal branch.
@@ -69,16 +70,12 @@ def measure(
 
         return observe
 
-    hooks = [site.layer.register_forward_hook(observer(site)) for site in sites]
-    parts = zip(images.split(BATCH), watched_batches(images, BATCH, "measuring"), strict=True)
-    try:
-        with evaluating(encoder):
-            for number, (picture, pixels) in enumerate(parts):
-                edge, shown = edges(picture), max(0, show - number * BATCH)
-                encoder(pixels, "diagonal")
-    finally:
-        for hook in hooks:
-            hook.remove()
+    batch = RECORDING_BATCH
+    parts = zip(images.split(batch), watched_batches(images, "measuring"), strict=True)
+    with evaluating(encoder), hooked(after=((site.layer, observer(site)) for site in sites)):
+        for number, (picture, pixels) in enumerate(parts):
+            edge, shown = edges(picture), max(0, show - number * batch)
+            encoder(pixels, "diagonal")
     frame = pd.DataFrame([row_of(name, batches) for name, batches in seen.items()])
     whole = frame.drop(columns=["layer", "height", "width"]).mean().to_dict()
     whole |= {"layer": ALL_LAYERS, "images": len(images)}
@@ -92,7 +89,7 @@ def measure(
     return frame.astype({"height": "Int64", "width": "Int64"}), kept
 
 
-def compare(
+def figures_with_controls(
     encoder: models.ResNet18,
     seed: int,
     train: Tensor,
@@ -100,7 +97,7 @@ def compare(
     show: int = 0,
     layers: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """:func:`measure` of the encoder and its controls: a column, and a prefix, ``network``.
+    """:func:`path_figures` of the encoder and its controls: a column, and a prefix, ``network``.
 
     The untrained network of ``seed``, recalibrated on ``train`` (uint8, of the training split), and
     the same with thresholds that open as many gates of each layer as training did.
@@ -108,14 +105,14 @@ def compare(
     import pandas as pd
 
     announce("measuring the trained network")
-    found = [measure(encoder, images, show, layers)]
+    found = [path_figures(encoder, images, show, layers)]
     announce("measuring the untrained network, recalibrated")
     control = untrained_like(encoder, seed, train)
-    found.append(measure(control, images, show, layers))
+    found.append(path_figures(control, images, show, layers))
     announce("measuring the untrained network at the trained densities")
     trained = found[0][0]
     set_densities(control, dict(zip(trained["layer"], trained["density"], strict=True)), train)
-    found.append(measure(control, images, show, layers))
+    found.append(path_figures(control, images, show, layers))
     frames, maps = zip(*found, strict=True)
     figures = pd.concat(dict(zip(NETWORKS, frames, strict=True)), names=["network"])
     named = zip(NETWORKS, maps, strict=True)
@@ -124,7 +121,7 @@ def compare(
     }
 
 
-def print_figures(figures: pd.DataFrame) -> None:
+def print_path_figures(figures: pd.DataFrame) -> None:
     """Correlations and shares, each cell the three networks in the order of NETWORKS."""
     for figure, parts in (("edge_correlation", MAPS), ("high_frequency_share", SUMS)):
         lines = []
@@ -150,18 +147,23 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--weights", type=Path, required=True)
+    add("--weights", type=Path, required=True, help="weights of hwsim train (.npz)")
     add_options(parser)
-    add("--images", type=positive, default=256, help="the first N test images")
-    add("--show", type=positive, default=6, help="maps of the first N of them in paths.npz")
+    add(
+        "--images",
+        type=positive,
+        default=256,
+        help="the first N test images (default: %(default)s)",
+    )
+    add("--show", type=positive, default=6, help="maps of the first N of them in "
+        "paths.npz (default: %(default)s)")  # fmt: skip
     add("--layers", nargs="+", metavar="LAYER", help="in paths.npz (default: each stage's first)")
     add("--out", type=Path, required=True, help="folder for paths.csv and paths.npz")
-    add("--cache", type=Path, help="decoded images (default: beside FILE)")
     return parser.parse_args(argv)
 
 
 def chosen_layers(encoder: models.ResNet18, asked: Sequence[str] | None) -> list[str]:
-    """Those asked for, or the first gated layer of each stage."""
+    """The layers asked for, or the first gated layer of each stage. Raises UserError."""
     names = [site.name for site in sites_of(encoder)]
     for name in asked or ():
         if name not in names:
@@ -171,7 +173,7 @@ def chosen_layers(encoder: models.ResNet18, asked: Sequence[str] | None) -> list
     return list({name.partition(".")[0]: name for name in reversed(names)}.values())[::-1]
 
 
-def run(args: argparse.Namespace) -> pd.DataFrame:
+def measure_and_write(args: argparse.Namespace) -> pd.DataFrame:
     """Measure and write; the figures."""
     encoder, training = models.load_weights(args.weights)
     try:
@@ -180,11 +182,10 @@ def run(args: argparse.Namespace) -> pd.DataFrame:
         raise UserError(f"{args.weights}: {error}") from None
     if not isinstance(training.get("seed"), int):
         raise UserError(f"{args.weights}: no seed in its training record, so nothing to compare to")
-    cache = args.cache or args.weights.parent
     source = chosen(args)
-    train, test = (views.load_split(source, name, cache) for name in ("train", "test"))
+    train, test = both_splits(args, source)
     images = test.images[: args.images]
-    figures, maps = compare(
+    figures, maps = figures_with_controls(
         encoder, training["seed"], train.images[:RECALIBRATION_IMAGES], images, args.show, layers
     )
     pictures = images[: args.show]
@@ -208,7 +209,12 @@ def run(args: argparse.Namespace) -> pd.DataFrame:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    return status_of("python -m studies.paths", lambda: print_figures(run(args)))
+    return status_of("python -m studies.paths", lambda: _command(args))
+
+
+def _command(args: argparse.Namespace) -> None:
+    print_path_figures(measure_and_write(args))
+    tell_cache(args)
 
 
 if __name__ == "__main__":

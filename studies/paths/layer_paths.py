@@ -87,7 +87,7 @@ def deviations(sums: Tensor) -> Tensor:
 def maps_of(sums: Mapping[str, Tensor], gates: Tensor) -> dict[str, Tensor]:
     """{part of MAPS: (N, h, w)}: means over the channels; a closed gate adds nothing to its."""
     conditional = deviations(sums["conditional_unmasked"])
-    # The mean is taken before the mask is applied: else closed gates would stand out by it.
+    # The mean is taken before the mask is applied: else closed gates would differ by it.
     masked = conditional * spread(gates, conditional.shape[1])
     of_channels = deviations(sums["base"]), masked, conditional, gates.float()
     return {part: values.mean(1) for part, values in zip(MAPS, of_channels, strict=True)}
@@ -95,7 +95,7 @@ def maps_of(sums: Mapping[str, Tensor], gates: Tensor) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class LayerBatch:
-    """A layer's figures for some images, and its maps of those that are shown.
+    """A layer's figures for some images, and its maps of the images that are shown.
 
     ``correlations``: by map, (N,); ``power``: by sum, high and all.
     """
@@ -109,7 +109,7 @@ class LayerBatch:
 
     @classmethod
     def of(cls, site: Site, x: Tensor, branch: Branch, edge: Tensor, shown: int) -> LayerBatch:
-        """``edge``: the images' edges, (N, H, W); ``shown``: maps are kept of so many images."""
+        """``edge``: the images' edges, (N, H, W); ``shown``: how many images' maps are kept."""
         sums, gates = sums_and_gates(site, x, branch)
         maps = maps_of(sums, gates)
         own = area_means(edge, site.span)

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
-from hwsim.cli import OneLineParser, positive
+from hwsim.cli import OneLineParser, positive, status_of
 from hwsim.errors import UserError, one_line
 from hwsim.files import write_whole
 from hwsim.train.evaluate.evaluation import read_saved
@@ -28,29 +28,34 @@ from hwsim.train.images.dataset import chosen
 from hwsim.train.options import parse as parse_training
 from studies.poster_table import run_figures
 
-from .replay import replay
+from .replay import replay_runs
 from .runs import GROUPS, KEPT, PATHS, Run, only_file, runs_of, start_file
 from .zeros import record_dense
 
+PROGRAM = "python -m studies.results.campaign"
+
 KEPT_WHOLE = ("config.json", "log.csv", f"{PATHS}/paths.csv", f"{PATHS}/paths.npz")
-"""Files of a run's folder of which the repository has a copy, where a run has them."""
+"""Files of a run's folder that the repository has a copy of, where a run has them."""
+
+TRAIN, EVALUATE, PATH_FIGURES = "hwsim.train", "hwsim.train.evaluate", "studies.paths"
+"""The modules that work on a run, each in a process of its own."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     runs = [run for group in options.group for run in runs_of() if run.group == group]
-    try:
-        failed = make(runs, options)
+    failed: list[Run] = []
+
+    def work() -> None:
+        failed.extend(make(runs, options))
         if not options.no_replay:
-            replay([run for run in runs if run not in failed], options.out)
-    except (UserError, OSError) as error:
-        print(f"studies.results.campaign: {one_line(error)}", file=sys.stderr)
-        return 2
-    return 1 if failed else 0
+            replay_runs([run for run in runs if run not in failed], options.out)
+
+    return status_of(PROGRAM, work) or int(bool(failed))
 
 
 def parse(arguments: Sequence[str] | None) -> Namespace:
-    parser = OneLineParser(prog="python -m studies.results.campaign", description=__doc__)
+    parser = OneLineParser(prog=PROGRAM, description=__doc__)
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder with a folder per data set")
     add("--out", type=Path, required=True, help="runs: checkpoints, weights, traces")
@@ -62,7 +67,7 @@ def parse(arguments: Sequence[str] | None) -> Namespace:
 
 
 def make(runs: Sequence[Run], options: Namespace) -> list[Run]:
-    """All runs, so many at a time; those that failed, each of them with a line on the terminal."""
+    """Makes all runs, ``--workers`` at a time; the ones that failed, each with a line on stderr."""
     failed = []
     with ThreadPoolExecutor(options.workers) as pool:
         pending = {run: pool.submit(make_one, run, options) for run in runs}
@@ -82,24 +87,24 @@ def make_one(run: Run, options: Namespace) -> None:
     if not (folder / "evaluation.json").exists():
         if run.method in group.starts:
             check_start(run, options.start)
-        command(
-            run, "train", options, [*group.options(run, options.start), *data, "--out", str(folder)]
+        run_module(
+            run, TRAIN, options, [*group.options(run, options.start), *data, "--out", str(folder)]
         )
     weights = only_file(folder, "*.npz")
     if "linear_percent" not in read_saved(weights):
         measured = ["--weights", str(weights), "--save", *data, *group.measures(run)]
-        command(run, "train.evaluate", options, measured)
+        run_module(run, EVALUATE, options, measured)
     if run.method == "dense" and not weights.with_suffix(".h5").exists():
         asked = parse_training([*group.options(run, options.start), *data, "--out", str(folder)])
         record_dense(weights, chosen(asked), asked.cache, asked.images)
     if run.method in group.paths and not (folder / PATHS).exists():
         places = ["--weights", str(weights), "--out", str(folder / PATHS), *data]
-        command(run, "train.paths", options, places)
+        run_module(run, PATH_FIGURES, options, places)
     keep(run, folder)
 
 
 def check_start(run: Run, start: Path | None) -> None:
-    """The weights to be trained on are those of the group. Raises UserError, OSError."""
+    """Checks that ``start`` holds the group's weights to train on. Raises UserError, OSError."""
     name, expected = start_file(run.method), GROUPS[run.group].starts[run.method]
     if start is None or sha256((start / name).read_bytes()).hexdigest() != expected:
         raise UserError(
@@ -108,21 +113,21 @@ def check_start(run: Run, start: Path | None) -> None:
         )
 
 
-def command(run: Run, module: str, options: Namespace, arguments: Sequence[str]) -> None:
-    """One command of the package in its own process; its words go to a file beside the runs."""
+def run_module(run: Run, module: str, options: Namespace, arguments: Sequence[str]) -> None:
+    """A command in its own process; its output goes to a file beside the runs. Raises UserError."""
     options.out.mkdir(parents=True, exist_ok=True)
     words = options.out / f"{run.name}.txt"
     with words.open("a") as handle:
-        print(f"python -m hwsim.{module} {' '.join(arguments)}", file=handle, flush=True)
+        print(f"python -m {module} {' '.join(arguments)}", file=handle, flush=True)
         done = subprocess.run(
-            [sys.executable, "-m", f"hwsim.{module}", *arguments],
+            [sys.executable, "-m", module, *arguments],
             stdout=handle,
             stderr=handle,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
     if done.returncode:
         last = (words.read_text().splitlines() or ["nothing said"])[-1]
-        raise UserError(f"hwsim.{module} ended with {done.returncode}: {last}; see {words}")
+        raise UserError(f"{module} ended with {done.returncode}: {last}; see {words}")
 
 
 def keep(run: Run, folder: Path) -> None:

@@ -2,8 +2,8 @@
 
     python -m studies.results.page
 
-The page's text is written by hand; between `<!-- NAME -->` and `<!-- end of NAME -->` stands what
-:func:`tables` makes of the logs beside this file. Nothing is trained or replayed here.
+The page's text is written by hand; between `<!-- NAME -->` and `<!-- end of NAME -->` is what
+:func:`tables` makes of the logs that were kept. Nothing is trained or replayed here.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ IMAGES = PAGE.parents[1] / "images"
 
 ZERO_GATED = "dense-zero-gated"
 PRICED = {method: (ZERO_GATED,) for method in ("dense", "cdg", "scdg")}
-"""Beside the methods' own schemes where the array is as it is: the dense machine on their
-activations. Those of gated networks are another network's, so that it has no accuracy there."""
+"""Rows beside the methods' own schemes, on the array as it is: the dense machine on the networks'
+activations. A gated network's activations say nothing of a dense network's accuracy."""
 
 NOTHING = "No run of this group was made yet.\n"
 
 SAME_IN_A_GROUP = ("data", "width", "stages", "minutes")
-"""Columns of `hwsim.train.table` that the group's title says; minutes are a busy machine's."""
+"""Columns of studies.poster_table that the group's title says; minutes are a busy machine's."""
 
 
 def accuracy_table(group: str) -> str:
@@ -109,7 +109,7 @@ def hardware_table(group: str, array: str, largest_batch: bool = True) -> str:
                 unknown = OF_MASKS if method == "dense" else (*OF_MASKS, *ACCURACIES)
                 found = found.assign(**dict.fromkeys(unknown, float("nan")))
             if len(found):
-                cells = (spread(found[key] * by, digits) for key, by, digits in columns)
+                cells = (mean_and_deviation(found[key] * by, digits) for key, by, digits in columns)
                 lines.append([method, str(found["scheme"].iloc[0]), *cells])
     return markdown_table(headings, lines, names=2)
 
@@ -129,7 +129,7 @@ def mask_table() -> str:
     ]  # fmt: skip
     lines = []
     for (group, method), found in rows.groupby(["group", "method"], sort=False):
-        cells = (spread(found[key] * by, digits) for key, by, digits in columns)
+        cells = (mean_and_deviation(found[key] * by, digits) for key, by, digits in columns)
         title = GROUPS[str(group)].title
         shape = (str(found[key].iloc[0]) for key in ("lanes", "lists_per_lane_group"))
         lines.append([title, str(method), *shape, *cells])
@@ -184,7 +184,7 @@ def missing_runs() -> str:
     return f"**Not made yet**: {', '.join(f'`{name}`' for name in names)}.\n"
 
 
-def spread(values: pd.Series[float], digits: int) -> str:
+def mean_and_deviation(values: pd.Series[float], digits: int) -> str:
     """ "1.22 ± 0.03": mean and sample deviation; the mean alone of values that are equal."""
     return poster_table.Figure(tuple(values.dropna())).text(digits, thousands=",")
 
@@ -212,13 +212,13 @@ PICTURES: dict[str, tuple[Callable[[Any], Figure], Callable[[Any], Any]]] = {
 }
 """How images/KIND_NAME.png is drawn, and of what: NAME is a group's or a run's."""
 
-SHOWN = re.compile(r"\(\.\./images/((\w+?)_([\w-]+)\.png)\)")
+IMAGE_LINK = re.compile(r"\(\.\./images/((\w+?)_([\w-]+)\.png)\)")
 
 
-def pictures(page: str) -> dict[str, bytes]:
-    """Those that the page shows, by file name in docs/images."""
+def page_pictures(page: str) -> dict[str, bytes]:
+    """The pictures that the page shows, as PNG, by file name in docs/images."""
     found = {}
-    for file, kind, name in SHOWN.findall(page):
+    for file, kind, name in IMAGE_LINK.findall(page):
         figure, data = PICTURES[kind]
         found[file] = plots.png(figure(data(name)))
     return found
@@ -237,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about = "Write tables and figures of docs/evidence/results.md from what the campaign kept."
     OneLineParser(prog="python -m studies.results.page", description=about).parse_args(arguments)
     page = written(PAGE.read_text(encoding="utf-8"))
-    for name, picture in pictures(page).items():
+    for name, picture in page_pictures(page).items():
         write_whole(IMAGES / name, picture)
     write_whole(PAGE, page)
     return 0

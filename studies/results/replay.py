@@ -28,7 +28,7 @@ ARRAYS = {
 groups are narrower than 16 columns, dense 1x1 layers wider."""
 
 
-def replay(runs: Sequence[Run], out: Path) -> None:
+def replay_runs(runs: Sequence[Run], out: Path) -> None:
     """Rows of these runs into hardware.csv and masks.csv, in place of what they had there."""
     hardware, masks = [], []
     for run in runs:
@@ -61,7 +61,7 @@ def mask_rows(run: Run, trace: hwsim.MaskTrace) -> pd.DataFrame:
 
 
 def merge(path: Path, found: pd.DataFrame) -> None:
-    """Rows of runs that ``found`` has replace those of the file; the others stay."""
+    """Writes ``found`` into the file; a run in it replaces its earlier rows, other runs stay."""
     if path.exists():
         before = pd.read_csv(path)
         found = pd.concat([before[~before["run"].isin(found["run"])], found])

@@ -13,9 +13,9 @@ KEPT = Path(__file__).parents[2] / "docs" / "results" / "runs"
 """What the repository keeps of every run: options, learning curve, figures."""
 
 PATHS = "paths"
-"""Folder in a run's folder: what `python -m hwsim.train.paths` found."""
+"""Folder in a run's folder: what `python -m studies.paths` found."""
 
-METHODS = ("dense", "cdg", "scdg", "cgnet", "broadcast", "fbs", "dgc")
+IN_ORDER = ("dense", "cdg", "scdg", "cgnet", "broadcast", "fbs", "dgc")
 
 TRAINING = (
     "--batch 128 --lr 3e-3 --target 0.38 --resolution 16:0.9,32 --precision bf16 --threads 1 "
@@ -56,11 +56,10 @@ class Run(NamedTuple):
 class Group:
     """Networks of equal budgets.
 
-    ``training`` and ``evaluation``: options of `python -m hwsim.train` and of its `evaluate`;
-    ``more``: of single methods. ``starts``: SHA-256 of the weights that methods are trained on
-    from (:func:`start_file`). ``paths``: methods of which `python -m hwsim.train.paths` measures
-    what base and conditional paths carry. ``machine``: keys in which the machine differs from
-    pe16x16.
+    ``training`` and ``evaluation``: options of `hwsim train` and `hwsim evaluate`; ``more``: more
+    training options of single methods. ``starts``: SHA-256 of the weights that methods are trained
+    on from (:func:`start_file`). ``paths``: methods whose base and conditional paths `python -m
+    studies.paths` measures. ``machine``: keys in which the machine differs from pe16x16.
     """
 
     title: str
@@ -95,10 +94,10 @@ def start_file(method: str) -> str:
 GROUPS: Mapping[str, Group] = {
     # Four lanes: groups of 4 channels in the first stage cannot be decided by eights.
     "w16": Group(
-        "Width 16", METHODS, (0, 1), f"--width 16 --epochs 3 {TRAINING}",
+        "Width 16", IN_ORDER, (0, 1), f"--width 16 --epochs 3 {TRAINING}",
         more={"scdg": "--mask-group 4"}, machine={"index.lane_group": 4},
     ),
-    "w32": Group("Width 32", METHODS, (0, 1), f"--width 32 --epochs 2 {TRAINING}"),
+    "w32": Group("Width 32", IN_ORDER, (0, 1), f"--width 32 --epochs 2 {TRAINING}"),
     "w64": Group(
         "Width 64", ("dense", "cdg", "scdg", "fbs"), (0,), f"--epochs 2 {TRAINING} --lr 1.5e-3",
         more={"dense": WHOLE, "fbs": WHOLE}, starts=STARTS, paths=("cdg", "scdg"),

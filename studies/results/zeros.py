@@ -22,8 +22,6 @@ from hwsim.train.networks.models import network_of
 from hwsim.train.record.recorder import Recorder
 from hwsim.workload import Network
 
-BATCH = 16
-
 
 def all_open(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:
     """The mask of a layer that leaves nothing out."""
@@ -34,7 +32,7 @@ def record_open(encoder: models.ResNet18, images: Tensor, network: Network) -> d
     """What write_trace takes beside path and header, from uint8 images (N, 3, H, W)."""
     gates = {layer.name: all_open for layer in network.gated_layers}
     with Recorder.attach(encoder, gates, network=network) as recorder, evaluating(encoder):
-        for pixels in watched_batches(images, BATCH, "recording"):
+        for pixels in watched_batches(images, "recording"):
             encoder(pixels)
     return recorder.contents()
 

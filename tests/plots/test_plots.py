@@ -364,7 +364,7 @@ def test_maps_that_do_not_fit_are_told() -> None:
     with pytest.raises(UserError, match=r"no maps 'untrained_equal_density/a\.conv1/base'"):
         path_maps(maps, "untrained_equal_density")
     del maps["about"]
-    with pytest.raises(UserError, match=r"not the maps of python -m hwsim\.train\.paths"):
+    with pytest.raises(UserError, match=r"not the maps of python -m studies\.paths"):
         path_maps(maps)
 
 

@@ -33,7 +33,7 @@ def test_command_prints_a_row_per_run_and_repeats_none(
     arguments += ["--more", "--batch", "8"]
     assert negative_result.main(arguments) == 1  # one step shows nothing
     first = capsys.readouterr()
-    assert [f"| 0 | {method} |" in first.out for method in negative_result.METHODS] == [True] * 4
+    assert [f"| 0 | {method} |" in first.out for method in negative_result.COMPARED] == [True] * 4
     assert "4 of 4: scdg, seed 0" in first.err
     monkeypatch.setattr(negative_result, "train_network", None)
     for done in tmp_path.glob("*/result.json"):  # as runs older than the option left it

@@ -17,6 +17,7 @@ from hwsim.train.images import views
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers
 from hwsim.train.networks.inference import recalibrate
+from hwsim.train.networks.methods import Method
 from studies.paths import __main__
 from studies.paths.figure import path_maps
 from studies.paths.layer_paths import SHOWN, sites_of
@@ -44,7 +45,7 @@ def test_correlations_are_numpys_of_the_maps_and_the_edges(
 ) -> None:
     """Of 19 images in two batches; the mean over images, then over layers."""
     layers = list(gated_layers(encoder))
-    frame, maps = __main__.measure(encoder, images, 19, layers)
+    frame, maps = __main__.path_figures(encoder, images, 19, layers)
     assert list(frame["layer"]) == [*layers, "all layers"]
     for site, row in zip(sites_of(encoder), frame.to_dict("records"), strict=False):
         own = area_means(edges(images), site.span).numpy()
@@ -66,7 +67,7 @@ def test_correlations_are_numpys_of_the_maps_and_the_edges(
 
 def test_images_without_edges_are_left_out_and_counted(encoder: models.ResNet18) -> None:
     flat = torch.full((5, 3, 16, 16), 90, dtype=torch.uint8)
-    frame, _ = __main__.measure(encoder, flat)
+    frame, _ = __main__.path_figures(encoder, flat)
     assert frame["edge_correlation_base"].isna().all()
     assert frame["left_out_base"].tolist() == [5] * 6 + [30]
 
@@ -131,7 +132,7 @@ def test_layers_are_chosen(encoder: models.ResNet18) -> None:
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_2(
-    method: models.Method,
+    method: Method,
     training: dict[str, Any],
     change: list[str],
     words: str,

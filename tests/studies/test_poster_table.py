@@ -1,4 +1,4 @@
-"""The table over methods and seeds by hand; the poster's figures stand beside their own."""
+"""The table over methods and seeds by hand; the poster's figures beside their own."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from torch.nn import functional
 
 from hwsim.train import options
 from hwsim.train.networks.models import ResNet18, network_of
-from studies.results import page
+from studies.results import campaign, page
 from studies.results import replay as module
 from studies.results.claims import Claim, compared
 from studies.results.kept import figures_of, learning, runs_with_paths
@@ -91,7 +92,7 @@ def test_curves_of_networks_trained_on_begin_where_their_start_ended() -> None:
 
 
 def test_zero_operands_of_a_dense_network_are_those_of_its_unfolded_inputs(tmp_path) -> None:
-    """What each convolution multiplies stands in torch's own unfolding, padding included."""
+    """What each convolution multiplies is in torch's own unfolding, padding included."""
     torch.manual_seed(0)
     encoder = ResNet18("dense", 16, stages=(1, 1, 1, 1)).eval()
     images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
@@ -132,13 +133,13 @@ def test_a_claim_is_checked_seed_by_seed_where_both_networks_are() -> None:
     assert [case.figure for case in found] == ["2.00 : 1.20", "1.40 : 1.50"]
 
 
-def test_spread_is_mean_and_sample_deviation() -> None:
+def test_cells_are_mean_and_sample_deviation() -> None:
     """1 and 3: mean 2, deviation sqrt(2)."""
-    assert page.spread(pd.Series([1.0, 3.0]), 2) == "2.00 ± 1.41"
-    assert page.spread(pd.Series([-0.4]), 0) == "0"
-    assert page.spread(pd.Series([1234.5]), 0) == "1,234"
-    assert page.spread(pd.Series([2.0, 2.0]), 1) == "2.0"
-    assert page.spread(pd.Series([float("nan")]), 0) == ""
+    assert page.mean_and_deviation(pd.Series([1.0, 3.0]), 2) == "2.00 ± 1.41"
+    assert page.mean_and_deviation(pd.Series([-0.4]), 0) == "0"
+    assert page.mean_and_deviation(pd.Series([1234.5]), 0) == "1,234"
+    assert page.mean_and_deviation(pd.Series([2.0, 2.0]), 1) == "2.0"
+    assert page.mean_and_deviation(pd.Series([float("nan")]), 0) == ""
 
 
 def test_rows_of_a_run_replace_those_it_had(tmp_path) -> None:
@@ -152,9 +153,14 @@ def test_no_run_changes_nothing(tmp_path, monkeypatch) -> None:
     for name in ("HARDWARE", "MASKS"):
         monkeypatch.setattr(module, name, tmp_path / f"{name}.csv")
         merge(tmp_path / f"{name}.csv", pd.DataFrame({"run": ["a"], "x": [1]}))
-    module.replay([], tmp_path)
+    module.replay_runs([], tmp_path)
     for name in ("HARDWARE", "MASKS"):
         assert pd.read_csv(tmp_path / f"{name}.csv").to_dict("list") == {"run": ["a"], "x": [1]}
+
+
+def test_the_commands_of_a_run_exist() -> None:
+    for name in (campaign.TRAIN, campaign.EVALUATE, campaign.PATH_FIGURES):
+        assert find_spec(f"{name}.__main__") is not None
 
 
 def test_paths_were_measured_where_the_group_says_so() -> None:

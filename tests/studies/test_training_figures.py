@@ -1,4 +1,4 @@
-"""Learning curves and accuracy over cost: what stands where, and what an unfit frame is told."""
+"""Learning curves and accuracy over cost: what is drawn where, and what an unfit frame is told."""
 
 from __future__ import annotations
 

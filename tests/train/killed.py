@@ -12,12 +12,12 @@ from hwsim.train.trainer import Trainer
 
 
 class Killed(BaseException):
-    """Stands for the signal that ends a run."""
+    """Raised in place of the signal that ends a run."""
 
 
 @contextmanager
 def killed_after(steps: int) -> Iterator[None]:
-    """What trains inside is ended at the beginning of the step after so many."""
+    """Training inside ends at the beginning of the step after ``steps``."""
     train_step = Trainer.train_step
 
     def step_or_end(trainer: Trainer) -> tuple[Tensor, Tensor]:

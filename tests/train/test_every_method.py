@@ -24,7 +24,7 @@ from hwsim.train.evaluate.__main__ import main as evaluate_main
 from hwsim.train.images import views
 from hwsim.train.networks import models
 from hwsim.train.networks.inference import plain
-from hwsim.train.networks.methods import CHANNELS_KEPT, GATED, METHODS, dynamic_layers
+from hwsim.train.networks.methods import CHANNELS_KEPT, GATED, METHODS, Method, dynamic_layers
 from hwsim.train.record.__main__ import main as record_main
 from hwsim.workload import ConvLayer
 
@@ -40,7 +40,7 @@ OPTIONS = [
 class Run:
     """A finished run of one method."""
 
-    method: models.Method
+    method: Method
     out: Path
 
     @property

@@ -22,8 +22,15 @@ from hwsim.train.fast import layers
 from hwsim.train.fast.packing import convolve, images_per_strip, pack, unpack, widest_packed
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import BRANCHES, Branch, GatedConv2d, _Gate
-from hwsim.train.networks.methods import METHODS, Method, conv3x3, pairing, view_branches
-from hwsim.train.networks.models import BasicBlock, ConvNorm, ResNet18
+from hwsim.train.networks.methods import (
+    MASK_GROUP,
+    METHODS,
+    Method,
+    conv3x3,
+    pairing,
+    view_branches,
+)
+from hwsim.train.networks.models import BasicBlock, Compute, ResNet18
 
 needs_fast = pytest.mark.usefixtures("fast_path")
 
@@ -213,13 +220,11 @@ def step(encoder: ResNet18, x: Tensor, fast_path: bool) -> tuple[Tensor, dict[st
     return found.detach(), {n: p.grad for n, p in encoder.named_parameters() if p.grad is not None}
 
 
-def block_pass(
-    block: BasicBlock, x: Tensor, branch: Branch, conv_norm: ConvNorm
-) -> dict[str, Tensor]:
+def block_pass(block: BasicBlock, x: Tensor, branch: Branch, compute: Compute) -> dict[str, Tensor]:
     """Output and all gradients of a weighted sum of it, by name; in bf16 unless x is fp64."""
     x = x.clone().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16, enabled=x.dtype != torch.float64):
-        found = block(x, branch, conv_norm)
+        found = block(x, branch, compute)
     weights = torch.linspace(-1, 1, found.numel(), dtype=torch.float64).view_as(found)
     (found.double() * weights.cos()).sum().backward()
     gradients = {name: p.grad for name, p in block.named_parameters() if p.grad is not None}
@@ -236,7 +241,7 @@ def test_a_block_is_as_near_to_fp64_as_the_plain_path(
     """One block, since a gate near its threshold flips, and a network of gates is chaotic."""
     torch.manual_seed(4)
     outputs = 64 * stride
-    layer = partial(conv3x3, method, mask_group=models.MASK_GROUP.get(method, 1), gate_norm="batch")
+    layer = partial(conv3x3, method, mask_group=MASK_GROUP.get(method, 1), gate_norm="batch")
     block = BasicBlock(method, layer, 64, outputs, stride).to(memory_format=torch.channels_last)
     x = torch.randn(32, 64, 8, 8).relu().bfloat16().contiguous(memory_format=torch.channels_last)
     exact = block_pass(copy.deepcopy(block).double(), x.double(), branch, models.conv_norm)

@@ -142,6 +142,14 @@ def test_bad_resolution_schedule(
     assert "--resolution" in refusal(capsys, cli.main, arguments)
 
 
+def test_help_says_defaults_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "peak rate (default: 0.0015 with adamw, 0.25 with sgd, 1 with lars)" in told
+    assert "{'" not in told
+
+
 def test_rate_rises_and_falls() -> None:
     rates = [rate(p, 0.04) for p in (0.0, 0.04, 0.5, 1.0)]
     assert rates[0] < 0.05

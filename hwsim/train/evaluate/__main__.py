@@ -30,8 +30,7 @@ from hwsim.train.evaluate.evaluation import (
     Evaluation,
     save,
 )
-from hwsim.train.images import views
-from hwsim.train.images.dataset import add_options, chosen
+from hwsim.train.images.dataset import add_options, both_splits, chosen, tell_cache
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import BRANCHES
 from hwsim.train.networks.inference import recalibrate
@@ -45,25 +44,26 @@ def build_parser() -> OneLineParser:
         description="Measure what a trained encoder is worth and how much of it runs.",
     )
     add = parser.add_argument
-    add("--weights", type=Path, required=True)
+    add("--weights", type=Path, required=True, metavar="FILE",
+        help="weights of hwsim train (.npz)")  # fmt: skip
     add_options(parser)
     add("--what", nargs="+", choices=list(WHAT), default=list(DEFAULT), metavar="WHAT",
         help=f"{', '.join(WHAT)} (default: {' '.join(DEFAULT)})")  # fmt: skip
-    add("--branch", choices=BRANCHES, default="diagonal")
+    add("--branch", choices=BRANCHES, default="diagonal",
+        help="of gated layers; inverse is recalibrated first (default: %(default)s)")  # fmt: skip
     add("--precision", choices=PRECISIONS, default="fp32",
-        help=f"of {', '.join(AUTOCAST)} (default: fp32)")  # fmt: skip
-    add(
-        "--train-images",
-        type=positive,
-        help="the first N: kNN bank, linear, finetune (default: all)",
-    )
-    add("--test-images", type=positive, help="the first N (default: all)")
-    add("--epochs", type=positive, default=10, help="of fine-tuning")
-    add("--batch", type=positive, default=128, help="of fine-tuning")
-    add("--lr", type=float, default=0.02, help="of fine-tuning, at its start")
-    add("--seed", type=int, default=0, help="of fine-tuning")
-    add("--cache", type=Path, help="decoded images (default: beside FILE)")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+        help=f"of {', '.join(AUTOCAST)} (default: %(default)s)")  # fmt: skip
+    add("--train-images", type=positive, metavar="N",
+        help="the first N: kNN's bank, training of linear and finetune (default: all)")  # fmt: skip
+    add("--test-images", type=positive, metavar="N", help="the first N (default: all)")
+    add("--epochs", type=positive, default=10, help="of fine-tuning (default: %(default)s)")
+    add("--batch", type=positive, default=128,
+        help="images per step of fine-tuning (default: %(default)s)")  # fmt: skip
+    add("--lr", type=float, default=0.02,
+        help="learning rate at the start of fine-tuning (default: %(default)s)")  # fmt: skip
+    add("--seed", type=int, default=0, help="of fine-tuning (default: %(default)s)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+        help="of torch (default: %(default)s)")  # fmt: skip
     add("--json", action="store_true", help="print the figures as JSON")
     add("--save", action="store_true", help="add the figures to FILE's .evaluation.json")
     return parser
@@ -88,13 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(args: argparse.Namespace) -> None:
     encoder, training = models.load_weights(args.weights)
-    cache = args.cache or args.weights.parent
-    device = torch.device(args.device)
-    source = chosen(args)
-    train, test = (
-        views.load_split(source, name, cache).head(count).to(device)
-        for name, count in (("train", args.train_images), ("test", args.test_images))
-    )
+    device, source = torch.device(args.device), chosen(args)
+    train, test = both_splits(args, source)
+    train, test = train.head(args.train_images).to(device), test.head(args.test_images).to(device)
     encoder = encoder.to(device)
     if args.branch != "diagonal":
         # What is shipped is calibrated for the diagonal.
@@ -113,6 +109,7 @@ def _command(args: argparse.Namespace) -> None:
         print(json.dumps(figures, indent=2))
     else:
         print_figures(figures)
+        tell_cache(args)
 
 
 if __name__ == "__main__":

@@ -40,13 +40,13 @@ def costs_of(
 
 
 def layer_densities(
-    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 64
+    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal"
 ) -> dict[str, float]:
     """Share of mask bits that are 1, per gated layer, over uint8 images in evaluation mode."""
     layers = gated_layers(encoder)
     sums = dict.fromkeys(layers, 0.0)
     with evaluating(encoder):
-        for pixels in batches(images, batch):
+        for pixels in batches(images):
             encoder(pixels, branch)
             for name, layer in layers.items():
                 sums[name] += float(layer.density) * len(pixels)
@@ -56,49 +56,39 @@ def layer_densities(
 def weighted_densities(per_layer: dict[str, float], network: Network) -> tuple[float, float]:
     """(element-weighted, MAC-weighted) density of the whole network from its layers'."""
     layers = network.gated_layers
-    elements = [layer.mask_bits() for layer in layers]
-    macs = [layer.macs for layer in layers]
-    densities = [per_layer[layer.name] for layer in layers]
-    return tuple(
-        sum(w * d for w, d in zip(weights, densities, strict=True)) / sum(weights)
-        for weights in (elements, macs)
-    )  # type: ignore[return-value]
 
+    def mean(weights: list[int]) -> float:
+        densities = (per_layer[layer.name] for layer in layers)
+        return sum(w * d for w, d in zip(weights, densities, strict=True)) / sum(weights)
 
-def executed_macs(per_layer: dict[str, float], network: Network) -> dict[str, float]:
-    """MACs per image that run: of each gated layer its base path and the share of the rest."""
-    return {
-        layer.name: layer.out_channels
-        * layer.out_pixels
-        * (layer.base_steps + per_layer[layer.name] * layer.conditional_steps)
-        for layer in network.gated_layers
-    }
+    return mean([layer.mask_bits() for layer in layers]), mean([layer.macs for layer in layers])
 
 
 def costs(per_layer: dict[str, float], network: Network, mask_group: int) -> dict[str, Any]:
     """Densities of the whole network, FLOPs reductions (factors) and mask bits per image.
 
-    ``per_layer``: densities. ``flops_reduction_gated`` is over the gated layers,
-    ``flops_reduction_network`` counts the dense ones, too.
+    ``per_layer``: densities. ``flops_reduction_gated`` is of the gated layers,
+    ``flops_reduction_network`` of all layers.
     """
     elements, macs = weighted_densities(per_layer, network)
-    executed = sum(executed_macs(per_layer, network).values())
+    gated = network.gated_layers
+    ran = sum(layer.executed_macs(per_layer[layer.name]) for layer in gated)
     dense = network.macs - network.gated_macs
     return {
         "density_elements": elements,
         "density_macs": macs,
-        "flops_reduction_gated": network.gated_macs / executed,
-        "flops_reduction_network": network.macs / (dense + executed),
+        "flops_reduction_gated": network.gated_macs / ran,
+        "flops_reduction_network": network.macs / (dense + ran),
         "index_bits": network.mask_bits(mask_group),
         "index_reduction": network.mask_bits(1) / network.mask_bits(mask_group),
     }
 
 
 def channel_costs(trace: MaskTrace) -> dict[str, Any]:
-    """The same of masks of channels, as a run under ``channels`` reports it.
+    """The figures of :func:`costs` from masks of channels, as a run under ``channels`` has them.
 
-    ``density_macs`` is the share of the gated layers' MACs that are of kept channels; predictors
-    are in none of the figures.
+    ``density_macs``: share of the gated layers' MACs that belong to kept channels. No figure counts
+    predictors.
     """
     network, kept = trace.network, kept_macs(trace)
     gated = sum(kept[layer.name] for layer in network.gated_layers) / trace.images

@@ -1,11 +1,4 @@
-"""What a trained encoder is worth and how much of it runs.
-
-    python -m hwsim.train.evaluate --weights FILE --data DIR [--what knn linear finetune int8 ...]
-
-knn and linear leave the encoder as it is, finetune trains a copy; density counts what runs; int8
-quantises a copy as the machine would and says how many gates then decide otherwise. --save keeps
-the figures beside FILE, where `python -m hwsim.train.table` finds them.
-"""
+"""An encoder's figures: accuracy, density, int8; and the file beside its weights with them."""
 
 from __future__ import annotations
 
@@ -24,21 +17,16 @@ from hwsim.errors import UserError, one_line
 from hwsim.files import write_whole
 from hwsim.train.evaluate import int8, probe
 from hwsim.train.evaluate.costs import costs_of
-from hwsim.train.evaluate.features import embed, features, knn, knn_accuracy
-from hwsim.train.images.views import Split, plain
+from hwsim.train.evaluate.features import features, knn, knn_accuracy
+from hwsim.train.images.views import Split
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import Branch
-from hwsim.train.networks.inference import autocast, batches, evaluating, recalibrate
+from hwsim.train.networks.inference import autocast
 from hwsim.train.networks.models import network_of
-
-__all__ = [
-    "Evaluation", "batches", "embed", "evaluating", "features", "knn", "knn_accuracy", "plain",
-    "recalibrate",
-]  # fmt: skip
 
 DEFAULT = ("knn", "density", "int8")
 AUTOCAST = ("knn", "linear", "finetune")
-"""What --precision is of; costs and int8 are those of fp32."""
+"""The figures that --precision is for; costs and int8 are measured in fp32."""
 
 PRECISIONS = ("fp32", "bf16")
 DENSITY_IMAGES, FLIP_IMAGES, CALIBRATION_IMAGES = 1000, 1000, 256
@@ -49,8 +37,7 @@ RECALIBRATION_IMAGES = 1024
 class Evaluation:
     """An encoder and the images that it is measured on; each method gives named figures.
 
-    ``train`` and ``test`` are what kNN, linear evaluation and fine-tuning see, the networks of
-    the three in ``precision``.
+    ``precision`` is the networks' in kNN, linear evaluation and fine-tuning.
     """
 
     encoder: models.ResNet18
@@ -71,16 +58,19 @@ class Evaluation:
         return known, asked
 
     def knn(self) -> dict[str, Any]:
+        """Accuracy of weighted kNN in per cent, as :func:`knn_accuracy` defines it."""
         known, asked = (F.normalize(part, dim=1) for part in self.features)
         labels = self.train.labels, self.test.labels
         return {"knn_percent": knn_accuracy(known, labels[0], asked, labels[1])}
 
     def linear(self) -> dict[str, Any]:
+        """Accuracy of a linear classifier on frozen features in per cent."""
         known, asked = self.features
         accuracy = probe.linear_accuracy(known, self.train.labels, asked, self.test.labels)
         return {"linear_percent": accuracy}
 
     def finetune(self) -> dict[str, Any]:
+        """Accuracy of a fine-tuned copy in per cent, the recipe, and what of the copy runs."""
         recipe = replace(self.recipe, precision=self.precision)
         accuracy, tuned = probe.fine_tune(self.encoder, self.train, self.test, recipe, self.branch)
         found = {"finetune_percent": accuracy}
@@ -95,7 +85,7 @@ class Evaluation:
         }
 
     def density(self) -> dict[str, Any]:
-        """Nothing where the encoder is dense."""
+        """Densities and FLOPs reductions; nothing where the encoder is dense."""
         images = self.test.images[:DENSITY_IMAGES]
         network = network_of(self.encoder, images.shape[-1], int(self.train.labels.max()) + 1)
         return costs_of(self.encoder, images, network, self.branch)
@@ -121,7 +111,7 @@ class Evaluation:
         }
 
     def figures(self, what: list[str]) -> dict[str, Any]:
-        """All that is asked for, with the numbers of images behind it."""
+        """The figures of each name in ``what`` (keys of WHAT), and the numbers of images."""
         found: dict[str, Any] = {
             "branch": self.branch,
             "train_images": len(self.train),
@@ -147,7 +137,7 @@ def saved_path(weights: Path) -> Path:
 
 
 def read_saved(weights: Path) -> dict[str, Any]:
-    """The figures kept beside a weights file; none where there are none. Raises UserError."""
+    """The figures kept beside a weights file, {} where there is no such file. UserError."""
     path = saved_path(weights)
     if not path.exists():
         return {}
@@ -161,6 +151,6 @@ def read_saved(weights: Path) -> dict[str, Any]:
 
 
 def save(weights: Path, figures: dict[str, Any]) -> None:
-    """Add figures to those kept; the file is whole at every moment."""
+    """Adds figures to the file beside the weights, which is whole at every moment."""
     found = json.dumps(read_saved(weights) | figures, indent=2)
     write_whole(saved_path(weights), f"{found}\n")

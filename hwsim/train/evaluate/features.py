@@ -1,4 +1,4 @@
-"""An encoder's features, and what their neighbours say of them."""
+"""An encoder's features, and how well their nearest neighbours predict classes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,15 @@ from hwsim.train.networks.models import ResNet18
 NEIGHBOURS, KNN_TEMPERATURE = 200, 0.1
 
 
-def features(
-    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 64
-) -> Tensor:
-    """(N, features) of uint8 images in evaluation mode, fp32."""
+def features(encoder: ResNet18, images: Tensor, branch: Branch = "diagonal") -> Tensor:
+    """(N, features) fp32 of uint8 images (N, 3, H, W), in evaluation mode."""
     with evaluating(encoder):
-        return torch.cat([encoder(pixels, branch).float() for pixels in batches(images, batch)])
+        return torch.cat([encoder(pixels, branch).float() for pixels in batches(images)])
 
 
-def embed(
-    encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 64
-) -> Tensor:
-    """(N, features) unit vectors in fp32."""
-    return F.normalize(features(encoder, images, branch, batch), dim=1)
+def embed(encoder: ResNet18, images: Tensor, branch: Branch = "diagonal") -> Tensor:
+    """The same as unit vectors."""
+    return F.normalize(features(encoder, images, branch), dim=1)
 
 
 def knn_accuracy(
@@ -34,8 +30,8 @@ def knn_accuracy(
 ) -> float:
     """Weighted kNN (Wu et al. 2018) in per cent: votes exp(cosine / 0.1) of the nearest 200.
 
-    bank and queries: unit vectors, (N, D) and (M, D). Where a network has no finite features of an
-    image, it is nobody's neighbour, and as a query it counts as wrong.
+    bank and queries: unit vectors, (N, D) and (M, D). An image whose features are not finite is
+    nobody's neighbour, and as a query it counts as wrong.
     """
     classes = int(bank_labels.max()) + 1
     correct = 0

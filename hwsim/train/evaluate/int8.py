@@ -9,20 +9,15 @@ batch normalisation, residual addition and ReLU follow in fp32.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwsim.train.networks.gating import Branch, GatedConv2d, gated_layers, spread
-from hwsim.train.networks.inference import batches, evaluating
+from hwsim.train.networks.inference import Hook, batches, evaluating, hooked
 from hwsim.train.networks.models import BasicBlock, ResNet18
 from hwsim.train.record.quantised import LEVELS, Integers, steps_of, weight_steps
-
-BATCH = 64
 
 
 class Int8Gated(nn.Module):
@@ -90,45 +85,17 @@ def activation_sizes(encoder: ResNet18, images: Tensor, branch: Branch) -> dict[
         size = x.detach().abs().max().clamp(min=1e-30)
         sizes[name] = torch.maximum(sizes[name], size) if name in sizes else size
 
-    hooks = []
+    read: list[Hook] = []
+    made: list[Hook] = []
     for name, module in encoder.named_modules():
         if isinstance(module, nn.Conv2d | BasicBlock):
-            hooks.append(
-                module.register_forward_pre_hook(lambda _, args, name=name: see(name, args[0]))
-            )
+            read.append((module, lambda _, args, name=name: see(name, args[0])))
         elif name.endswith(".shortcut_bn") or module is encoder:
-            hooks.append(
-                module.register_forward_hook(lambda _, args, output, name=name: see(name, output))
-            )
-    try:
-        with evaluating(encoder):
-            for pixels in batches(images, BATCH):
-                encoder(pixels, branch)
-    finally:
-        for hook in hooks:
-            hook.remove()
+            made.append((module, lambda _, args, output, name=name: see(name, output)))
+    with evaluating(encoder), hooked(before=read, after=made):
+        for pixels in batches(images):
+            encoder(pixels, branch)
     return sizes
-
-
-@contextmanager
-def observed_masks(encoder: ResNet18) -> Iterator[dict[str, Tensor]]:
-    """The masks of the forward passes inside, by gated layer; each pass replaces the last one's."""
-    masks: dict[str, Tensor] = {}
-
-    def observer(name: str) -> Any:
-        def observe(layer: GatedConv2d, args: tuple[Tensor, Branch], output: Tensor) -> None:
-            x, branch = args
-            masks[name] = layer.margin(layer.base_sum(x, branch), branch) > 0
-
-        return observe
-
-    layers = gated_layers(encoder).items()
-    hooks = [layer.register_forward_hook(observer(name)) for name, layer in layers]
-    try:
-        yield masks
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def mask_flips(
@@ -138,14 +105,21 @@ def mask_flips(
 
     Each network runs on its own activations from the image on: what earlier layers lost counts.
     """
-    counts = {name: [0, 0, 0] for name in gated_layers(encoder)}
-    with evaluating(encoder), evaluating(quantised), observed_masks(encoder) as masks:
-        for pixels in batches(images, BATCH):
+    layers = gated_layers(encoder)
+    counts = {name: [0, 0, 0] for name in layers}
+    masks: dict[nn.Module, Tensor] = {}
+
+    def observe(layer: GatedConv2d, args: tuple[Tensor, Branch], _: Tensor) -> None:
+        masks[layer] = layer.margin_on(*args) > 0
+
+    hooks = hooked(after=((layer, observe) for layer in layers.values()))
+    with evaluating(encoder), evaluating(quantised), hooks:
+        for pixels in batches(images):
             encoder(pixels, branch)
             quantised(pixels, branch)
             for name, seen in counts.items():
                 mask = quantised.get_submodule(name).mask
-                seen[0] += int((mask != masks[name]).sum())
+                seen[0] += int((mask != masks[layers[name]]).sum())
                 seen[1] += int(mask.sum())
                 seen[2] += mask.numel()
     return {name: (flipped, ones, bits) for name, (flipped, ones, bits) in counts.items()}

@@ -1,4 +1,4 @@
-"""What labels get out of an encoder: linear evaluation on frozen features, and fine-tuning.
+"""Accuracy with labels: linear evaluation on frozen features, and fine-tuning.
 
 Both are SimCLR's protocols with recipes of our choice (docs/guide/evaluation.md).
 """
@@ -23,15 +23,14 @@ from hwsim.train.networks.models import ResNet18
 LINEAR_ITERATIONS, LINEAR_DECAY = 200, 1e-4
 STANDARDISING_IMAGES, LEAST_DEVIATION = 1024, 1e-2
 SHIFT = 4
-"""Pixels of reflection around a 32x32 image, out of which fine-tuning cuts; in proportion else."""
+"""Pixels by which fine-tuning moves a 32x32 image; in proportion to the side for other images."""
 
 
 def linear_accuracy(known: Tensor, labels: Tensor, asked: Tensor, truth: Tensor) -> float:
     """Per cent right of a linear classifier on frozen features, (N, D) and (M, D).
 
-    Multinomial logistic regression by L-BFGS over all of them, standardised.
-
-    Penalty LINEAR_DECAY / 2 * |W|^2 beside the mean cross-entropy. No random number.
+    Multinomial logistic regression by L-BFGS on all features at once, standardised. The loss is
+    the mean cross-entropy plus LINEAR_DECAY / 2 * |W|^2. No random number is drawn.
     """
     mean, deviation = known.mean(0), known.std(0).clamp(min=1e-6)
     known, asked = (known - mean) / deviation, (asked - mean) / deviation
@@ -73,8 +72,8 @@ class FineTuning:
 class Classifier(nn.Module):
     """An encoder and a linear layer on its features, on one branch; scores in fp32, at first all 0.
 
-    Features are taken by mean and deviation that they have at first for the uint8 images ``seen``:
-    those of FBS are ten times as large as others, and a classifier's steps grow with their square.
+    Features are standardised by the mean and deviation that the uint8 images ``seen`` have at
+    first: FBS's are ten times as large as others', and a classifier's steps grow with the square.
     """
 
     mean: Tensor
@@ -88,7 +87,7 @@ class Classifier(nn.Module):
         known = features(encoder, seen, branch)
         deviation = known.std(0, correction=0)
         self.register_buffer("mean", known.mean(0))
-        # A feature that no image has yet would be all there is, once one has it.
+        # A feature that is zero in the sample would dominate when it first fires.
         least = max(LEAST_DEVIATION * float(deviation.mean()), 1e-6)
         self.register_buffer("deviation", deviation.clamp(min=least))
         self.fc = nn.Linear(encoder.features, classes, device=seen.device)

@@ -1,4 +1,4 @@
-"""The networks that a trained one is compared with: what was there before training."""
+"""The networks that a trained one is compared with: its own before training."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwsim.train.images.views import plain
 from hwsim.train.networks.gating import GatedConv2d, gated_layers
-from hwsim.train.networks.inference import recalibrate
+from hwsim.train.networks.inference import batches, hooked, recalibrate, without_gradients
 from hwsim.train.networks.models import ResNet18, round_to_fp16
 
 MATCHING_IMAGES = 128
@@ -41,13 +40,13 @@ def untrained_like(encoder: ResNet18, seed: int, images: Tensor) -> ResNet18:
 def set_densities(encoder: ResNet18, densities: Mapping[str, float], images: Tensor) -> None:
     """Move all thresholds of each gated layer by one number, so that it has the density given.
 
-    Layer by layer on the diagonal branch of the first 128 ``images``, which also recalibrate
-    the network afterwards, all of them: densities on other images are near, not equal.
+    ``densities``: share of open gates by layer. ``images``: uint8 (N, 3, H, W). Thresholds move
+    layer by layer on the diagonal branch of the first 128; all of them recalibrate the network
+    afterwards. Densities on other images are near, not equal.
     """
 
     def move(layer: GatedConv2d, args: tuple[Any, ...]) -> None:
-        x, branch = args
-        margins = layer.margin(layer.base_sum(x, branch), branch).flatten()
+        margins = layer.margin_on(*args).flatten()
         closed = round((1 - wanted[layer]) * len(margins))
         # Contiguous, as kthvalue takes a copy's time otherwise.
         limit = margins.contiguous().kthvalue(max(closed, 1)).values
@@ -55,16 +54,9 @@ def set_densities(encoder: ResNet18, densities: Mapping[str, float], images: Ten
 
     layers = gated_layers(encoder)
     wanted = {layer: densities[name] for name, layer in layers.items()}
-    hooks = [layer.register_forward_pre_hook(move) for layer in wanted]
-    before = encoder.training
-    # Normalised by the batch: what a layer reads changes with the thresholds of those before it.
-    encoder.train()
-    try:
-        with torch.no_grad():
-            pixels = plain(images[:MATCHING_IMAGES])
-            encoder(pixels.contiguous(memory_format=torch.channels_last), "diagonal")
-    finally:
-        for hook in hooks:
-            hook.remove()
-        encoder.train(before)
+    pixels = next(batches(images[:MATCHING_IMAGES], MATCHING_IMAGES))
+    hooks = hooked(before=((layer, move) for layer in wanted))
+    # Normalised by the batch: each layer's input changes with the thresholds of earlier layers.
+    with without_gradients(encoder, training=True), hooks:
+        encoder(pixels, "diagonal")
     recalibrate(encoder, images)

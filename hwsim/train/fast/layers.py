@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from hwsim.train.fast.packing import convolve
 from hwsim.train.networks import models
-from hwsim.train.networks.gating import Branch, DenseConv2d, GatedConv2d
+from hwsim.train.networks.gating import DenseConv2d, GatedConv2d
+from hwsim.train.networks.models import ConvNorm
 
 
 class _Normalised(torch.autograd.Function):
@@ -69,44 +70,31 @@ class _Normalised(torch.autograd.Function):
         )
 
 
-def conv_norm(
-    conv: nn.Module,
-    norm: nn.Module,
-    x: Tensor,
-    branch: Branch,
-    residual: Tensor | None = None,
-    relu: bool = True,
-) -> Tensor:
-    """``[relu](norm(conv(x)) [+ residual])`` in training, as models.conv_norm defines it."""
+def conv_norm(step: ConvNorm) -> Tensor:
+    """A step of training, as models.conv_norm defines it."""
+    conv, norm = step.conv, step.norm
     if isinstance(conv, GatedConv2d):
-        return gated_conv_norm(conv, norm, x, branch, residual, relu)
+        return gated_conv_norm(conv, step)
     if not isinstance(conv, DenseConv2d):
-        return models.conv_norm(conv, norm, x, branch, residual, relu)
-    base = convolve(x, conv.weight, stride=conv.stride, padding=conv.padding)
-    rest = 1, norm.eps, norm.eps, relu, False
+        return models.conv_norm(step)
+    base = convolve(step.x, conv.weight, stride=conv.stride, padding=conv.padding)
+    rest = 1, norm.eps, norm.eps, step.relu, False
     out, mean, variance, *_ = _Normalised.apply(
-        base, None, None, None, norm.weight, norm.bias, residual, rest
+        base, None, None, None, norm.weight, norm.bias, step.residual, rest
     )
     follow(norm, mean, variance, base)
     return out
 
 
-def gated_conv_norm(
-    conv: GatedConv2d,
-    norm: nn.Module,
-    x: Tensor,
-    branch: Branch,
-    residual: Tensor | None,
-    relu: bool,
-) -> Tensor:
+def gated_conv_norm(conv: GatedConv2d, step: ConvNorm) -> Tensor:
     """The same where the convolution has a gate."""
-    base, full = conv.sums(x, branch, convolve)
-    gate_norm = conv.gate_norm[branch]
+    norm, gate_norm = step.norm, conv.gate_norm[step.branch]
+    base, full = conv.sums(step.x, step.branch, convolve)
     given = conv.shared.pop() if conv.shared else None
     waiting = conv.shared if given is None else None  # of the second view, for this mask
-    rest = conv.mask_group, gate_norm.eps, norm.eps, relu, waiting is not None
+    rest = conv.mask_group, gate_norm.eps, norm.eps, step.relu, waiting is not None
     out, mean, variance, gate_mean, gate_variance, share, mask = _Normalised.apply(
-        base, full, conv.tau, given, norm.weight, norm.bias, residual, rest
+        base, full, conv.tau, given, norm.weight, norm.bias, step.residual, rest
     )
     if waiting is not None:
         waiting.append(mask)

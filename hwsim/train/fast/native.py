@@ -21,6 +21,7 @@ import torch
 
 from hwsim.errors import one_line
 from hwsim.files import whole
+from hwsim.train.cache import user_cache
 
 SOURCE = Path(__file__).with_name("fused.cpp")
 COMPILE = (
@@ -41,7 +42,7 @@ def multiplies_bf16() -> bool:
 @cache
 def load() -> str | None:
     """Registers torch.ops.hwsim.normalised and its backward; the reason where that fails."""
-    path = _cache() / f"fused-{_key()}.so"
+    path = user_cache() / f"fused-{_key()}.so"
     try:
         # torch ends the process where a library is registered twice, from two places.
         if not hasattr(torch.ops.hwsim, "normalised"):
@@ -66,11 +67,6 @@ def _keep_memory() -> None:
         return
     for parameter, value in KEPT_MEMORY.items():
         mallopt(parameter, value)
-
-
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "hwsim"
 
 
 def _key() -> str:

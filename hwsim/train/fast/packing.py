@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 STRIP_COLUMNS = 64
-"""About as wide a strip is made."""
+"""Width that strips are made for."""
 
 
 @cache
@@ -25,7 +25,7 @@ def widest_packed(stride: int) -> int:
 
 
 def images_per_strip(images: int, cell: int) -> int:
-    """The divisor of ``images`` with which cells of so many columns come nearest to a strip's."""
+    """The divisor of ``images`` whose strips, ``cell`` columns a map, come nearest to the width."""
     divisors = [count for count in range(1, images + 1) if images % count == 0]
     return min(divisors, key=lambda count: abs(count * cell - STRIP_COLUMNS))
 

@@ -1,4 +1,4 @@
-"""The images that a command's options choose: where from, by which name, at which size."""
+"""The images that a command's options choose: source, name, size, and where they are cached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hwsim.train.images.sources import DataError, Source, find_source, slug
+from hwsim.train import cache
+from hwsim.train.images.sources import SPLITS, DataError, Source, find_source, slug
+from hwsim.train.images.views import Split, load_split
 
 SMALLEST = 8
 """Pixels: below it the last stages of ResNet-18 see nothing but padding."""
@@ -59,7 +61,7 @@ class Chosen(Source):
 
 
 def shrink(images: Tensor, side: int) -> Tensor:
-    """uint8 (N, 3, H, W) -> uint8 (N, 3, side, side): each pixel the mean of those it covers.
+    """uint8 (N, 3, H, W) -> uint8 (N, 3, side, side): each pixel the mean of what it covers.
 
     Rounded to the nearest integer, halves to the even one. Works through 1,000 images at a time.
     """
@@ -68,6 +70,11 @@ def shrink(images: Tensor, side: int) -> Tensor:
         for part in images.split(1000)
     ]
     return torch.cat(parts)
+
+
+def at_most(images: Tensor, side: int) -> Tensor:
+    """uint8 images, shrunk to side x side where they are larger."""
+    return shrink(images, side) if side < images.shape[-1] else images
 
 
 def choose(folder: Path, name: str | None = None, side: int | None = None) -> Source:
@@ -86,12 +93,15 @@ def choose(folder: Path, name: str | None = None, side: int | None = None) -> So
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """--data, --data-name and --image-size: what :func:`choose` takes."""
+    """--data, --data-name, --image-size and --cache."""
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="images (docs/guide/training.md), or tiny")
+    add("--data", type=Path, required=True, metavar="DIR",
+        help="folder of images (docs/guide/training.md), or the word tiny: drawn images")  # fmt: skip
     add("--data-name", metavar="NAME", help="what to call the data (default: CIFAR-10, CIFAR-100 "
         "or the folder's name)")  # fmt: skip
     add("--image-size", type=_side, metavar="N", help="shrink to N x N (default: their own size)")
+    add("--cache", type=Path, metavar="DIR", default=cache.images_folder(),
+        help="folder of decoded images (default: %(default)s)")  # fmt: skip
 
 
 def _side(text: str) -> int:
@@ -103,3 +113,13 @@ def _side(text: str) -> int:
 def chosen(args: argparse.Namespace) -> Source:
     """The source that the parsed options name. Raises DataError."""
     return choose(args.data, args.data_name, args.image_size)
+
+
+def both_splits(args: argparse.Namespace, source: Source) -> list[Split]:
+    """The training and the test split, decoded once into --cache. Raises DataError."""
+    return [load_split(source, name, args.cache) for name in SPLITS]
+
+
+def tell_cache(args: argparse.Namespace) -> None:
+    """Says where decoded images are kept: they may be gigabytes."""
+    print(f"decoded images: {args.cache}")

@@ -1,6 +1,6 @@
 """Where images come from: each source of a data set, and what it is told when it does not fit.
 
-A source yields pictures and labels of a split; data.py caches them as uint8 arrays. Known are the
+A source yields pictures and labels of a split; views.py caches them as uint8 arrays. Known are the
 official python batches of CIFAR-10 and CIFAR-100, parquet in the Hugging Face layout, folders of
 images, and a drawn set that needs no files.
 """
@@ -11,6 +11,7 @@ import io
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -37,11 +38,11 @@ class DataError(UserError):
 
 
 class Source(ABC):
-    """One data set; ``name`` stands in tables and traces."""
+    """One data set; ``name`` is what tables and traces call it."""
 
     name: str
     size_tag = ""
-    """In names of files, where images are not of their own size: "-32x32"."""
+    """A part of file names, where images are not of their own size: "-32x32"."""
 
     @property
     def key(self) -> str:
@@ -55,7 +56,7 @@ class Source(ABC):
 
     @abstractmethod
     def files(self, split: str) -> list[Path]:
-        """What the split is read from: a cache holds while these do. DataError where one misses."""
+        """What the split is read from; a change of one makes caches invalid. Raises DataError."""
 
     @abstractmethod
     def count(self, split: str) -> int:
@@ -66,7 +67,7 @@ class Source(ABC):
         """(3, H, W) uint8 and class number, one image after another, all of one size."""
 
     def describe(self) -> str:
-        """The name, and what a reader of accuracies must know of the encoding."""
+        """The name, and what of the encoding matters to accuracies."""
         return self.name
 
 
@@ -80,7 +81,8 @@ class Drawn(Source):
         return TINY
 
     def files(self, split: str) -> list[Path]:
-        return []
+        # Another way of drawing makes old caches invalid.
+        return [Path(drawn.__file__)]
 
     def count(self, split: str) -> int:
         return drawn.COUNTS[split]
@@ -222,8 +224,6 @@ class Folders(Source):
     def __init__(self, folder: Path) -> None:
         self.folder, self.name = folder, folder.resolve().name
         self._found: dict[str, list[Path]] = {}
-        self._size: tuple[int, int] | None = None
-        self._sized = False
 
     def files(self, split: str) -> list[Path]:
         if split not in self._found:
@@ -242,14 +242,14 @@ class Folders(Source):
 
     def pictures(self, split: str) -> Iterator[tuple[np.ndarray, int]]:
         numbers = {name: number for number, name in enumerate(self.classes())}
-        one_size = self._one_size()
+        side = None if self._one_size else MIXED_SIZE
         for path in self.files(split):
             if path.parent.name not in numbers:
                 raise DataError(
                     f"{path}: class {path.parent.name} is not in {self._place('train')}"
                 )
             try:
-                yield decode(path, None if one_size else MIXED_SIZE), numbers[path.parent.name]
+                yield decode(path, side), numbers[path.parent.name]
             except OSError:
                 raise DataError(f"{path}: no readable image") from None
 
@@ -261,22 +261,21 @@ class Folders(Source):
             raise DataError(f"--data {self.folder}: no {names} in it, with folders CLASS/*.jpg")
         return found
 
+    @cached_property
     def _one_size(self) -> bool:
-        """Whether all images of both splits share one size; only their headers are read."""
+        """Whether all images of both splits have one size; only their headers are read."""
         from PIL import Image
 
-        if not self._sized:
-            sizes: set[tuple[int, int]] = set()
-            for path in (path for split in SPLITS for path in self.files(split)):
-                try:
-                    with Image.open(path) as picture:
-                        sizes.add(picture.size)
-                except OSError:
-                    raise DataError(f"{path}: no readable image") from None
-                if len(sizes) > 1:
-                    break
-            self._size, self._sized = (sizes.pop() if len(sizes) == 1 else None), True
-        return self._size is not None
+        sizes: set[tuple[int, int]] = set()
+        for path in (path for split in SPLITS for path in self.files(split)):
+            try:
+                with Image.open(path) as picture:
+                    sizes.add(picture.size)
+            except OSError:
+                raise DataError(f"{path}: no readable image") from None
+            if len(sizes) > 1:
+                return False
+        return True
 
 
 def decode(stream: io.BytesIO | Path, side: int | None = None) -> np.ndarray:

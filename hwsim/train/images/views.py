@@ -1,8 +1,8 @@
 """Data sets as uint8 arrays, and contrastive views drawn from them in batches.
 
-Decoding happens once (sources.py): the arrays are cached as .npy beside the run. Augmentation
-is plain torch on whole batches, on the device the images are on, from one generator so that a run
-can be resumed.
+Images are decoded once (sources.py), and the arrays are cached as .npy. Augmentation is plain torch
+on whole batches, on the images' device. All its random numbers come from one generator, so that a
+run can be resumed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,6 @@ from torch import Generator, Tensor
 from hwsim.cli import watched
 from hwsim.files import whole
 from hwsim.train.images.sources import DataError, Source, find_source
-
-__all__ = [
-    "DataError",
-    "Shuffler",
-    "Split",
-    "augment",
-    "load_split",
-    "plain",
-]
 
 CHANNEL_MEAN = (0.4914, 0.4822, 0.4465)
 CHANNEL_STD = (0.2470, 0.2435, 0.2616)
@@ -74,7 +65,7 @@ def load_split(source: Source | Path, split: str, cache: Path) -> Split:
 
 
 def _stamp(source: Source, split: str) -> str:
-    """Keeps a cache from being taken for that of another folder or a changed file."""
+    """A hash of source and files: another folder or a changed file has another cache."""
     text = source.key
     for path in source.files(split):
         stat = path.stat()

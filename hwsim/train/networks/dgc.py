@@ -24,7 +24,7 @@ RAMP = (1 / 12, 3 / 4)
 """Progress at which pruning starts and at which it is complete."""
 
 
-def share(progress: float, density: float) -> float:
+def ramped_share(progress: float, density: float) -> float:
     """Share of the input channels that a head keeps at `progress`: from 1 down to `density`."""
     start, end = RAMP
     return 1 - (1 - density) * min(max((progress - start) / (end - start), 0), 1)
@@ -82,6 +82,7 @@ class DGCConv2d(nn.Conv2d):
         self.lasso = torch.zeros(())
 
     def keep(self, share: float) -> None:
+        """Each head keeps this share of its input channels from now on, at least one."""
         self.kept.fill_(max(1, self.in_channels - round(self.in_channels * (1 - share))))
 
     def saliency(self, x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ REACHED = 0.5
 """The density falls in steps of STEP, evenly over this share of the run."""
 
 
-def share(progress: float, density: float) -> float:
+def stepped_share(progress: float, density: float) -> float:
     """Share of the channels kept at `progress`: from 1 to `density`, in steps."""
     steps = math.ceil((1 - density) / STEP - 1e-9)
     return max(density, 1 - STEP * int(min(progress / REACHED, 1) * steps))
@@ -41,7 +41,7 @@ class FBSConv2d(nn.Conv2d):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
         super().__init__(in_channels, out_channels, 3, stride, 1, bias=False)
-        # The saliency stands where BatchNorm would have its scale.
+        # The saliency takes the place of BatchNorm's scale.
         self.norm = nn.BatchNorm2d(out_channels, affine=False)
         self.shift = nn.Parameter(torch.zeros(out_channels))
         self.predictor = nn.Linear(in_channels, out_channels)
@@ -53,6 +53,7 @@ class FBSConv2d(nn.Conv2d):
         self.lasso = torch.zeros(())
 
     def keep(self, share: float) -> None:
+        """Keep this share of the output channels from now on, rounded up."""
         self.kept.fill_(math.ceil(share * self.out_channels - 1e-9))
 
     def saliency(self, x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The gated convolution that CGNet, its broadcast form, CDG and SCDG have in common.
 
 The channels are cut into G equal groups, the weight into a G x G grid of blocks. A branch owns one
-block per output group: the input group g (diagonal) or G-1-g (inverse diagonal). Those blocks give
+block per output group: the input group g (diagonal) or G-1-g (inverse diagonal). These blocks give
 the base partial sum Yb; the others give Yc, kept only where the mask is 1:
 
     Z = normalise(Yb),   M = [Z - tau > 0],   Y = Yb + M * Yc
@@ -26,7 +26,7 @@ GateNorm = Literal["batch", "instance"]
 GATE_NORMS: tuple[GateNorm, ...] = get_args(GateNorm)
 
 STEP_SLOPE = 2.0
-"""Slope of the sigmoid whose gradient stands in for the step's (CGNet's published code)."""
+"""Slope of the sigmoid whose gradient replaces the step's (CGNet's published code)."""
 
 
 class _Gate(torch.autograd.Function):
@@ -191,6 +191,10 @@ class GatedConv2d(nn.Conv2d):
             if self.mask_group > 1:
                 wide = group_sum(wide, len(self.tau)) / self.mask_group
             return self.gate_norm[branch](wide) - self.tau[:, None, None]
+
+    def margin_on(self, x: Tensor, branch: Branch) -> Tensor:
+        """The margins on the layer's input, by the operations of :meth:`forward`."""
+        return self.margin(self.base_sum(x, branch), branch)
 
     def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
         base, full = self.sums(x, branch)

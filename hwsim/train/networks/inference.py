@@ -1,9 +1,9 @@
-"""An encoder's features, the statistics that they rest on, and what their neighbours say."""
+"""How a network runs outside training: precision, mode, batches, hooks, fresh statistics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +13,26 @@ from hwsim.cli import watched
 from hwsim.train.images.views import plain
 from hwsim.train.networks.gating import Branch, gated_layers
 from hwsim.train.networks.models import ResNet18
+
+Hook = tuple[nn.Module, Callable[..., Any]]
+"""A module, and what is called when it runs: torch's forward hook or forward pre-hook."""
+
+BATCH = 64
+"""Images at once where only accuracies, densities and features are wanted."""
+
+RECORDING_BATCH = 16
+"""Images at once where masks are recorded: shipped traces can be reproduced bit by bit with it."""
+
+
+@contextmanager
+def hooked(*, before: Iterable[Hook] = (), after: Iterable[Hook] = ()) -> Iterator[None]:
+    """Inside, ``before`` are called before their modules run and ``after`` when these have run."""
+    with ExitStack() as hooks:
+        for module, call in before:
+            hooks.enter_context(module.register_forward_pre_hook(call))
+        for module, call in after:
+            hooks.enter_context(module.register_forward_hook(call))
+        yield
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
@@ -24,10 +44,10 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; the mode before is put back."""
+def without_gradients(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Training or evaluation mode, without gradients; the mode before is put back."""
     before = model.training
-    model.eval()
+    model.train(training)
     try:
         with torch.no_grad():
             yield
@@ -35,37 +55,40 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         model.train(before)
 
 
-def batches(images: Tensor, size: int) -> Iterator[Tensor]:
-    """uint8 images -> normalised float batches in channels_last."""
+def evaluating(model: nn.Module) -> AbstractContextManager[None]:
+    """Evaluation mode, without gradients."""
+    return without_gradients(model, training=False)
+
+
+def batches(images: Tensor, size: int = BATCH) -> Iterator[Tensor]:
+    """uint8 images (N, 3, H, W) -> normalised fp32 batches in channels_last."""
     for chunk in images.split(size):
         yield plain(chunk).contiguous(memory_format=torch.channels_last)
 
 
-def watched_batches(images: Tensor, size: int, what: str) -> Iterator[Tensor]:
-    """The same, with progress."""
+def watched_batches(images: Tensor, what: str) -> Iterator[Tensor]:
+    """The same in batches of RECORDING_BATCH, with progress; ``what`` names the work."""
+    size = RECORDING_BATCH
     return watched(batches(images, size), what, -(-len(images) // size))
 
 
 def recalibrate(
     encoder: ResNet18, images: Tensor, branch: Branch = "diagonal", batch: int = 128
 ) -> None:
-    """Set the running statistics of BatchNorm and of the branch's gates to those of plain images.
+    """Set the running statistics of BatchNorm and of the branch's gates from plain images.
 
-    In training they mix both branches, augmented views and other resolutions. Each batch counts
-    alike (cumulative average). images: uint8 (N, 3, H, W) of the training split.
+    In training they mix both branches, augmented views and other resolutions. All batches have
+    the same weight (cumulative average). images: uint8 (N, 3, H, W) of the training split.
     """
     gates = gated_layers(encoder).values()
     other = {id(norm) for g in gates for name, norm in g.gate_norm.items() if name != branch}
     norms = [m for m in encoder.modules() if isinstance(m, nn.BatchNorm2d) and id(m) not in other]
     momenta = [norm.momentum for norm in norms]
-    before = encoder.training
-    encoder.train()
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None
-    with torch.no_grad():
+    with without_gradients(encoder, training=True):
         for pixels in batches(images, batch):
             encoder(pixels, branch)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    encoder.train(before)

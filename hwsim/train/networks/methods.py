@@ -42,15 +42,16 @@ FRAMEWORK: dict[str, str] = {
     "fbs": "SimCLR, feature boosting and suppression",
     "dgc": "SimCLR, dynamic group convolution",
 }
-"""What a trace says of the training."""
+"""How the training record names the training."""
 
 
 def view_branches(method: str) -> tuple[Branch, Branch]:
+    """The branch of view 1 and of view 2."""
     return VIEW_BRANCHES.get(method, ("diagonal", "diagonal"))
 
 
 def pairing(method: str, model: nn.Module) -> AbstractContextManager[Any]:
-    """What the two forward passes of a training step run in."""
+    """The context of the two forward passes of a training step."""
     return broadcasting(model) if method == "broadcast" else nullcontext()
 
 
@@ -99,9 +100,9 @@ def advance(model: nn.Module, progress: float, density: float) -> None:
     """Set the share of channels that FBS and DGC keep at this progress of a run."""
     for layer in dynamic_layers(model).values():
         if isinstance(layer, FBSConv2d):
-            layer.keep(fbs.share(progress, density))
+            layer.keep(fbs.stepped_share(progress, density))
         elif isinstance(layer, DGCConv2d):
-            layer.keep(dgc.share(progress, density))
+            layer.keep(dgc.ramped_share(progress, density))
 
 
 def lasso(model: nn.Module) -> Tensor:

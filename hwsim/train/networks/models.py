@@ -1,4 +1,4 @@
-"""ResNet-18 for small images, its 3x3 convolutions those of a method, and the projector of SimCLR.
+"""ResNet-18 for small images, with a method's 3x3 convolutions, and the projector of SimCLR.
 
 Module paths of the convolutions are the layer names of hwsim.workload.resnet18.
 """
@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,52 +19,34 @@ from torch import Tensor, nn
 from hwsim.errors import UserError, one_line
 from hwsim.files import whole
 from hwsim.train.networks.gating import Branch, DenseConv2d, GateNorm
-from hwsim.train.networks.methods import (
-    GATE_GROUPS,
-    MASK_GROUP,
-    METHODS,
-    Method,
-    conv3x3,
-    norm_after,
-)
+from hwsim.train.networks.methods import GATE_GROUPS, MASK_GROUP, Method, conv3x3, norm_after
 from hwsim.workload import RESNET18, Network, resnet18
 
-__all__ = [
-    "GATE_GROUPS", "MASK_GROUP", "METHODS", "ConvNorm", "Method", "ResNet18", "SimCLR",
-    "WeightsError", "conv_norm",
-]  # fmt: skip
-
 ARCHITECTURE = ("stages", "gate_norm", "mask_group")
-"""What a weights file says beside method and width; ResNet-18's defaults where it is silent."""
+"""What a weights file has beside method and width; ResNet-18's defaults where it is missing."""
 
 
-class ConvNorm(Protocol):
-    """``[relu](norm(conv(x)) [+ residual])``, maps (N, C, H, W)."""
+class ConvNorm(NamedTuple):
+    """A convolution and what follows it: [relu](norm(conv(x)) [+ residual]), maps (N, C, H, W)."""
 
-    def __call__(
-        self,
-        conv: nn.Module,
-        norm: nn.Module,
-        x: Tensor,
-        branch: Branch,
-        residual: Tensor | None = None,
-        relu: bool = True,
-    ) -> Tensor: ...
+    conv: nn.Module
+    norm: nn.Module
+    x: Tensor
+    branch: Branch
+    residual: Tensor | None = None
+    relu: bool = True
 
 
-def conv_norm(
-    conv: nn.Module,
-    norm: nn.Module,
-    x: Tensor,
-    branch: Branch,
-    residual: Tensor | None = None,
-    relu: bool = True,
-) -> Tensor:
+Compute = Callable[[ConvNorm], Tensor]
+"""A way to compute it: :func:`conv_norm`, or hwsim.train.fast.layers.conv_norm in training."""
+
+
+def conv_norm(step: ConvNorm) -> Tensor:
     """The definition, module by module."""
-    y = norm(conv(x, branch))
-    if residual is not None:
-        y = y + residual
-    return F.relu(y) if relu else y
+    y = step.norm(step.conv(step.x, step.branch))
+    if step.residual is not None:
+        y = y + step.residual
+    return F.relu(y) if step.relu else y
 
 
 class BasicBlock(nn.Module):
@@ -88,12 +70,13 @@ class BasicBlock(nn.Module):
         self.conv2 = convolution(out_channels, out_channels, 1)
         self.bn2 = norm_after(method, out_channels)
 
-    def forward(self, x: Tensor, branch: Branch, conv_norm: ConvNorm) -> Tensor:
-        y = conv_norm(self.conv1, self.bn1, x, branch)
+    def forward(self, x: Tensor, branch: Branch, compute: Compute) -> Tensor:
+        y = compute(ConvNorm(self.conv1, self.bn1, x, branch))
         residual = x
         if self.shortcut is not None:
-            residual = conv_norm(self.shortcut, self.shortcut_bn, x, branch, relu=False)
-        return conv_norm(self.conv2, self.bn2, y, branch, residual)
+            shortcut = ConvNorm(self.shortcut, self.shortcut_bn, x, branch, relu=False)
+            residual = compute(shortcut)
+        return compute(ConvNorm(self.conv2, self.bn2, y, branch, residual))
 
 
 class ResNet18(nn.Module):
@@ -116,8 +99,7 @@ class ResNet18(nn.Module):
         self.method, self.width, self.stages = method, width, tuple(stages)
         self.gate_norm, self.mask_group = gate_norm, mask_group or MASK_GROUP.get(method, 1)
         convolution = partial(conv3x3, method, mask_group=self.mask_group, gate_norm=gate_norm)
-        self.conv_norm: ConvNorm = conv_norm
-        """How a convolution and what follows it are computed; hwsim.train.fast has another way."""
+        self.conv_norm: Compute = conv_norm
         self.conv1 = DenseConv2d(3, width, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         channels = width
@@ -138,7 +120,7 @@ class ResNet18(nn.Module):
         return [b for stage in range(len(self.stages)) for b in getattr(self, f"layer{stage + 1}")]
 
     def forward(self, x: Tensor, branch: Branch = "diagonal") -> Tensor:
-        y = self.conv_norm(self.conv1, self.bn1, x, branch)
+        y = self.conv_norm(ConvNorm(self.conv1, self.bn1, x, branch))
         for block in self.blocks():
             y = block(y, branch, self.conv_norm)
         return y.mean((2, 3))
@@ -175,7 +157,7 @@ def round_to_fp16(encoder: ResNet18) -> None:
 
 
 TOP = "classifier."
-"""Before the names of what a weights file has on top of its encoder."""
+"""Prefix of the arrays that a weights file has beside its encoder's."""
 
 
 def save_weights(

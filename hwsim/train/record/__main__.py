@@ -17,8 +17,9 @@ from pathlib import Path
 from hwsim.cli import OneLineParser, positive, status_of
 from hwsim.errors import UserError
 from hwsim.train.images import views
-from hwsim.train.images.dataset import add_options, chosen
+from hwsim.train.images.dataset import add_options, chosen, tell_cache
 from hwsim.train.networks import models
+from hwsim.train.networks.methods import GATED
 from hwsim.train.record.channel_masks import GRANULARITY
 from hwsim.train.record.resnet import write
 
@@ -28,11 +29,11 @@ PROGRAM = "hwsim record"
 def build_parser() -> OneLineParser:
     parser = OneLineParser(prog=PROGRAM, description="Record masks from a trained network.")
     add = parser.add_argument
-    add("--weights", type=Path, required=True, metavar="FILE")
+    add("--weights", type=Path, required=True, metavar="FILE", help="weights of hwsim train (.npz)")
     add_options(parser)
-    add("--images", type=positive, default=64, metavar="N", help="the first N test images (64)")
+    add("--images", type=positive, default=64, metavar="N",
+        help="the first N test images (default: %(default)s)")  # fmt: skip
     add("--out", type=Path, required=True, metavar="FILE", help="the trace")
-    add("--cache", type=Path, metavar="DIR", help="decoded images (default: beside OUT)")
     add("--sample", metavar="LAYER", help="add its int8 data for the first image")
     return parser
 
@@ -49,11 +50,13 @@ def _command(args: argparse.Namespace) -> None:
     if args.sample and encoder.method in GRANULARITY:
         raise UserError(
             f"--sample {args.sample}: {args.weights} is a network of {encoder.method}, whose "
-            f"masks are of whole channels; samples go with {', '.join(models.MASK_GROUP)}"
+            f"masks are of whole channels; samples go with {', '.join(GATED)}"
         )
     source = chosen(args)
-    test = views.load_split(source, "test", args.cache or args.out.parent)
+    test = views.load_split(source, "test", args.cache)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     write(args.out, encoder, test, args.images, training, args.sample, source.name)
+    tell_cache(args)
 
 
 if __name__ == "__main__":

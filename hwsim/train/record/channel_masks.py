@@ -12,16 +12,14 @@ from hwsim.trace.header import Granularity
 from hwsim.trace.packing import pack_bits
 from hwsim.train.networks.dgc import DGCConv2d, head_order, one_squeeze
 from hwsim.train.networks.gating import Branch, GatedConv2d
-from hwsim.train.networks.inference import evaluating, watched_batches
+from hwsim.train.networks.inference import evaluating, hooked, watched_batches
 from hwsim.train.networks.methods import dynamic_layers
 from hwsim.train.networks.models import ResNet18
 from hwsim.train.record.recorder import zero_operand_macs
 from hwsim.workload import Network
 
-BATCH = 16
-
 GRANULARITY: dict[str, Granularity] = {"fbs": "output-channel", "dgc": "input-channel-by-head"}
-"""What a mask bit of a method stands for; of those not named, an output activation."""
+"""What a mask bit of a method decides on; an output activation where a method is not named."""
 
 
 def mask_fields(encoder: ResNet18) -> dict[str, Any]:
@@ -46,7 +44,7 @@ def channel_masks(
     layers = dynamic_layers(encoder)
     found: dict[str, list[np.ndarray]] = {name: [] for name in layers}
     with evaluating(encoder):
-        for pixels in watched_batches(images, BATCH, "choosing channels"):
+        for pixels in watched_batches(images, "choosing channels"):
             encoder(pixels, branch)
             for name, layer in layers.items():
                 if isinstance(layer, GatedConv2d) or layer.mask is None:
@@ -61,8 +59,8 @@ def record_channels(
 ) -> dict[str, Any]:
     """What write_trace takes beside path and header, from uint8 images (N, 3, H, W).
 
-    Zero operands are those of what a layer reads, before heads choose of it: a dense machine has
-    no lists of channels.
+    Zero operands are counted in the layer's input before heads choose from it: a dense machine
+    has no lists of channels.
     """
     zeros: dict[str, list[np.ndarray]] = {name: [] for name in dynamic_layers(encoder)}
 
@@ -72,15 +70,9 @@ def record_channels(
 
         return observe
 
-    hooks = [
-        layer.register_forward_pre_hook(counting(name))
-        for name, layer in dynamic_layers(encoder).items()
-    ]
-    try:
+    layers = dynamic_layers(encoder).items()
+    with hooked(before=((layer, counting(name)) for name, layer in layers)):
         masks = channel_masks(encoder, images, branch)
-    finally:
-        for hook in hooks:
-            hook.remove()
     return {
         "masks": {name: pack_bits(bits) for name, bits in masks.items()},
         "zero_operand_macs": {name: np.concatenate(parts) for name, parts in zeros.items()},

@@ -11,18 +11,18 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from hwsim.errors import UserError
+from hwsim.train.networks.inference import Hook, evaluating, hooked
 from hwsim.workload import INPUT, ConvLayer, Network
 
 ADDITIONS = {"add", "add_", "__add__", "__radd__", "__iadd__"}
 
 
 class LayerListError(UserError):
-    """A model that a Network cannot express, or not found out from a forward pass."""
+    """A model that a Network cannot express, or whose forward pass does not reveal it."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class _Follower(TorchFunctionMode):
         super().__init__()
         self.origins: dict[int, tuple[Tensor, _Origin]] = {}
         self.inside = 0
-        """Modules entered whose operations are their own affair."""
+        """How many modules have been entered whose operations are not followed."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
@@ -63,7 +63,7 @@ class _Follower(TorchFunctionMode):
         before = [] if self.inside else self._origins_of([*args, *kwargs.values()])
         result = func(*args, **kwargs)
         if before and not self.inside:
-            origin = _joined(before, getattr(func, "__name__", str(func)))
+            origin = _origin_after(before, getattr(func, "__name__", str(func)))
             for tensor in _tensors([result]):
                 self.mark(tensor, origin)
         return result
@@ -93,7 +93,7 @@ def _tensors(values: Any) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
-def _joined(origins: list[_Origin], operation: str) -> _Origin:
+def _origin_after(origins: list[_Origin], operation: str) -> _Origin:
     """What an operation on tensors of these origins gives."""
     last = max(origins, key=lambda origin: (origin.made.order, origin.added))
     others = [origin for origin in origins if origin.made is not last.made]
@@ -127,20 +127,15 @@ def derive_network(
     source = _Made(INPUT, -1, _shape(example))
     follower.mark(example, _Origin(source))
     made: list[_Made] = []
-    hooks = []
-    for path, module in _leaves(model, set(gated), ignored):
-        hooks += _watch(path, module, follower, made, path in gated, groups)
-    for module in ignored:
-        hooks += _hide(module, follower)
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), follower:
-            result = model(example)
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
+    before: list[Hook] = []
+    after: list[Hook] = []
+    leaves = _leaves(model, set(gated), ignored)
+    watchers = [_watch(path, m, follower, made, path in gated, groups) for path, m in leaves]
+    for enter, leave in [*watchers, *(_hide(module, follower) for module in ignored)]:
+        before.append(enter)
+        after.append(leave)
+    with evaluating(model), hooked(before=before, after=after), follower:
+        result = model(example)
     for tensor in _tensors([result]):
         origin = follower.origin(tensor)
         if origin and not origin.lost:
@@ -165,8 +160,8 @@ def _leaves(
             yield path, module
 
 
-def _hide(module: nn.Module, follower: _Follower) -> list[Any]:
-    """What the module makes stems from no layer: it is a mask."""
+def _hide(module: nn.Module, follower: _Follower) -> tuple[Hook, Hook]:
+    """Hooks (before, after) that take the module's output for a mask: it stems from no layer."""
 
     def enter(*_: Any) -> None:
         follower.inside += 1
@@ -175,13 +170,13 @@ def _hide(module: nn.Module, follower: _Follower) -> list[Any]:
         follower.inside -= 1
         follower.forget(output)
 
-    return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+    return (module, enter), (module, leave)
 
 
 def _watch(
     path: str, module: nn.Module, follower: _Follower, made: list[_Made], gated: bool, groups: int
-) -> list[Any]:
-    """Hooks that make the module a layer when it runs."""
+) -> tuple[Hook, Hook]:
+    """Hooks (before, after) that make the module a layer when it runs."""
     reading: list[tuple[Tensor, _Origin]] = []
 
     def enter(_: nn.Module, args: tuple) -> None:
@@ -210,7 +205,7 @@ def _watch(
         made.append(layer)
         follower.mark(output, _Origin(layer))
 
-    return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+    return (module, enter), (module, leave)
 
 
 def _shape(tensor: Tensor) -> tuple[int, int, int]:
@@ -301,7 +296,7 @@ def _layer(made: _Made) -> ConvLayer:
     if (read_height * pool, read_width * pool) != (height, width):
         raise LayerListError(
             f"layer {name}: {height}x{width} read as {read_height}x{read_width}: pooling by a "
-            "whole number, alike in both directions, was expected"
+            "whole number, the same in both directions, was expected"
         )
     residual = made.residual.name if made.residual else None
     return ConvLayer(**made.fields, residual=residual, pool=pool)

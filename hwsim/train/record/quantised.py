@@ -46,7 +46,7 @@ def weight_steps(weight: Tensor, group: int) -> tuple[Tensor, Tensor]:
 class Integers:
     """A layer on one branch: ``weights``, ``thresholds`` (mask lists,), integers in doubles.
 
-    ``steps`` (C_out,): what 1 is worth in a sum of theirs. ``thresholds`` is None where a gate
+    ``steps`` (C_out,): what 1 is worth in a sum of products. ``thresholds`` is None where a gate
     normalises by instance: each image has its own (:meth:`limits`).
     """
 

@@ -12,6 +12,7 @@ sums must give its output: the first batch is checked, and nothing is written ot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -24,6 +25,7 @@ from hwsim.trace.files import write_trace
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.packing import pack_bits
 from hwsim.train.networks.gating import Branch
+from hwsim.train.networks.inference import Hook, hooked
 from hwsim.train.record.layer_list import convolution_of, derive_network
 from hwsim.train.record.self_check import difference, sums_of
 from hwsim.workload import ConvLayer, Network
@@ -67,7 +69,7 @@ class Recorder:
         self._masks: dict[str, Tensor] = {}
         self._seen: dict[str, tuple[Tensor, Tensor]] = {}
         self._count = 0
-        self._hooks: list[Any] = []
+        self._hooks = ExitStack()
 
     @classmethod
     def attach(
@@ -84,10 +86,11 @@ class Recorder:
     ) -> Recorder:
         """Watch ``model`` from now on. ``gates``: by the path of each gated convolution's module.
 
-        The layer list is ``network``, whose gated layers must be those of ``gates``, or derived by
-        running ``example``. ``masked_off``: what a masked-off output holds, the base partial sum,
-        zero, or something that is not to be checked. ``salience_images``: how many images' margins
-        are kept, where gates give margins. Raises UserError.
+        ``network``: the layer list, whose gated layers must be the keys of ``gates``; where it is
+        None, the list is derived by running ``example``, a batch of images. ``groups``: gating
+        groups of a derived list. ``masked_off``: what a masked-off output holds: the base partial
+        sum, zero, or something that is not to be checked. ``salience_images``: how many images'
+        margins are kept, where gates give margins. Raises UserError.
         """
         modules = dict(model.named_modules())
         for path in gates:
@@ -106,16 +109,17 @@ class Recorder:
             )
         layers = {layer.name: modules[layer.name] for layer in network.gated_layers}
         recorder = cls(layers, network, branch, masked_off, salience_images)
-        recorder._hook(model, sources)
+        recorder._watch(model, sources)
         return recorder
 
-    def _hook(self, model: nn.Module, sources: Mapping[str, Any]) -> None:
+    def _watch(self, model: nn.Module, sources: Mapping[str, Any]) -> None:
+        hooks: list[Hook] = []
         for name, module in self.layers.items():
             source = sources[name]
             if isinstance(source, nn.Module):
-                self._hooks.append(source.register_forward_hook(self._on_gate(name)))
-            self._hooks.append(module.register_forward_hook(self._on_layer(name, source)))
-        self._hooks.append(model.register_forward_hook(self._on_batch))
+                hooks.append((source, self._on_gate(name)))
+            hooks.append((module, self._on_layer(name, source)))
+        self._hooks.enter_context(hooked(after=[*hooks, (model, self._on_batch)]))
 
     def _on_gate(self, name: str) -> Any:
         def observe(_: nn.Module, __: tuple, output: Tensor) -> None:
@@ -189,10 +193,10 @@ class Recorder:
     def contents(self) -> dict[str, Any]:
         """What write_trace takes beside path and header. The recorder is empty afterwards."""
         self.close()
-        steps = {name: quantise(np.concatenate(m)) for name, m in self._margins.items() if m}
+        steps = {name: salience_steps(np.concatenate(m)) for name, m in self._margins.items() if m}
         return {
-            "masks": _joined(self._packed),
-            "zero_operand_macs": _joined(self._zeros),
+            "masks": _concatenated(self._packed),
+            "zero_operand_macs": _concatenated(self._zeros),
             "salience": {name: q for name, (q, _) in steps.items()},
             "salience_scale": {name: scale for name, (_, scale) in steps.items()},
         }
@@ -222,9 +226,7 @@ class Recorder:
 
     def close(self) -> None:
         """Watch no longer."""
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks.clear()
+        self._hooks.close()
 
     def __enter__(self) -> Self:
         return self
@@ -243,7 +245,7 @@ def _source(modules: Mapping[str, nn.Module], gate: Gate) -> Any:
 
 
 def fitted(name: str, mask: Tensor, layer: ConvLayer, images: int) -> Tensor:
-    """(images, lists, out_height, out_width): dimensions of 1 stand for all channels or pixels."""
+    """(images, lists, out_height, out_width): a dimension of 1 is repeated."""
     shape = tuple(mask.shape)
     if len(shape) == 4 and shape[1] == 1:
         mask = mask.expand(-1, layer.out_channels, -1, -1)
@@ -276,7 +278,7 @@ def zero_operand_macs(x: Tensor, layer: ConvLayer) -> Tensor:
     return layer.macs - layer.out_channels * used
 
 
-def quantise(margins: np.ndarray) -> tuple[np.ndarray, float]:
+def salience_steps(margins: np.ndarray) -> tuple[np.ndarray, float]:
     """Margins Z - tau as int8 steps and the step in units of Z.
 
     Rounded away from zero, so that q > 0 exactly where the margin is; margins beyond 127 steps
@@ -288,6 +290,6 @@ def quantise(margins: np.ndarray) -> tuple[np.ndarray, float]:
     return steps.astype(np.int8), scale
 
 
-def _joined(parts: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+def _concatenated(parts: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
     """Each layer's parts as one array; they leave ``parts``, so that none is held twice."""
     return {name: np.concatenate(parts.pop(name)) for name in list(parts)}

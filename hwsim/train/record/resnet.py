@@ -1,16 +1,7 @@
-"""From a trained encoder to a mask trace.
-
-    python -m hwsim.train.record --weights FILE --data DIR --images 64 --out FILE [--sample LAYER]
-
-Masks come from fp32 evaluation of the diagonal branch with exactly the weights in FILE, in batches
-of 16, so that the command reproduces the shipped traces on the same machine. Masks of any other
-network: :class:`Recorder`.
-"""
+"""From a trained encoder of ours to a mask trace; :class:`Recorder` is for any other network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +14,19 @@ from hwsim.trace.int8_sample import LayerSample
 from hwsim.train.images import views
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import Branch, GatedConv2d, gated_layers
-from hwsim.train.networks.inference import evaluating, watched_batches
+from hwsim.train.networks.inference import evaluating, hooked, watched_batches
 from hwsim.train.networks.models import network_of
 from hwsim.train.record.channel_masks import GRANULARITY, mask_fields, record_channels
 from hwsim.train.record.quantised import sample_of
-from hwsim.train.record.recorder import Recorder, quantise, zero_operand_macs
+from hwsim.train.record.recorder import Recorder
 from hwsim.workload import Network
 
-__all__ = ["Recorder", "margins_of", "quantise", "record", "write", "zero_operand_macs"]
-
-BATCH = 16
 SALIENCE_IMAGES = 16
 
 
 def margins_of(layer: GatedConv2d, args: tuple[Tensor, Branch], _: Tensor) -> Tensor:
     """A gated layer's margins Z - tau, by the operations that it ran itself, on the same input."""
-    x, branch = args
-    return layer.margin(layer.base_sum(x, branch), branch)
+    return layer.margin_on(*args)
 
 
 def record(
@@ -53,12 +40,18 @@ def record(
 ) -> dict[str, Any]:
     """What write_trace takes beside path and header, from uint8 images (N, 3, H, W).
 
-    Of a network with gates; :func:`record_channels` is for FBS and DGC.
-    ``sampled``: the gated layer whose int8 data for the first image travel along.
+    For a network with gates; :func:`record_channels` is for FBS and DGC. ``sampled``: the gated
+    layer whose int8 data for the first image are added. Raises UserError where there is none.
     """
     layers = gated_layers(encoder)
     if sampled not in (None, *layers):
         raise UserError(f"--sample {sampled}: gated layers are {', '.join(layers)}")
+    samples: list[LayerSample] = []
+
+    def sample(layer: GatedConv2d, args: tuple[Tensor, Branch], _: Tensor) -> None:
+        if not samples:
+            samples.append(sample_of(str(sampled), layer, *args))
+
     recorder = Recorder.attach(
         encoder,
         dict.fromkeys(layers, margins_of),
@@ -66,29 +59,11 @@ def record(
         branch=branch,
         salience_images=min(salience_images, len(images)),
     )
-    with recorder, evaluating(encoder), _sampling(layers, sampled) as samples:
-        for pixels in watched_batches(images, BATCH, "recording"):
+    sampling = hooked(after=[(layers[sampled], sample)] if sampled else [])
+    with recorder, evaluating(encoder), sampling:
+        for pixels in watched_batches(images, "recording"):
             encoder(pixels, branch)
     return {**recorder.contents(), "sample": samples[0] if samples else None}
-
-
-@contextmanager
-def _sampling(layers: dict[str, GatedConv2d], name: str | None) -> Iterator[list[LayerSample]]:
-    """The int8 data of layer ``name`` for the first image inside; nothing for None."""
-    samples: list[LayerSample] = []
-    if name is None:
-        yield samples
-        return
-
-    def observe(layer: GatedConv2d, args: tuple[Tensor, Branch], _: Tensor) -> None:
-        if not samples:
-            samples.append(sample_of(name, layer, *args))
-
-    hook = layers[name].register_forward_hook(observe)
-    try:
-        yield samples
-    finally:
-        hook.remove()
 
 
 def write(

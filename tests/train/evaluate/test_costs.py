@@ -7,7 +7,7 @@ import pytest
 
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.train.evaluate.costs import channel_costs, costs, executed_macs
+from hwsim.train.evaluate.costs import channel_costs, costs
 from hwsim.workload import ConvLayer, Network, resnet18
 
 
@@ -25,13 +25,13 @@ def test_the_gated_layers_of_equal_density_give_the_poster_s_factor() -> None:
     assert (found["index_bits"], found["index_reduction"]) == (61440, 8)
 
 
-def test_executed_macs_of_one_layer_by_hand() -> None:
+def test_macs_of_a_layer_half_open_by_hand() -> None:
     network = resnet18()
     per_layer = {layer.name: 0.0 for layer in network.gated_layers} | {"layer2.0.conv1": 0.5}
-    executed = executed_macs(per_layer, network)
-    # 128 channels x 16 x 16 outputs, 16 of 64 input channels always, half of 48 on top.
-    assert executed["layer2.0.conv1"] == 128 * 256 * 9 * (16 + 24)
-    assert executed["layer1.0.conv1"] == 64 * 1024 * 9 * 16
+    found = costs(per_layer, network, 1)
+    # 128 channels x 16 x 16 outputs: 16 of 64 input channels always, half of 48 on top.
+    executed = network.gated_macs / 4 + 128 * 256 * 9 * 24
+    assert found["flops_reduction_gated"] == network.gated_macs / executed
 
 
 def test_masks_of_output_channels_by_hand() -> None:
@@ -62,5 +62,5 @@ def test_masks_of_output_channels_by_hand() -> None:
     assert found["density_macs"] == pytest.approx(kept / (2 * 96))
     assert found["flops_reduction_gated"] == pytest.approx(2 * 96 / kept)
     assert found["flops_reduction_network"] == pytest.approx(2 * (96 + 24) / whole)
-    # 8 mask bits stand where 2 * 12 would, one per output.
+    # 8 mask bits instead of 2 * 12, one per output.
     assert (found["index_bits"], found["index_reduction"]) == (8, 3)

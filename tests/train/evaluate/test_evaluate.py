@@ -14,7 +14,9 @@ from torch import nn
 
 from hwsim.train.evaluate import costs, evaluation
 from hwsim.train.evaluate.__main__ import main as evaluate_main
+from hwsim.train.evaluate.features import knn_accuracy
 from hwsim.train.images import views
+from hwsim.train.images.views import plain
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers
 from hwsim.train.networks.inference import recalibrate
@@ -30,9 +32,9 @@ def test_knn_votes_by_hand() -> None:
     near = math.exp(math.cos(0.1) / 0.1)
     far = math.exp(math.cos(0.6) / 0.1) + math.exp(math.cos(0.7) / 0.1)
     assert near > far
-    assert evaluation.knn_accuracy(bank, labels, query, torch.tensor([0]), neighbours=3) == 100
-    assert evaluation.knn_accuracy(bank, labels, query, torch.tensor([1]), neighbours=3) == 0
-    assert evaluation.knn_accuracy(bank[1:], labels[1:], query, torch.tensor([1])) == 100
+    assert knn_accuracy(bank, labels, query, torch.tensor([0]), neighbours=3) == 100
+    assert knn_accuracy(bank, labels, query, torch.tensor([1]), neighbours=3) == 0
+    assert knn_accuracy(bank[1:], labels[1:], query, torch.tensor([1])) == 100
 
 
 def test_recalibration_gives_the_images_statistics_and_leaves_the_other_branch() -> None:
@@ -41,7 +43,7 @@ def test_recalibration_gives_the_images_statistics_and_leaves_the_other_branch()
     images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
     before = encoder.layer1[0].conv1.gate_norm["inverse"].running_var.clone()
     recalibrate(encoder, images)
-    stem = encoder.conv1(evaluation.plain(images)).detach()
+    stem = encoder.conv1(plain(images)).detach()
     assert_near(encoder.bn1.running_mean, stem.mean((0, 2, 3)))
     assert_near(encoder.bn1.running_var, stem.transpose(0, 1).flatten(1).var(1))
     gates = encoder.layer1[0].conv1.gate_norm
@@ -145,5 +147,5 @@ def test_an_image_without_finite_features_is_nobodys_neighbour() -> None:
     bank = torch.tensor([[1.0, 0.0], [0.0, 1.0], nothing])
     queries = torch.tensor([[1.0, 0.0], [0.0, 1.0], nothing])
     labels = torch.tensor([0, 1, 1])
-    assert evaluation.knn_accuracy(bank, labels, queries, labels, 1) == pytest.approx(200 / 3)
-    assert evaluation.knn_accuracy(bank[2:], labels[2:], queries, labels, 1) == 0
+    assert knn_accuracy(bank, labels, queries, labels, 1) == pytest.approx(200 / 3)
+    assert knn_accuracy(bank[2:], labels[2:], queries, labels, 1) == 0

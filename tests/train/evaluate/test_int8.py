@@ -15,7 +15,7 @@ from hwsim.train.evaluate import int8
 from hwsim.train.images.views import plain
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import Branch, GatedConv2d, gated_layers
-from hwsim.train.networks.inference import recalibrate
+from hwsim.train.networks.inference import hooked, recalibrate
 from hwsim.train.record.quantised import Integers, sample_of
 
 
@@ -46,7 +46,7 @@ def test_gates_decide_as_the_sample_of_a_trace_does(
     gated = int8.Int8Gated(Integers.of(layer, x.abs().max(), branch))
     y = gated(x, branch).detach()
     np.testing.assert_array_equal(pack_bits(gated.mask.numpy())[0], sample.mask)
-    # Outputs are the integers' sums in units of the steps, masked-off ones those of the base path.
+    # Outputs are the integers' sums in units of the steps, base sums where masked off.
     mask = gated.mask.repeat_interleave(layer.mask_group, 1)
     weights = torch.from_numpy(sample.weights).double()
     activations = torch.from_numpy(sample.activations)[None].double()
@@ -91,12 +91,17 @@ def test_flips_are_counted_between_the_two_networks(encoder: models.ResNet18) ->
     asked = images(3, seed=5)
     flips = int8.mask_flips(encoder, quantised, asked)
     assert list(flips) == list(gated_layers(encoder))
-    with torch.no_grad(), int8.observed_masks(encoder) as masks:
+    masks = {}
+
+    def observe(layer: GatedConv2d, args: tuple, _: torch.Tensor) -> None:
+        masks[layer] = layer.margin(layer.base_sum(*args), args[1]) > 0
+
+    with torch.no_grad(), hooked(after=((m, observe) for m in gated_layers(encoder).values())):
         encoder(plain(asked))
         quantised(plain(asked))
     for name, (flipped, ones, bits) in flips.items():
         decided = quantised.get_submodule(name).mask
-        assert flipped == int((decided != masks[name]).sum())
+        assert flipped == int((decided != masks[gated_layers(encoder)[name]]).sum())
         assert (ones, bits) == (int(decided.sum()), decided.numel())
     # Random weights carry a flip on and on; the first layer's are its own.
     flipped, _, bits = flips["layer1.0.conv1"]
@@ -150,7 +155,7 @@ def test_a_sample_of_an_instance_gate_has_the_image_s_own_thresholds(mask_group:
     torch.nn.init.uniform_(layer.tau, -0.5, 0.5)
     x = torch.randn(2, 8, 12, 12).relu()
     sample = sample_of("a", layer, x, "diagonal")
-    # Literally: the sums that these integers stand for, normalised over the image's own map.
+    # Literally: the sums that these integers represent, normalised over the image's own map.
     weight_steps = layer.weight.detach().double().unflatten(0, (-1, mask_group)).abs()
     weight_steps = weight_steps.amax((1, 2, 3, 4)).repeat_interleave(mask_group) / 127
     weights = torch.from_numpy(sample.weights).double() * weight_steps[:, None, None, None]

@@ -9,6 +9,7 @@ from hwsim.train.evaluate import costs
 from hwsim.train.evaluate.untrained import set_densities, untrained_like
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers
+from hwsim.train.networks.methods import Method
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def images() -> torch.Tensor:
     return torch.randint(0, 256, (48, 3, 16, 16), dtype=torch.uint8, generator=generator)
 
 
-def encoder_of(seed: int, method: models.Method = "cdg") -> models.ResNet18:
+def encoder_of(seed: int, method: Method = "cdg") -> models.ResNet18:
     torch.manual_seed(seed)
     return models.ResNet18(method, 8, stages=(1, 1), gate_norm="instance", mask_group=2)
 
@@ -37,9 +38,7 @@ def test_the_untrained_network_has_the_weights_of_its_seed(images: torch.Tensor)
 
 
 @pytest.mark.parametrize("method", ["cdg", "scdg"])
-def test_thresholds_move_to_the_densities_given(
-    method: models.Method, images: torch.Tensor
-) -> None:
+def test_thresholds_move_to_the_densities_given(method: Method, images: torch.Tensor) -> None:
     encoder = encoder_of(7, method)
     wanted = dict(zip(gated_layers(encoder), (0.1, 0.4, 0.75, 0.25), strict=True))
     set_densities(encoder, wanted, images)

@@ -16,7 +16,7 @@ from drawn_images import drawn_image
 from PIL import Image
 
 from hwsim.train.images import drawn, views
-from hwsim.train.images.sources import MIXED_SIZE, find_source
+from hwsim.train.images.sources import MIXED_SIZE, DataError, find_source
 
 LABELS = [3, 1, 0, 2, 4]
 
@@ -115,7 +115,7 @@ def test_a_batch_that_calls_anything_is_refused(
     batch = tmp_path / "cifar-10-batches-py/test_batch"
     for content in (Harmful(), {b"data": Harmful(), b"labels": []}):
         batch.write_bytes(pickle.dumps(content, protocol=2))
-        with pytest.raises(views.DataError, match=r"asks for posix\.mkdir"):
+        with pytest.raises(DataError, match=r"asks for posix\.mkdir"):
             views.load_split(tmp_path, "test", tmp_path / "cache")
     assert not (tmp_path / "harm").exists()
 
@@ -174,7 +174,7 @@ def packed(folder: Path) -> None:
 )
 def test_a_wrong_folder_is_told(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
     make(tmp_path)
-    with pytest.raises(views.DataError, match=words) as caught:
+    with pytest.raises(DataError, match=words) as caught:
         views.load_split(tmp_path, "test", tmp_path / "cache")
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("cache/*"))

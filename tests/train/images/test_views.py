@@ -14,6 +14,7 @@ from near import assert_near
 
 from hwsim.train.images import views
 from hwsim.train.images.drawn import CLASSES
+from hwsim.train.images.sources import DataError
 
 
 def test_split_is_decoded_once_and_read_from_the_cache(drawn: Path, tmp_path: Path) -> None:
@@ -97,6 +98,6 @@ def wrong_folders(tmp_path: Path) -> dict[str, Path]:
 )
 def test_a_wrong_folder_is_told_what_was_expected(tmp_path: Path, name: str, words: str) -> None:
     folder = wrong_folders(tmp_path)[name]
-    with pytest.raises(views.DataError, match=words) as caught:
+    with pytest.raises(DataError, match=words) as caught:
         views.load_split(folder, "train", tmp_path / "cache")
     assert str(folder) in str(caught.value)

@@ -89,7 +89,7 @@ def test_lasso_is_the_heads_mean_saliency() -> None:
 
 def test_pruning_starts_at_a_twelfth_and_ends_at_three_quarters() -> None:
     points = [0, 1 / 12, 1 / 12 + 1 / 3, 3 / 4, 1]
-    assert [dgc.share(p, 0.4) for p in points] == pytest.approx([1, 1, 0.7, 0.4, 0.4])
+    assert [dgc.ramped_share(p, 0.4) for p in points] == pytest.approx([1, 1, 0.7, 0.4, 0.4])
 
 
 def test_squeeze_follows_the_published_code() -> None:

@@ -92,18 +92,18 @@ def test_lasso_is_the_mean_l1_norm() -> None:
 
 
 def test_density_falls_in_steps_to_its_value() -> None:
-    shares = [fbs.share(p / 100, 0.62) for p in range(101)]
+    shares = [fbs.stepped_share(p / 100, 0.62) for p in range(101)]
     assert shares[0] == 1
     assert shares[12] == 1
     assert sorted(set(shares), reverse=True) == pytest.approx([1, 0.9, 0.8, 0.7, 0.62])
     assert shares == sorted(shares, reverse=True)
     assert set(shares[50:]) == {0.62}
-    assert math.isclose(fbs.share(0.3, 1.0), 1)
+    assert math.isclose(fbs.stepped_share(0.3, 1.0), 1)
 
 
 @pytest.mark.parametrize("method", ["fbs", "dgc"])
 def test_scale_of_the_input_is_only_the_outputs(method: str) -> None:
-    """Channels are chosen alike for an image and for a thousand times it: nothing runs away."""
+    """A thousand times an image gives the same channels: nothing runs away."""
     torch.manual_seed(0)
     layer = conv3x3(method, 8, 8, 1, mask_group=1, gate_norm="batch").double()
     layer.keep(0.5)

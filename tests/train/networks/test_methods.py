@@ -9,10 +9,10 @@ import pytest
 import torch
 from near import assert_near
 
-from hwsim.train.evaluate import evaluation
+from hwsim.train.images.views import plain
 from hwsim.train.networks import methods, models
 from hwsim.train.networks.inference import recalibrate
-from hwsim.train.networks.methods import METHODS, dynamic_layers
+from hwsim.train.networks.methods import METHODS, Method, dynamic_layers
 from hwsim.train.networks.models import ResNet18
 from hwsim.train.record.channel_masks import channel_masks
 from hwsim.workload import resnet18
@@ -20,7 +20,7 @@ from hwsim.workload import resnet18
 STAGES = (1, 1)
 
 
-def encoder(method: models.Method) -> ResNet18:
+def encoder(method: Method) -> ResNet18:
     torch.manual_seed(0)
     return ResNet18(method, 32, stages=STAGES)
 
@@ -31,20 +31,20 @@ def images(count: int = 3) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_weights_file_gives_the_same_network(method: models.Method, tmp_path: Path) -> None:
+def test_weights_file_gives_the_same_network(method: Method, tmp_path: Path) -> None:
     network = encoder(method)
     methods.advance(network, 1.0, 0.5)
     recalibrate(network, images())
     models.round_to_fp16(network)
     models.save_weights(tmp_path / "w.npz", network, {})
     again, _ = models.load_weights(tmp_path / "w.npz")
-    x = evaluation.plain(images())
+    x = plain(images())
     assert again.stages == STAGES
     assert_near(again(x), network.eval()(x))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_layers_are_those_of_the_workload(method: models.Method) -> None:
+def test_layers_are_those_of_the_workload(method: Method) -> None:
     network = resnet18(16, width=32, stages=STAGES)
     modules = dict(encoder(method).named_modules())
     shapes = {layer.name: modules[layer.name].weight.shape for layer in network.layers[:-1]}
@@ -57,7 +57,7 @@ def test_layers_are_those_of_the_workload(method: models.Method) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_both_views_train_every_weight(method: models.Method) -> None:
+def test_both_views_train_every_weight(method: Method) -> None:
     model = models.SimCLR(encoder(method))
     first, second = torch.randn(2, 4, 3, 16, 16)
     with methods.pairing(method, model):
@@ -70,7 +70,7 @@ def test_both_views_train_every_weight(method: models.Method) -> None:
 
 
 @pytest.mark.parametrize(("method", "shape"), [("fbs", (32,)), ("dgc", (4, 32))])
-def test_recorded_channels_are_those_kept(method: models.Method, shape: tuple[int, ...]) -> None:
+def test_recorded_channels_are_those_kept(method: Method, shape: tuple[int, ...]) -> None:
     network = encoder(method)
     methods.advance(network, 1.0, 0.25)
     recalibrate(network, images())

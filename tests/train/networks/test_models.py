@@ -11,11 +11,12 @@ from near import assert_near
 
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers
+from hwsim.train.networks.methods import MASK_GROUP, Method
 from hwsim.workload import resnet18
 
 
 @pytest.mark.parametrize("method", ["cdg", "scdg"])
-def test_layers_are_those_of_the_workload(method: models.Method) -> None:
+def test_layers_are_those_of_the_workload(method: Method) -> None:
     encoder = models.ResNet18(method, 64)
     modules = dict(encoder.named_modules())
     network = resnet18()
@@ -28,7 +29,7 @@ def test_layers_are_those_of_the_workload(method: models.Method) -> None:
         assert module.padding == (layer.padding,) * 2
     assert list(gated_layers(encoder)) == [layer.name for layer in network.gated_layers]
     thresholds = sum(layer.tau.numel() for layer in gated_layers(encoder).values())
-    assert thresholds == 4 * (64 + 128 + 256 + 512) // models.MASK_GROUP[method]
+    assert thresholds == 4 * (64 + 128 + 256 + 512) // MASK_GROUP[method]
 
 
 def test_weights_file_gives_the_same_network(tmp_path: Path) -> None:

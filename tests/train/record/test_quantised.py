@@ -20,12 +20,13 @@ from hwsim.trace.mask_trace import MaskTrace
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import Branch, GateNorm, gated_layers
 from hwsim.train.networks.inference import recalibrate
+from hwsim.train.networks.methods import Method
 from hwsim.train.record.__main__ import main as record_main
 from hwsim.train.record.quantised import sample_of
 from hwsim.workload import INPUT
 
 
-def encoder_of(method: models.Method, norm: GateNorm = "batch") -> models.ResNet18:
+def encoder_of(method: Method, norm: GateNorm = "batch") -> models.ResNet18:
     torch.manual_seed(1)
     encoder = models.ResNet18(method, 32, gate_norm=norm).to(memory_format=torch.channels_last)
     for layer in gated_layers(encoder).values():
@@ -64,7 +65,7 @@ def test_a_recorded_layer_computes(
 
 @pytest.mark.parametrize("method", ["cdg", "scdg"])
 def test_a_recorded_layer_of_an_instance_gate_computes(
-    method: models.Method, drawn: Path, tmp_path: Path
+    method: Method, drawn: Path, tmp_path: Path
 ) -> None:
     check_recorded(encoder_of(method, "instance"), "layer2.0.conv1", drawn, tmp_path)
 

@@ -17,8 +17,10 @@ from hwsim.train.images.views import plain
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers
 from hwsim.train.networks.inference import recalibrate
+from hwsim.train.networks.methods import MASK_GROUP, Method
 from hwsim.train.record import resnet
 from hwsim.train.record.__main__ import main as record_main
+from hwsim.train.record.recorder import salience_steps, zero_operand_macs
 from hwsim.workload import ConvLayer, resnet18
 
 
@@ -54,7 +56,7 @@ def test_masks_reapplied_to_base_and_conditional_sums_give_the_outputs(
         encoder(plain(images))
     for hook in hooks:
         hook.remove()
-    group = models.MASK_GROUP[encoder.method]
+    group = MASK_GROUP[encoder.method]
     for name, layer in gated_layers(encoder).items():
         x, output = seen[name]
         blocks = [w.chunk(4, 1)[g] for g, w in enumerate(layer.weight.detach().chunk(4))]
@@ -81,9 +83,9 @@ def test_salience_is_positive_exactly_where_the_mask_is_set(
         assert recorded["salience_scale"][name] > 0
 
 
-def test_quantise_rounds_away_from_zero() -> None:
+def test_salience_steps_are_rounded_away_from_zero() -> None:
     margins = np.array([[0.0, 1e-30, -1e-30, 63.5, -63.6, 127.0, -127.0, 5.0, 1.5]])
-    steps, scale = resnet.quantise(margins)
+    steps, scale = salience_steps(margins)
     # The largest margin decides the step here: the 99.9 % quantile of these is 127 too.
     assert scale == 1
     np.testing.assert_array_equal(steps, [[0, 1, -1, 64, -64, 127, -127, 5, 2]])
@@ -100,7 +102,7 @@ def test_quantise_rounds_away_from_zero() -> None:
     ],
 )
 def test_what_a_network_cannot_give_is_told_before_anything_is_read(
-    method: models.Method, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: Method, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights, out = tmp_path / "w.npz", tmp_path / "trace.h5"
     models.save_weights(weights, models.ResNet18(method, 8), {})
@@ -135,7 +137,7 @@ def test_zero_operand_macs_equal_the_naive_count(stride: int) -> None:
         in_height=6, in_width=8,
     )  # fmt: skip
     wanted = [naive_zero_macs(image, 8, 3, stride, 1) for image in x.numpy()]
-    found = resnet.zero_operand_macs(x, layer)
+    found = zero_operand_macs(x, layer)
     assert found.dtype == torch.int64
     assert found.tolist() == wanted
 

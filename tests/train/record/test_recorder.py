@@ -19,6 +19,7 @@ from hwsim.train.images.views import plain
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers
 from hwsim.train.networks.inference import recalibrate
+from hwsim.train.networks.methods import Method
 from hwsim.train.record import resnet
 from hwsim.train.record.recorder import Recorder, RecordingError
 from hwsim.workload import resnet18
@@ -112,7 +113,7 @@ def test_gates_that_zero_are_told_from_those_that_keep_the_base_sum(tmp_path: Pa
 @pytest.mark.parametrize("method", ["cdg", "scdg"])
 @pytest.mark.parametrize("branch", ["diagonal", "inverse"])
 def test_own_masks_pass_the_check_and_others_do_not(
-    method: models.Method, branch: str, monkeypatch: pytest.MonkeyPatch
+    method: Method, branch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(1)
     encoder = models.ResNet18(method, 32)
