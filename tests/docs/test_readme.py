@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from conftest import write_small_trace
+from small_traces import write_small_trace
 
 from hwsim.__main__ import COMMANDS
 from hwsim.__main__ import main as call
@@ -27,20 +27,7 @@ from tools.readme_figure import BATCH, FIGURE, drawn
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "guide"
-PAGES = (README, GUIDE / "commands.md", GUIDE / "python.md")
-
-FUTURE = {
-    f"docs/{page}.md"
-    for page in (
-        "evidence/findings", "evidence/mutations", "evidence/results", "evidence/verification",
-        "guide/sweeps", "guide/traces", "guide/training",
-        "model/energy", "model/glossary", "model/machine", "model/schemes",
-    )
-}  # fmt: skip
-"""Pages that come with the reorganised docs: empty this set when they are here."""
-
-MOVING = {page: ROOT / "docs" / f"{page}.md" for page in ("findings", "mutations", "verification")}
-"""Where these pages are as long as they are not in docs/evidence/."""
+PAGES = (README, GUIDE / "examples.md", GUIDE / "python.md")
 
 SMALL = {
     "run": ["--images", "1"],
@@ -104,7 +91,7 @@ def test_the_literal_command_runs(folder: Path) -> None:
     assert run([*shlex.split(literal), "--images", "1"]) == 0
 
 
-@pytest.mark.parametrize("words", by_words(GUIDE / "commands.md"))
+@pytest.mark.parametrize("words", by_words(GUIDE / "examples.md"))
 def test_every_command_of_the_guide_is_one(words: list[str]) -> None:
     """Its options are the command's. None is run: some take half a day."""
     if words[0] == "make":
@@ -181,9 +168,8 @@ def flat(page: Path) -> str:
     return " ".join(page.read_text().split())
 
 
-def moved(page: str) -> str:
-    there = ROOT / "docs" / "evidence" / f"{page}.md"
-    return (there if there.exists() else MOVING[page]).read_text()
+def evidence(page: str) -> str:
+    return (ROOT / "docs" / "evidence" / f"{page}.md").read_text()
 
 
 def numbers_of(heading: str) -> set[str]:
@@ -198,12 +184,12 @@ def numbers(text: str) -> set[str]:
 
 def test_numbers_of_findings_are_on_their_page() -> None:
     """In its sentences, or in the first table below them."""
-    said = numbers(moved("findings").split("\n### F2\n")[0])
+    said = numbers(evidence("findings").split("\n### F2\n")[0])
     assert numbers_of("Three findings") - said == {"0.02"}  # which a run gives, above
 
 
 def test_numbers_of_checks_are_on_their_pages() -> None:
-    pages = moved("verification") + moved("mutations")
+    pages = evidence("verification") + evidence("mutations")
     assert numbers_of("How it is checked") <= numbers(pages)
 
 
@@ -218,10 +204,8 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve()
-        if target.exists():
-            assert not anchor or anchor in headings(target), link
-        else:
-            assert str(target.relative_to(ROOT)) in FUTURE, link
+        assert target.exists(), link
+        assert not anchor or anchor in headings(target), link
 
 
 @uncompiled

@@ -96,7 +96,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """--data, --data-name, --image-size and --cache."""
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR",
-        help="folder of images (docs/guide/training.md), or the word tiny: drawn images")  # fmt: skip
+        help="images (docs/guide/training.md), or the word tiny: drawn ones")  # fmt: skip
     add("--data-name", metavar="NAME", help="what to call the data (default: CIFAR-10, CIFAR-100 "
         "or the folder's name)")  # fmt: skip
     add("--image-size", type=_side, metavar="N", help="shrink to N x N (default: their own size)")
