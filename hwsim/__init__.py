@@ -10,7 +10,7 @@ Names are imported when they are first used: ``import hwsim`` loads neither Numb
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # What __getattr__ finds, for type checkers and editors.
     from hwsim.arch.config import ArchConfig
     from hwsim.arch.load import load_arch
     from hwsim.run.comparison import Comparison, compare, density_sweep, two_by_two
@@ -51,31 +51,7 @@ _HOMES = {
     "write_trace": "trace.files",
 }
 
-__all__ = [
-    "ArchConfig",
-    "Comparison",
-    "ConvLayer",
-    "MaskTrace",
-    "Network",
-    "ResultsFolder",
-    "SimResult",
-    "TraceHeader",
-    "compare",
-    "density_sweep",
-    "layers_frame",
-    "load_arch",
-    "open_traces",
-    "resnet18",
-    "run_search",
-    "run_sweep",
-    "simulate",
-    "summary",
-    "synthetic_channels",
-    "synthetic_trace",
-    "two_by_two",
-    "verify",
-    "write_trace",
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,17 +8,7 @@ import pandas as pd
 
 from hwsim.analysis import break_even
 from hwsim.energy.prices import COMPONENT_LABELS
-from hwsim.plots.style import (
-    COMPONENT_COLOURS,
-    HEADING_POINTS,
-    TEXT_POINTS,
-    head,
-    label_outer,
-    panels,
-    require_columns,
-    run_names,
-    scheme_style,
-)
+from hwsim.plots import style as look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,17 +29,17 @@ def energy_vs_sparsity(frame: pd.DataFrame) -> Figure:
     its schemes break even with the dense machines (:func:`hwsim.analysis.break_even`).
     """
     columns = ("trace", "method", "label", "scheme", "batch", "density_macs", "threshold_shift")
-    require_columns("energy_vs_sparsity", frame, (*columns, "energy_uj_per_image"))
-    names = run_names(frame)
+    look.require_columns("energy_vs_sparsity", frame, (*columns, "energy_uj_per_image"))
+    names = look.run_names(frame)
     crossings = [crossing for against in BREAK_EVENS for crossing in break_even(frame, against)]
-    figure, axes = panels(len(names), 5.6, 5.4, COLUMNS, sharey=True)
+    figure, axes = look.panels(len(names), 5.6, 5.4, COLUMNS, sharey=True)
     for panel, (trace, name) in zip(axes, names.items(), strict=True):
         _energy_lines(panel, frame[frame["trace"] == trace])
         for crossing in (crossing for crossing in crossings if crossing.trace == trace):
             panel.plot(
                 100 * crossing.sparsity,
                 crossing.value,
-                color=scheme_style(crossing.scheme).colour,
+                color=look.scheme_style(crossing.scheme).colour,
                 marker=BREAK_EVENS[crossing.against],
                 markeredgecolor="black",
                 markersize=9,
@@ -57,19 +47,19 @@ def energy_vs_sparsity(frame: pd.DataFrame) -> Figure:
                 zorder=4,
                 label=f"{crossing.scheme} = {crossing.against} at {100 * crossing.sparsity:.0f} %",
             )
-        panel.set_title(f"masks of {name}", fontsize=HEADING_POINTS)
+        panel.set_title(f"masks of {name}", fontsize=look.HEADING_POINTS)
         panel.set_xlabel("sparsity of the conditional path, MAC-weighted (%)")
         panel.set_ylabel("energy per image (µJ)")
         panel.set_ylim(bottom=0)
         panel.grid(alpha=0.3)
         # Below the panel: inside, some line would run through it.
         _legend(panel)
-    label_outer(axes, COLUMNS)
+    look.label_outer(axes, COLUMNS)
     note = "large markers: the recorded network"
     if crossings:
         note += "; crosses: break-even, on straight lines between the points"
     title = f"Energy against sparsity, batch {frame['batch'].iloc[0]}"
-    head(figure, frame["label"], title, note)
+    look.head(figure, frame["label"], title, note)
     return figure
 
 
@@ -85,7 +75,7 @@ def _legend(panel: Axes) -> None:
     panel.legend(
         handles,
         labels,
-        fontsize=TEXT_POINTS,
+        fontsize=look.TEXT_POINTS,
         loc="upper center",
         bbox_to_anchor=(0.5, -0.14),
         ncols=2,
@@ -96,7 +86,7 @@ def _energy_lines(panel: Axes, of_trace: pd.DataFrame) -> None:
     for scheme, line in of_trace.groupby("scheme", sort=False):
         line = line.sort_values("density_macs")
         sparsity = 100 * (1 - line["density_macs"])
-        style = scheme_style(str(scheme))
+        style = look.scheme_style(str(scheme))
         dense = str(scheme).startswith("dense")
         marker = "" if dense else style.marker
         panel.plot(
@@ -127,16 +117,16 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
     ``label``, ``scheme``, ``batch`` and one ``<component>_uj`` each.
     """
     columns = ("trace", "method", "label", "scheme", "batch")
-    energies = (f"{component}_uj" for component in COMPONENT_COLOURS)
-    require_columns("energy_breakdown", frame, (*columns, *energies))
-    names = run_names(frame)
+    energies = (f"{component}_uj" for component in look.COMPONENT_COLOURS)
+    look.require_columns("energy_breakdown", frame, (*columns, *energies))
+    names = look.run_names(frame)
     batches = list(frame["batch"].unique())
     longest = max(len(frame[frame["batch"] == batch]) for batch in batches)
-    figure, axes = panels(len(batches), 6.8, 0.36 * longest + 2.2, 2, sharex=True)
+    figure, axes = look.panels(len(batches), 6.8, 0.36 * longest + 2.2, 2, sharex=True)
     for panel, batch in zip(axes, batches, strict=True):
         bars = frame[frame["batch"] == batch].iloc[::-1]
         left = pd.Series(0.0, index=bars.index)
-        for component, (colour, hatch) in COMPONENT_COLOURS.items():
+        for component, (colour, hatch) in look.COMPONENT_COLOURS.items():
             width = bars[f"{component}_uj"]
             panel.barh(
                 range(len(bars)),
@@ -156,7 +146,7 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
                 xytext=(3, 0),
                 textcoords="offset points",
                 va="center",
-                fontsize=TEXT_POINTS,
+                fontsize=look.TEXT_POINTS,
             )
         # Room for the total beside the longest bar.
         panel.margins(x=0.12)
@@ -167,14 +157,18 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
                 for trace, scheme in zip(bars["trace"], bars["scheme"], strict=True)
             ],
         )
-        panel.set_title(f"batch {batch}", fontsize=HEADING_POINTS)
+        panel.set_title(f"batch {batch}", fontsize=look.HEADING_POINTS)
         panel.set_xlabel("energy per image (µJ)")
         panel.grid(axis="x", alpha=0.3)
         panel.set_axisbelow(True)
     handles, labels = axes[0].get_legend_handles_labels()
     columns_of_legend = 3 if len(batches) == 1 else 5
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns_of_legend, fontsize=TEXT_POINTS
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=columns_of_legend,
+        fontsize=look.TEXT_POINTS,
     )
-    head(figure, frame["label"], "Energy by component")
+    look.head(figure, frame["label"], "Energy by component")
     return figure

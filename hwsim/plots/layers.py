@@ -11,17 +11,7 @@ import pandas as pd
 from hwsim.analysis import MacsCounted, dram_bytes_per_cycle, operating_points
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSE_LABELS, CAUSES, DRAM_COUNTERS
-from hwsim.plots.style import (
-    CAUSE_COLOURS,
-    HEADING_POINTS,
-    TEXT_POINTS,
-    head,
-    label_outer,
-    panels,
-    require_columns,
-    run_names,
-    scheme_style,
-)
+from hwsim.plots import style as look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,8 +30,8 @@ def cycles_by_cause(frame: pd.DataFrame) -> Figure:
     ``frame`` as :func:`hwsim.layers_frame` gives it, with one ``<cause>_cycles`` each.
     """
     causes = [f"{cause}_cycles" for cause in CAUSES]
-    require_columns("cycles_by_cause", frame, (*RUN, "images", "cycles", *causes))
-    names = run_names(frame)
+    look.require_columns("cycles_by_cause", frame, (*RUN, "images", "cycles", *causes))
+    names = look.run_names(frame)
     runs = list(frame.groupby(["trace", "scheme", "batch"], sort=False))
     shared = _one_network(run["layer"] for _, run in runs)
     figure, axes, columns = _panels_of_layers(frame, len(runs), 1.8, shared)
@@ -49,7 +39,7 @@ def cycles_by_cause(frame: pd.DataFrame) -> Figure:
     for panel, ((trace, scheme, batch), run) in zip(axes, runs, strict=True):
         edges = np.arange(len(run) + 1) - 0.5
         below = np.zeros(len(run))
-        for cause, (colour, hatch) in CAUSE_COLOURS.items():
+        for cause, (colour, hatch) in look.CAUSE_COLOURS.items():
             above = below + (run[f"{cause}_cycles"] / run["images"]).to_numpy(float)
             panel.stairs(
                 above,
@@ -65,13 +55,13 @@ def cycles_by_cause(frame: pd.DataFrame) -> Figure:
             below = above
         panel.vlines(edges, 0, most, color="white", linewidth=1)
         panel.set_ylim(0, 1.08 * most)
-        panel.set_title(f"{names[trace]}: {scheme}, batch {batch}", fontsize=HEADING_POINTS)
+        panel.set_title(f"{names[trace]}: {scheme}, batch {batch}", fontsize=look.HEADING_POINTS)
         panel.set_ylabel("cycles per image")
         panel.yaxis.set_major_formatter("{x:,.0f}")
         _name_layers(panel, list(run["layer"]))
-    label_outer(axes, columns)
+    look.label_outer(axes, columns)
     _legend(figure, axes, 4)
-    head(figure, frame["label"], "Cycles by cause, layer by layer")
+    look.head(figure, frame["label"], "Cycles by cause, layer by layer")
     return figure
 
 
@@ -81,14 +71,14 @@ def utilisation_by_layer(frame: pd.DataFrame) -> Figure:
     ``frame`` as :func:`hwsim.layers_frame` gives it, with ``utilisation`` as a share. One
     panel per trace and batch.
     """
-    require_columns("utilisation_by_layer", frame, (*RUN, "utilisation"))
-    names = run_names(frame)
+    look.require_columns("utilisation_by_layer", frame, (*RUN, "utilisation"))
+    names = look.run_names(frame)
     groups = list(frame.groupby(["trace", "batch"], sort=False))
     shared = _one_network(run["layer"] for _, run in frame.groupby(["trace", "scheme", "batch"]))
     figure, axes, columns = _panels_of_layers(frame, len(groups), 2.6, shared)
     for panel, ((trace, batch), group) in zip(axes, groups, strict=True):
         for scheme, run in group.groupby("scheme", sort=False):
-            style = scheme_style(str(scheme))
+            style = look.scheme_style(str(scheme))
             panel.plot(
                 range(len(run)),
                 100 * run["utilisation"],
@@ -101,13 +91,13 @@ def utilisation_by_layer(frame: pd.DataFrame) -> Figure:
                 label=scheme,
             )
         _name_layers(panel, list(run["layer"]))
-        panel.set_title(f"{names[trace]}, batch {batch}", fontsize=HEADING_POINTS)
+        panel.set_title(f"{names[trace]}, batch {batch}", fontsize=look.HEADING_POINTS)
         panel.set_ylabel("utilisation (% of PE cycles)")
         panel.set_ylim(0, 105)
         panel.grid(alpha=0.3)
-    label_outer(axes, columns)
+    look.label_outer(axes, columns)
     _legend(figure, axes, 3)
-    head(figure, frame["label"], "Utilisation by executed MACs, layer by layer")
+    look.head(figure, frame["label"], "Utilisation by executed MACs, layer by layer")
     return figure
 
 
@@ -120,8 +110,8 @@ def roofline(frame: pd.DataFrame, arch: ArchConfig, macs: MacsCounted = "execute
     may lie above the DRAM roof where its weights were loaded during the one before.
     """
     counted = ("dense_macs",) if macs == "dense-equivalent" else ("macs_base", "macs_conditional")
-    require_columns("roofline", frame, (*RUN, "cycles", *counted, *DRAM_COUNTERS))
-    names = run_names(frame)
+    look.require_columns("roofline", frame, (*RUN, "cycles", *counted, *DRAM_COUNTERS))
+    names = look.run_names(frame)
     points = operating_points(frame, macs)
     finite = points["macs_per_dram_byte"].replace(np.inf, np.nan)
     compute, bandwidth = arch.pes, dram_bytes_per_cycle(arch)
@@ -132,13 +122,13 @@ def roofline(frame: pd.DataFrame, arch: ArchConfig, macs: MacsCounted = "execute
     bottom = min(points["macs_per_cycle"].min(), left * bandwidth) / 1.5
     top = 2 * max(points["macs_per_cycle"].max(), compute)
     groups = list(points.groupby(["trace", "batch"], sort=False))
-    figure, axes = panels(len(groups), 5.6, 4.2, 2, sharex=True, sharey=True)
+    figure, axes = look.panels(len(groups), 5.6, 4.2, 2, sharex=True, sharey=True)
     for panel, ((trace, batch), group) in zip(axes, groups, strict=True):
         panel.plot(
             [left, ridge, right], [left * bandwidth, compute, compute], color="black", linewidth=1.2
         )
         for scheme, run in group.groupby("scheme", sort=False):
-            style = scheme_style(str(scheme))
+            style = look.scheme_style(str(scheme))
             panel.plot(
                 run["macs_per_dram_byte"],
                 run["macs_per_cycle"],
@@ -157,16 +147,16 @@ def roofline(frame: pd.DataFrame, arch: ArchConfig, macs: MacsCounted = "execute
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter("")
-        panel.set_title(f"{names[trace]}, batch {batch}", fontsize=HEADING_POINTS)
+        panel.set_title(f"{names[trace]}, batch {batch}", fontsize=look.HEADING_POINTS)
         panel.set_xlabel(f"{macs} MACs per DRAM byte")
         panel.set_ylabel(f"{macs} MACs per cycle")
         panel.grid(alpha=0.3)
-    label_outer(axes, 2)
+    look.label_outer(axes, 2)
     _legend(figure, axes, 3)
     note = f"roofs: {compute} PEs, {bandwidth:.3g} DRAM bytes per cycle; a point per layer"
     if macs == "dense-equivalent":
         note += "; above the roof: MACs skipped"
-    head(figure, frame["label"], f"Roofline of {arch.name}, {macs} MACs", note)
+    look.head(figure, frame["label"], f"Roofline of {arch.name}, {macs} MACs", note)
     return figure
 
 
@@ -180,14 +170,14 @@ def _panels_of_layers(
 ) -> tuple[Figure, list[Axes], int]:
     """Panels as wide as their layers need, and their number of columns.
 
-    Names of layers are written upright, below each panel, or below the lowest where all panels
+    Names of layers are written upright, below each panel, or below the lowest where all look.panels
     share one network (``shared``).
     """
     width = min(max(5.0, 0.24 * frame["layer"].nunique() + 1.2), 18.0)
     columns = 2 if width < 12 else 1
     names = 0.08 * frame["layer"].str.len().max()
     below, beside = (0.0, names) if shared else (names, 0.0)
-    figure, axes = panels(
+    figure, axes = look.panels(
         number, width, height + below, columns, beside + 1.1, sharey=True, sharex=shared
     )
     return figure, axes, columns
@@ -195,16 +185,22 @@ def _panels_of_layers(
 
 def _name_layers(panel: Axes, layers: list[str]) -> None:
     step = -(-len(layers) // MOST_LAYERS_NAMED)
-    panel.set_xticks(range(0, len(layers), step), layers[::step], rotation=90, fontsize=TEXT_POINTS)
+    panel.set_xticks(
+        range(0, len(layers), step), layers[::step], rotation=90, fontsize=look.TEXT_POINTS
+    )
     panel.set_xlim(-0.6, len(layers) - 0.4)
 
 
 def _legend(figure: Figure, axes: list[Axes], columns: int) -> None:
-    """One legend for all panels: each scheme, or cause, once."""
+    """One legend for all look.panels: each scheme, or cause, once."""
     entries: dict[Any, Any] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     figure.legend(
-        entries.values(), entries, loc="outside lower center", ncols=columns, fontsize=TEXT_POINTS
+        entries.values(),
+        entries,
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=look.TEXT_POINTS,
     )

@@ -9,15 +9,7 @@ import numpy as np
 
 from hwsim.analysis import open_gates
 from hwsim.errors import UserError
-from hwsim.plots.style import (
-    HEADING_POINTS,
-    TEXT_POINTS,
-    head,
-    label_outer,
-    panels,
-    require_columns,
-    run_names,
-)
+from hwsim.plots import style as look
 from hwsim.trace.statistics import ALL_LAYERS, expected_lockstep_density
 
 if TYPE_CHECKING:
@@ -53,10 +45,10 @@ def mask_overlay(
     if pictures is not None:
         pictures = _checked(pictures, len(images))
     rows = 1 if pictures is None else 2
-    figure, axes = panels(
+    figure, axes = look.panels(
         rows * len(images), max(2.5, 5 / len(images)), 2.35, len(images), sharex=True, sharey=True
     )
-    # Square pixels leave room over, which should not part the panels.
+    # Square pixels leave room over, which should not part the look.panels.
     figure.set_layout_engine("compressed")
     height, width = shares.shape[1:]
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
@@ -75,16 +67,18 @@ def mask_overlay(
         )
         number = trace.header.image_ids[at]
         axes[column].set_title(
-            f"image {number}: {share.mean():.0f} % open", fontsize=HEADING_POINTS
+            f"image {number}: {share.mean():.0f} % open", fontsize=look.HEADING_POINTS
         )
     for panel in axes:
         panel.set_xlabel("output column (pixels)")
         panel.set_ylabel("output row (pixels)")
         panel.locator_params(integer=True, nbins=5, min_n_ticks=1)
-    label_outer(axes, len(images))
+    look.label_outer(axes, len(images))
     bar = figure.colorbar(drawn, ax=axes, shrink=0.9)
     bar.set_label("open gates (%)")
-    head(figure, [trace.header.label], f"Gates open in {layer}, masks of {trace.header.method}")
+    look.head(
+        figure, [trace.header.label], f"Gates open in {layer}, masks of {trace.header.method}"
+    )
     return figure
 
 
@@ -110,11 +104,11 @@ def lockstep_density(frame: pd.DataFrame) -> Figure:
     throughout a lane group.
     """
     columns = ("trace", "method", "label", "layer", "lanes", "lists_per_lane_group", "density")
-    require_columns("lockstep_density", frame, (*columns, "lockstep_density"))
-    figure, (panel,) = panels(1, 7.2, 4.8, 1)
+    look.require_columns("lockstep_density", frame, (*columns, "lockstep_density"))
+    figure, (panel,) = look.panels(1, 7.2, 4.8, 1)
     most = min(1.0, 1.25 * float(frame["density"].max())) or 1.0
     _lines_of_expectation(panel, most, sorted(set(frame["lists_per_lane_group"])))
-    for at, (trace, name) in enumerate(run_names(frame).items()):
+    for at, (trace, name) in enumerate(look.run_names(frame).items()):
         of_trace = frame[frame["trace"] == trace]
         together = of_trace["layer"] == ALL_LAYERS
         colour, marker = COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)]
@@ -138,10 +132,10 @@ def lockstep_density(frame: pd.DataFrame) -> Figure:
     panel.set_xlabel("density of the mask (%)")
     panel.set_ylabel("pixels at which a lane group runs (%)")
     panel.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=TEXT_POINTS)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=look.TEXT_POINTS)
     lanes = " or ".join(map(str, sorted(set(frame["lanes"]))))
     note = "small markers: a layer each; large: all gated layers"
-    head(figure, frame["label"], f"Lockstep density, lane groups of {lanes} channels", note)
+    look.head(figure, frame["label"], f"Lockstep density, lane groups of {lanes} channels", note)
     return figure
 
 

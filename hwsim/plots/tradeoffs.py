@@ -9,15 +9,7 @@ import pandas as pd
 
 from hwsim.analysis import pareto_front
 from hwsim.errors import UserError, nearest
-from hwsim.plots.style import (
-    HEADING_POINTS,
-    TEXT_POINTS,
-    head,
-    panels,
-    require_columns,
-    run_names,
-    scheme_style,
-)
+from hwsim.plots import style as look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,12 +54,12 @@ def pareto(
     and ``y``, each one of LEAST or MOST. ``baseline``: which rows are the machine to start from.
     """
     names = [metric_name("pareto", metric) for metric in (x, y)]
-    require_columns("pareto", frame, ("scheme", "label", x, y))
+    look.require_columns("pareto", frame, ("scheme", "label", x, y))
     least = [metric for metric in (x, y) if metric in LEAST]
     front = pareto_front(frame, least, [metric for metric in (x, y) if metric in MOST])
-    figure, (panel,) = panels(1, 7.2, 4.8, 1)
+    figure, (panel,) = look.panels(1, 7.2, 4.8, 1)
     for scheme, points in frame.groupby("scheme", sort=False):
-        style = scheme_style(str(scheme))
+        style = look.scheme_style(str(scheme))
         beaten = points[~front[points.index]]
         best = points[front[points.index]]
         shared: dict[str, Any] = {"color": style.colour, "marker": style.marker, "linestyle": ""}
@@ -99,8 +91,10 @@ def pareto(
         if frame[metric].max() >= 1000:
             axis.set_major_formatter("{x:,.0f}")
     panel.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", fontsize=TEXT_POINTS)
-    head(figure, frame["label"], "Design points", "large markers: the front, no other beats them")
+    figure.legend(loc="outside right upper", fontsize=look.TEXT_POINTS)
+    look.head(
+        figure, frame["label"], "Design points", "large markers: the front, no other beats them"
+    )
     return figure
 
 
@@ -115,32 +109,32 @@ def realised_speedup(frame: pd.DataFrame) -> Figure:
         "trace", "method", "label", "scheme", "batch", "ideal_speedup_network", "share_realised",
         "speedup",
     )  # fmt: skip
-    require_columns("realised_speedup", frame, columns)
+    look.require_columns("realised_speedup", frame, columns)
     frame = frame[~frame["scheme"].str.startswith("dense")]
     if frame.empty:
         raise UserError("realised_speedup: the frame has no scheme with gates")
-    names = run_names(frame)
+    names = look.run_names(frame)
     batches = list(frame["batch"].unique())
     most = max(frame.groupby("batch").size())
-    figure, axes = panels(len(batches), 6.4, 0.42 * most + 0.7, 1, sharex=True)
+    figure, axes = look.panels(len(batches), 6.4, 0.42 * most + 0.7, 1, sharex=True)
     for panel, batch in zip(axes, batches, strict=True):
         runs = frame[frame["batch"] == batch].iloc[::-1]
         rows = np.arange(len(runs))
-        colours = [scheme_style(scheme).colour for scheme in runs["scheme"]]
+        colours = [look.scheme_style(scheme).colour for scheme in runs["scheme"]]
         panel.barh(rows, runs["speedup"], color=colours, height=0.62)
         panel.vlines(runs["ideal_speedup_network"], rows - 0.4, rows + 0.4, color="black")
         for row, (ideal, share) in enumerate(
             zip(runs["ideal_speedup_network"], runs["share_realised"], strict=True)
         ):
             told = "" if pd.isna(share) else f" {round(100 * share)} %"
-            panel.text(ideal, row, told, va="center", fontsize=TEXT_POINTS)
+            panel.text(ideal, row, told, va="center", fontsize=look.TEXT_POINTS)
         panel.axvline(1, color="#555555", linestyle=":", linewidth=1)
         labels = [f"{names[run.trace]}: {run.scheme}" for run in runs.itertuples()]
         panel.set_yticks(rows, labels)
         panel.set_xlim(0, 1.15 * frame[["ideal_speedup_network", "speedup"]].max().max())
-        panel.set_title(f"batch {batch}", fontsize=HEADING_POINTS)
+        panel.set_title(f"batch {batch}", fontsize=look.HEADING_POINTS)
         panel.grid(alpha=0.3, axis="x")
     axes[-1].set_xlabel("speed-up over dense (x)")
     note = "black lines: what the masks allow; %: share of that saving realised"
-    head(figure, frame["label"], "Speed-up promised and realised", note)
+    look.head(figure, frame["label"], "Speed-up promised and realised", note)
     return figure
