@@ -84,9 +84,7 @@ class ConvLayer(Described):
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
-        if self.in_height + 2 * self.padding < self.kernel_size:
-            raise ValueError(f"layer {self.name}: the kernel is larger than the padded input")
-        if self.in_width + 2 * self.padding < self.kernel_size:
+        if min(self.in_height, self.in_width) + 2 * self.padding < self.kernel_size:
             raise ValueError(f"layer {self.name}: the kernel is larger than the padded input")
         if self.gated and self.groups < 2:
             raise ValueError(f"layer {self.name}: a gated layer needs at least 2 gating groups")
@@ -239,80 +237,49 @@ def resnet18(
     block comes between its two convolutions, because the second adds the shortcut's output.
     """
     small = input_size < 64
-    stem = ConvLayer(
-        name="conv1",
-        in_channels=3,
-        out_channels=width,
-        kernel_size=3 if small else 7,
-        stride=1 if small else 2,
-        padding=1 if small else 3,
-        in_height=input_size,
-        in_width=input_size,
-        pool=1 if small else 2,
-    )
+    stem = _square(
+        "conv1", INPUT, (3, width), input_size, 3 if small else 7,
+        stride=1 if small else 2, pool=1 if small else 2,
+    )  # fmt: skip
     layers = [stem]
     size, channels, source = stem.pooled_height, width, stem.name
     for stage, blocks in enumerate(stages):
         out_channels = width * 2**stage
         for block in range(blocks):
             stride = 2 if stage > 0 and block == 0 else 1
-            prefix = f"layer{stage + 1}.{block}"
-            first = ConvLayer(
-                name=f"{prefix}.conv1",
-                in_channels=channels,
-                out_channels=out_channels,
-                kernel_size=3,
-                stride=stride,
-                padding=1,
-                in_height=size,
-                in_width=size,
-                gated=True,
-                groups=groups,
-                input=source,
-            )
+            prefix, through = f"layer{stage + 1}.{block}", (channels, out_channels)
+            gates: dict[str, Any] = {"gated": True, "groups": groups}
+            first = _square(f"{prefix}.conv1", source, through, size, 3, stride=stride, **gates)
             layers.append(first)
             residual = source
             if stride != 1 or channels != out_channels:
-                shortcut = ConvLayer(
-                    name=f"{prefix}.shortcut",
-                    in_channels=channels,
-                    out_channels=out_channels,
-                    kernel_size=1,
-                    stride=stride,
-                    in_height=size,
-                    in_width=size,
-                    input=source,
-                )
-                layers.append(shortcut)
-                residual = shortcut.name
-            size = first.out_height
+                residual = f"{prefix}.shortcut"
+                layers.append(_square(residual, source, through, size, 1, stride=stride))
+            size, channels = first.out_height, out_channels
             last = stage == len(stages) - 1 and block == blocks - 1
-            second = ConvLayer(
-                name=f"{prefix}.conv2",
-                in_channels=out_channels,
-                out_channels=out_channels,
-                kernel_size=3,
-                padding=1,
-                in_height=size,
-                in_width=size,
-                gated=True,
-                groups=groups,
-                input=first.name,
+            inside, pool = (channels, channels), size if last else 1
+            second = _square(
+                f"{prefix}.conv2",
+                first.name,
+                inside,
+                size,
+                3,
                 residual=residual,
-                pool=size if last else 1,
+                pool=pool,
+                **gates,
             )
             layers.append(second)
-            channels, source = out_channels, second.name
-    layers.append(
-        ConvLayer(
-            name="fc",
-            in_channels=channels,
-            out_channels=classes,
-            kernel_size=1,
-            in_height=1,
-            in_width=1,
-            input=source,
-        )
-    )
+            source = second.name
+    layers.append(_square("fc", source, (channels, classes), 1, 1))
     name = "resnet18" if tuple(stages) == RESNET18 else f"resnet{'.'.join(map(str, stages))}"
     return Network(name=f"{name}-{input_size}", layers=tuple(layers))
+
+
+def _square(
+    name: str, source: str, channels: tuple[int, int], size: int, kernel_size: int, **more: Any
+) -> ConvLayer:
+    """A convolution of a square map that keeps its size where it has no stride."""
+    return ConvLayer(
+        name=name, input=source, in_channels=channels[0], out_channels=channels[1],
+        kernel_size=kernel_size, padding=kernel_size // 2, in_height=size, in_width=size, **more,
+    )  # fmt: skip

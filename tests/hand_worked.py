@@ -13,12 +13,7 @@ from oracle.machines import conv
 from hwsim.arch.config import ArchConfig
 from hwsim.model.reference.latencies import LATENCIES
 
-STEP, READ, HOP, ROW = (
-    LATENCIES.step,
-    LATENCIES.bank_word,
-    LATENCIES.hop,
-    LATENCIES.drained_row,
-)
+STEP, READ, HOP, ROW = (LATENCIES.step, LATENCIES.bank_word, LATENCIES.hop, LATENCIES.drained_row)
 PASS, EMIT, SYMBOLS = LATENCIES.empty_word, LATENCIES.emission, LATENCIES.symbols
 
 ALL_EMPTY = (NOTHING,) * 4

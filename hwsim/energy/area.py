@@ -105,10 +105,7 @@ def parts(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Part
             register_bit=hardware.decoders * index.word_bits + buffer_bits,
         ),
         _logic(
-            "gate",
-            table,
-            comparator_32b=hardware.comparators,
-            add_int32=hardware.decision_adders,
+            "gate", table, comparator_32b=hardware.comparators, add_int32=hardware.decision_adders
         ),
         # Per column: scale, residual add, rounding add, ReLU and clamp.
         _logic(

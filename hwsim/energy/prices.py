@@ -13,12 +13,7 @@ from dataclasses import dataclass
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import Scheme
 from hwsim.counters import COUNTERS, DRAM_COUNTERS
-from hwsim.energy.area import (
-    leakage_uw,
-    macro,
-    mux_bits,
-    wire_mm,
-)
+from hwsim.energy.area import leakage_uw, macro, mux_bits, wire_mm
 from hwsim.energy.hardware import SUM_BITS, Hardware, Memory, hardware_of
 from hwsim.energy.table import EnergyTable, PriceError
 

@@ -18,14 +18,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of, find_arch
-from hwsim.cli import (
-    OneLineParser,
-    add_images,
-    add_machine,
-    add_traces,
-    positive,
-    run_command,
-)
+from hwsim.cli import OneLineParser, add_images, add_machine, add_traces, positive, run_command
 from hwsim.errors import UserError
 from hwsim.files import write_whole
 from hwsim.model import Engine
@@ -99,13 +92,7 @@ def _run(options: argparse.Namespace) -> None:
     traces = [_open(path, options.images) for path in find_traces(options.trace)]
     # Numba and the simulator are loaded once the input is known to be good.
     from hwsim.energy.table import EnergyTable
-    from hwsim.run.comparison import (
-        compare,
-        left_out,
-        other_prices,
-        require_models,
-        two_by_two,
-    )
+    from hwsim.run.comparison import compare, left_out, other_prices, require_models, two_by_two
 
     EnergyTable.load(arch.pricing.table)
     require_models(arch, traces, options.scheme, options.engine)

@@ -199,11 +199,7 @@ def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
 
 def _distribution(axis: Axis) -> optuna.distributions.BaseDistribution:
     """Lists by position: as ordered where all values are numbers."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(axis, Range):
         if axis.integers:

@@ -115,10 +115,5 @@ def predictors(layer: ConvLayer, granularity: Granularity, squeeze: int) -> list
 
 def _dense(name: str, inputs: int, outputs: int) -> ConvLayer:
     return ConvLayer(
-        name=name,
-        in_channels=inputs,
-        out_channels=outputs,
-        kernel_size=1,
-        in_height=1,
-        in_width=1,
+        name=name, in_channels=inputs, out_channels=outputs, kernel_size=1, in_height=1, in_width=1
     )

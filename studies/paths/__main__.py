@@ -29,12 +29,7 @@ from hwsim.train.evaluate.evaluation import RECALIBRATION_IMAGES
 from hwsim.train.evaluate.untrained import set_densities, untrained_like
 from hwsim.train.images.dataset import add_options, both_splits, chosen, tell_cache
 from hwsim.train.networks import models
-from hwsim.train.networks.inference import (
-    RECORDING_BATCH,
-    evaluating,
-    hooked,
-    watched_batches,
-)
+from hwsim.train.networks.inference import RECORDING_BATCH, evaluating, hooked, watched_batches
 from hwsim.train.report import announce
 from studies.paths.figure import NETWORKS
 from studies.paths.layer_paths import MAPS, SHOWN, SUMS, LayerBatch, Site, row_of, sites_of

@@ -20,10 +20,7 @@ _KEPT = Path(__file__).parents[2] / "docs" / "results"
 HARDWARE, MASKS = (_KEPT / name for name in ("hardware.csv", "masks.csv"))
 ARCH = "pe16x16"
 
-ARRAYS = {
-    "16x16": {},
-    "best shape": {"array.reshape": [[64, 4], [32, 8], [8, 32], [4, 64]]},
-}
+ARRAYS = {"16x16": {}, "best shape": {"array.reshape": [[64, 4], [32, 8], [8, 32], [4, 64]]}}
 """The array as it is, and every layer on the fastest of five shapes: a narrow network's gating
 groups are narrower than 16 columns, dense 1x1 layers wider."""
 

@@ -27,7 +27,7 @@ MACHINE = re.compile(r"(?<!\w)/(home|root|tmp|work|usr|Users|var|opt)/|[A-Z]:\\\
 
 NOT_LOGIC = {
     # The reader's own network, and its own loop of training.
-    "04_from_pytorch": ({"Gate", "GatedConvolution", "Net"}, 1),
+    "04_from_pytorch": ({"Gate", "GatedConvolution", "Net"}, 1)
 }
 """By notebook: classes that it may define, and how many loops it may hold."""
 

@@ -232,11 +232,7 @@ BY_HAND = [
     ("unstructured", "comparator_ops", {"gate": 0.0099742}),
     ("structured-8x", "adder_ops", {"gate": 0.071075}),
     ("dense", "output_ops", {"output_stage": 2.288 + 0.071075 + 2 * 0.0099742}),
-    (
-        "dense",
-        "residual_word_reads",
-        {"activation_buffer": 2.5474, "output_stage": 4 * 0.071075},
-    ),
+    ("dense", "residual_word_reads", {"activation_buffer": 2.5474, "output_stage": 4 * 0.071075}),
     ("dense", "activation_word_writes", {"activation_buffer": 1.9264}),
     ("dense", "dram_input_bytes", {"dram": 64, "activation_buffer": 1.9264 / 4}),
     ("dense", "dram_weight_bytes", {"dram": 64, "weight_buffer": 11.8354 / 16}),

@@ -175,11 +175,7 @@ def count_bytes(
 
 
 def compute(
-    this: SelectingPlan,
-    visit: Visit,
-    added: set[int],
-    causes: Counter[str],
-    counts: Counter[str],
+    this: SelectingPlan, visit: Visit, added: set[int], causes: Counter[str], counts: Counter[str]
 ) -> None:
     """The pass over kept channels, and the output stage behind it."""
     arch, layer = this.arch, this.layer

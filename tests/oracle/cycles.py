@@ -248,11 +248,7 @@ def store_lists(lists: list[list[int]], form: str, arch: ArchConfig, counts: Cou
 
 
 def count_lanes(
-    found: list[list[int]],
-    lanes: list[list[int]],
-    groups: list[range],
-    steps: int,
-    counts: Counts,
+    found: list[list[int]], lanes: list[list[int]], groups: list[range], steps: int, counts: Counts
 ) -> None:
     """MACs and partial-sum words of a round, lane by lane of each list's pixels."""
     for group, positions in zip(groups, found, strict=True):

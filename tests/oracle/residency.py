@@ -124,12 +124,7 @@ def cut_channels(layer: ConvLayer, arch: ArchConfig, scheme: str) -> list[range]
 
 
 def cut_pixels(
-    layer: ConvLayer,
-    machine: ArchConfig,
-    shape: Shape,
-    images: int,
-    resident: bool,
-    by_image: bool,
+    layer: ConvLayer, machine: ArchConfig, shape: Shape, images: int, resident: bool, by_image: bool
 ) -> list[list[Pixel]]:
     """Pixel tiles of P; with a tiled input the most whole rows whose two footprints fit.
 

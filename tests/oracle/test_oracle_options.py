@@ -110,12 +110,7 @@ class TestSystolicFeed:
         # hide S_1; no R behind them.
         mask = MASK[:, ::mask_group]
         causes, _ = whole_tile(LAYER, self.arch, scheme, mask, mask_group)
-        assert causes == {
-            "base": 6,
-            "conditional": 4,
-            "decode_stall": 2,
-            "drain": 3 * 4 + 2 * skew,
-        }
+        assert causes == {"base": 6, "conditional": 4, "decode_stall": 2, "drain": 3 * 4 + 2 * skew}
 
     def test_lists_cross_all_lanes_of_a_wide_group(self) -> None:
         # V = 4 on tiles of two columns: 2 + 4 - 2 as in the base pass.

@@ -384,10 +384,7 @@ FIGURES = [
     ("draw", "make", "column"), FIGURES, ids=[figure[0].__name__ for figure in FIGURES]
 )
 def test_a_frame_that_does_not_fit_is_told(
-    draw: Callable[..., Figure],
-    make: Callable[[], pd.DataFrame],
-    column: str,
-    pe16x16: ArchConfig,
+    draw: Callable[..., Figure], make: Callable[[], pd.DataFrame], column: str, pe16x16: ArchConfig
 ) -> None:
     machine: tuple[Any, ...] = (pe16x16,) if draw is plots.roofline else ()
     with pytest.raises(UserError, match=f"{draw.__name__}: the frame has no column '{column}'"):

@@ -27,11 +27,7 @@ def missing_tools() -> str | None:
 
 
 def observe(
-    module: str,
-    bench: str,
-    parameters: Mapping[str, int],
-    cases: list[Case],
-    folder: Path,
+    module: str, bench: str, parameters: Mapping[str, int], cases: list[Case], folder: Path
 ) -> list[Observation]:
     """One observation per case, from ``bench`` (a module of this package) on ``module``."""
     from cocotb_tools.runner import get_runner

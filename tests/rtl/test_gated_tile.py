@@ -30,8 +30,7 @@ MACHINES = {
 another."""
 
 machines = pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name != "short")) for name in MACHINES],
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "short")) for name in MACHINES]
 )
 
 

@@ -48,8 +48,7 @@ def written(trace: MaskTrace, path: Path) -> Path:
 def narrow() -> ArchConfig:
     """4 x 2 PEs whose banks never conflict: two tiles to a gating group of 4 channels."""
     return load_arch(
-        "pe16x16",
-        {"array.rows": 4, "array.columns": 2, "activation.bank_conflicts": "none"},
+        "pe16x16", {"array.rows": 4, "array.columns": 2, "activation.bank_conflicts": "none"}
     )
 
 

@@ -115,10 +115,7 @@ def test_thresholds_move_towards_their_target(drawn: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [
-        (["--data", "nowhere"], "no such folder"),
-        (["--batch", "100"], "only 96 images"),
-    ],
+    [(["--data", "nowhere"], "no such folder"), (["--batch", "100"], "only 96 images")],
 )
 def test_bad_input_is_one_line_and_exit_2(
     change: list[str], words: str, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

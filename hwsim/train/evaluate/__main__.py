@@ -40,8 +40,7 @@ PROGRAM = "hwsim evaluate"
 
 def build_parser() -> OneLineParser:
     parser = OneLineParser(
-        prog=PROGRAM,
-        description="Measure what a trained encoder is worth and how much of it runs.",
+        prog=PROGRAM, description="Measure what a trained encoder is worth and how much of it runs."
     )
     add = parser.add_argument
     add("--weights", type=Path, required=True, metavar="FILE",

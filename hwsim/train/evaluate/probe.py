@@ -101,11 +101,7 @@ class Classifier(nn.Module):
 
 
 def fine_tune(
-    encoder: ResNet18,
-    train: Split,
-    test: Split,
-    recipe: FineTuning,
-    branch: Branch = "diagonal",
+    encoder: ResNet18, train: Split, test: Split, recipe: FineTuning, branch: Branch = "diagonal"
 ) -> tuple[float, ResNet18]:
     """(accuracy in per cent, the tuned encoder); ``encoder`` stays as it is.
 

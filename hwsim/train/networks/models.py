@@ -161,10 +161,7 @@ TOP = "classifier."
 
 
 def save_weights(
-    path: Path,
-    encoder: ResNet18,
-    training: dict[str, Any],
-    top: Mapping[str, Tensor] | None = None,
+    path: Path, encoder: ResNet18, training: dict[str, Any], top: Mapping[str, Tensor] | None = None
 ) -> None:
     """Encoder as .npz: convolutions in fp16, BatchNorm, statistics and thresholds in fp32.
 
