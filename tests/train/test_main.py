@@ -43,6 +43,7 @@ def losses(out: Path) -> list[tuple[str, str, str]]:
         ("dgc", "lars", []),
         # By the fast path where there is one; 12 steps are an epoch.
         ("cdg", "adamw", ["--precision", "bf16", "--epochs", "0.416"]),
+        ("cdg", "adamw", ["--precision", "bf16", "--density", "0.3"]),
     ],
 )
 def test_resumed_run_equals_the_uninterrupted_one(

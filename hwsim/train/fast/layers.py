@@ -93,8 +93,9 @@ def gated_conv_norm(conv: GatedConv2d, step: ConvNorm) -> Tensor:
     given = conv.shared.pop() if conv.shared else None
     waiting = conv.shared if given is None else None  # of the second view, for this mask
     rest = conv.mask_group, gate_norm.eps, norm.eps, step.relu, waiting is not None
+    # A copy: the controller moves thresholds in place before the way back.
     out, mean, variance, gate_mean, gate_variance, share, mask = _Normalised.apply(
-        base, full, conv.tau, given, norm.weight, norm.bias, step.residual, rest
+        base, full, conv.tau.clone(), given, norm.weight, norm.bias, step.residual, rest
     )
     if waiting is not None:
         waiting.append(mask)
