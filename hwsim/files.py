@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and the folders that travel with the package."""
+"""Files that are whole or not there; folders that come with the package, and the user's cache."""
 
 from __future__ import annotations
 
@@ -46,3 +46,8 @@ def asset_dir(name: str) -> Path:
     """
     installed = _PACKAGE / "_assets" / name
     return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def user_cache() -> Path:
+    """``hwsim`` in $XDG_CACHE_HOME, or in ~/.cache; what is there can be deleted at any time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim"

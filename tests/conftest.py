@@ -11,7 +11,7 @@ from small_traces import write_small_trace
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
-from hwsim.train import cache
+from hwsim.train.images import sources
 from hwsim.workload import Network, resnet18
 
 
@@ -23,7 +23,7 @@ def images_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """
     folder = tmp_path_factory.mktemp("images")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "images_folder", lambda: folder)
+        patch.setattr(sources, "images_folder", lambda: folder)
         yield
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hwsim.train import __main__ as cli
-from hwsim.train import cache
-from hwsim.train.cache import images_folder as real_images_folder
+from hwsim.train.images import sources
+from hwsim.train.images.sources import images_folder as real_images_folder
 
 COMMAND = [
     "--method", "dense", "--data", "tiny", "--stages", "1,1", "--width", "8", "--batch", "8",
@@ -25,14 +25,14 @@ def test_the_folder_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_tests_keep_out_of_the_users_cache() -> None:
-    assert cache.images_folder() != real_images_folder()
+    assert sources.images_folder() != real_images_folder()
 
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_decoded_images_are_not_left_in_out(
     asked: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "asked" if asked else cache.images_folder()
+    folder = tmp_path / "asked" if asked else sources.images_folder()
     out = tmp_path / "out"
     options = ["--out", str(out), *(["--cache", str(folder)] if asked else [])]
     assert cli.main([*COMMAND, *options]) == 0

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hwsim.files import user_cache
+
 _ROOM = Path(__file__).parent
 _SOURCES = (*sorted(_ROOM.glob("*.py")), _ROOM.parents[1] / "counters.py")
 
@@ -25,8 +27,7 @@ def _cache_dir() -> Path:
     # Numba's key leaves it out: code with and without checks would be taken for each other.
     digest.update(os.environ.get("NUMBA_BOUNDSCHECK", "").encode())
     folder = f"kernels-{digest.hexdigest()[:16]}"
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for root in (home / "hwsim", Path(tempfile.gettempdir()) / f"hwsim-{os.getuid()}"):
+    for root in (user_cache(), Path(tempfile.gettempdir()) / f"hwsim-{os.getuid()}"):
         try:
             (root / folder).mkdir(parents=True, exist_ok=True)
             if os.access(root / folder, os.W_OK):

@@ -20,8 +20,7 @@ from pathlib import Path
 import torch
 
 from hwsim.errors import one_line
-from hwsim.files import whole
-from hwsim.train.cache import user_cache
+from hwsim.files import user_cache, whole
 
 SOURCE = Path(__file__).with_name("fused.cpp")
 COMPILE = (

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hwsim.train import cache
+from hwsim.train.images import sources
 from hwsim.train.images.sources import SPLITS, DataError, Source, find_source, slug
 from hwsim.train.images.views import Split, load_split
 
@@ -100,7 +100,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--data-name", metavar="NAME", help="what to call the data (default: CIFAR-10, CIFAR-100 "
         "or the folder's name)")  # fmt: skip
     add("--image-size", type=_side, metavar="N", help="shrink to N x N (default: their own size)")
-    add("--cache", type=Path, metavar="DIR", default=cache.images_folder(),
+    add("--cache", type=Path, metavar="DIR", default=sources.images_folder(),
         help="folder of decoded images (default: %(default)s)")  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from hwsim.errors import UserError, one_line
+from hwsim.files import user_cache
 from hwsim.train.images import drawn
 from hwsim.train.images.cifar_pickle import load_batch
 
@@ -276,6 +277,11 @@ class Folders(Source):
             if len(sizes) > 1:
                 return False
         return True
+
+
+def images_folder() -> Path:
+    """Where decoded images are kept, unless --cache names another folder."""
+    return user_cache() / "images"
 
 
 def decode(stream: io.BytesIO | Path, side: int | None = None) -> np.ndarray:
