@@ -15,7 +15,7 @@ from hwsim.arch.load import arch_of
 from hwsim.cli import OneLineParser, add_machine, add_results, positive, run_command
 from hwsim.sweep.axes import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
 from hwsim.sweep.options import GOES_ON, add_axes, add_masks
-from hwsim.sweep.sweep import ImpossibleError, SweepError, replay
+from hwsim.sweep.sweep import ImpossibleError, SweepError, run_points
 from hwsim.sweep.workers import workers_of
 from hwsim.trace.files import open_traces
 
@@ -69,7 +69,7 @@ def _command(options: argparse.Namespace) -> None:
     points = points_of(base, settings, choice)
     with workers_of(options.workers, options.scheduler) as workers:
         try:
-            done = replay(points, traces, folder, workers, options.skip_impossible)
+            done = run_points(points, traces, folder, workers, options.skip_impossible)
         except ImpossibleError as error:
             raise SweepError(f"{error}; --skip-impossible lists such points") from None
     print(

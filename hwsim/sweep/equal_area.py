@@ -24,7 +24,7 @@ from hwsim.cli import OneLineParser, add_machine, add_results, positive, run_com
 from hwsim.errors import UserError, nearest
 from hwsim.files import write_whole
 from hwsim.sweep.options import GOES_ON, add_masks
-from hwsim.sweep.sweep import replay
+from hwsim.sweep.sweep import run_points
 from hwsim.sweep.workers import workers_of
 from hwsim.text_table import print_table, three_digits
 from hwsim.trace.channel_order import NATURAL
@@ -96,7 +96,7 @@ def run_equal_area(
     folder = ResultsFolder(out)
     points = list(dict.fromkeys(candidate.point for candidate in candidates))
     with workers_of(workers) as where:
-        replay(points, held, folder, where, skip_impossible=True)
+        run_points(points, held, folder, where, skip_impossible=True)
     rows = folder.read([point.key for point in points])
     found = fastest(candidates, rows)
     write_whole(folder.path / TABLE, found.to_parquet())

@@ -27,7 +27,7 @@ from hwsim.cli import OneLineParser, add_images, add_machine, add_results, posit
 from hwsim.errors import UserError, nearest
 from hwsim.sweep.axes import Axes, Axis, Range, Settings, check_axes, parse_axes
 from hwsim.sweep.options import GOES_ON, add_axes
-from hwsim.sweep.sweep import replay
+from hwsim.sweep.sweep import run_points
 from hwsim.sweep.workers import Workers, workers_of
 from hwsim.text_table import print_table, three_digits
 from hwsim.trace.files import find_traces
@@ -103,7 +103,7 @@ def run_search(
         _study(folder.path, asked | {"seed": seed}, problem) as study,
         workers_of(workers) as where,
     ):
-        replay([baseline], choice.traces, folder, where)
+        run_points([baseline], choice.traces, folder, where)
         while _advance(study, problem, trials, folder, where):
             pass
         points = [point for trial in _good(study) for point in problem.points(trial.params)]
@@ -176,7 +176,7 @@ def _advance(
     proposed = [(trial.number, problem.points(trial.params)) for trial in _under_way(study)]
     points = list(dict.fromkeys(point for _, found in proposed for point in found))
     if points:
-        replay(points, problem.choice.traces, folder, workers, skip_impossible=True)
+        run_points(points, problem.choice.traces, folder, workers, skip_impossible=True)
     rows = with_latency(folder.read([point.key for point in points]))
     costs_of = dict(zip(rows["key"], rows[problem.columns].to_numpy(), strict=True))
     for number, found in proposed:

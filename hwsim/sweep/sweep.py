@@ -94,11 +94,11 @@ def run_sweep(
     points = points_of(base, listed, choice)
     folder = ResultsFolder(out)
     with workers_of(workers, scheduler) as where:
-        replay(points, held, folder, where, skip_impossible)
+        run_points(points, held, folder, where, skip_impossible)
     return folder.read([point.key for point in points])
 
 
-def replay(
+def run_points(
     points: Sequence[Point],
     traces: Sequence[MaskTrace],
     folder: ResultsFolder,
