@@ -27,10 +27,10 @@ def main() -> int:
     arrows = arrows_of(options.folder)
     floors = floors_of(arrows)
     number = sum(len(targets) for targets in arrows.values())
-    lines = sum(
-        len(path.read_text(encoding="utf-8").splitlines()) for path in options.folder.rglob("*.py")
-    )
-    print(f"{len(arrows)} rooms, {max(floors.values())} floors, {number} arrows, {lines:,} lines")
+    sources = [path.read_text(encoding="utf-8") for path in options.folder.rglob("*.py")]
+    lines = sum(bool(line.strip()) for source in sources for line in source.splitlines())
+    print(f"{len(arrows)} rooms, {max(floors.values())} floors, {number} arrows")
+    print(f"{lines:,} lines of Python, blank ones not counted")
     if options.list:
         for room in sorted(arrows, key=lambda room: (-floors[room], room)):
             print(f"{floors[room]:3}  {room} -> {', '.join(sorted(arrows[room])) or 'nothing'}")
