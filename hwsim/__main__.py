@@ -40,11 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the subcommand; 2, with one line, where there is none of that name."""
     asked = list(sys.argv[1:] if arguments is None else arguments)
     if not asked or asked[0] in ("-h", "--help"):
-        print(map_of_commands())
-        return 0
+        return status_of("hwsim", lambda: print(map_of_commands()))
     if asked[0] == "--version":
-        print(f"hwsim {metadata.version('hwsim')}")
-        return 0
+        return status_of("hwsim", lambda: print(f"hwsim {metadata.version('hwsim')}"))
     statuses: list[int] = []
     # An extra may be missing where the subcommand's module is imported.
     program = f"hwsim {asked[0]}" if asked[0] in COMMANDS else "hwsim"

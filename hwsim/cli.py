@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import gc
+import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,9 +43,14 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         unknown = message.removeprefix("unrecognized arguments: ")
+        choice = re.match(r"(argument .*?): invalid choice: '(.*?)' \(choose from (.*)\)", message)
         if unknown != message:
-            options = sorted(_options(self))
-            message += nearest(unknown.split()[0], options)
+            message += _nearest_option(unknown.split()[0], _options(self))
+        elif choice:
+            where, given, valid = choice.groups()
+            many = "; separate several with blanks" if "," in given else ""
+            choices = [each.strip(" '") for each in valid.split(",")]
+            message = f"{where}: unknown {given!r}{many}{nearest(given, choices)}"
         print(f"{self.prog}: {one_line(message)}", file=sys.stderr)
         sys.exit(2)
 
@@ -55,6 +63,25 @@ def _options(parser: argparse.ArgumentParser) -> set[str]:
         if isinstance(action, argparse._SubParsersAction):
             found.update(*(_options(each) for each in action.choices.values()))
     return found
+
+
+def _nearest_option(given: str, options: set[str]) -> str:
+    """The end of a complaint: an option that is spelt nearly so, or where to look."""
+    if given in options:
+        return ": of another action"
+    near = difflib.get_close_matches(given, sorted(options), n=1, cutoff=0.6)
+    return f"; nearest valid: {near[0]!r}" if near else "; --help lists the options"
+
+
+def finite(text: str) -> float:
+    """Type of an option that is a number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a finite number, found {text!r}")
+    return value
 
 
 def positive(text: str) -> int:
@@ -124,15 +151,15 @@ def status_of(program: str, work: Callable[[], object], interrupted: str = "inte
         library = (error.name or "").partition(".")[0]
         if library not in EXTRAS:
             raise
-        print(
-            f"{program}: needs {library}: pip install 'hwsim[{EXTRAS[library]}]'", file=sys.stderr
-        )
+        install = f"pip install 'hwsim[{EXTRAS[library]}]' (in a checkout: make setup)"
+        print(f"{program}: needs {library}: {install}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # A later flush must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        print(f"{program}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        where = error.filename or "standard output"
+        print(f"{program}: {where}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: {interrupted}", file=sys.stderr)

@@ -13,8 +13,16 @@ from pathlib import Path
 def whole(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` to write to; synced and renamed where nothing went wrong.
 
-    On an error nothing stays behind, and what ``path`` held before stays.
+    On an error nothing stays behind, and what ``path`` held before stays. A device or a pipe is
+    written to, never replaced.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with tempfile.TemporaryDirectory() as folder:
+            aside = Path(folder) / "aside"
+            yield aside
+            with path.open("wb") as device:
+                device.write(aside.read_bytes())
+        return
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     temporary = Path(name)

@@ -34,4 +34,6 @@ def test_a_missing_extra_is_one_line(
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done
     assert done.stderr.startswith(f"hwsim {arguments[0]}: ")
-    assert done.stderr.lower().endswith(f"needs {library}: pip install 'hwsim[{extra}]'\n")
+    assert done.stderr.lower().endswith(
+        f"needs {library}: pip install 'hwsim[{extra}]' (in a checkout: make setup)\n"
+    )

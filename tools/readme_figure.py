@@ -64,7 +64,7 @@ BARS = (
     Bar("cdg", "unstructured", "cdg", "CDG: a decision per channel", "each channel skips alone"),
     Bar("cdg", "lockstep-8", "cdg", "CDG: a decision per channel", "8 channels skip together"),
     Bar("scdg", "structured-8x", "scdg", "SCDG: one per 8 channels", "8 channels skip together"),
-    Bar("cdg", "dense-zero-gated", "dense", "no skipping", "zero operands are not multiplied"),
+    Bar("cdg", "dense-zero-gated", "dense", "no skipping, CDG's data", "zeros are not multiplied"),
 )
 
 PANELS = (

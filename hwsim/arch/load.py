@@ -7,6 +7,7 @@ unknown key, a wrong type or an impossible value is an :class:`ArchError`.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ def find_arch(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
+    if path.is_dir():
+        raise ArchError(f"{name_or_path}: is a folder; expected a machine's YAML file or name")
     stem = path.stem if path.suffix in (".yaml", ".yml") else path.name
     shipped = asset_dir("arch_configs") / f"{stem}.yaml"
     if shipped.is_file():
@@ -103,8 +106,8 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         base = beside if beside.is_file() else find_arch(named)
     except ArchError as error:
         raise ArchError(f"{path}: base: {error}") from None
-    if base.resolve() in above:
-        raise ArchError(f"{path}: base: {named} is built on this file")
+    if base.resolve() in (path.resolve(), *above):
+        raise ArchError(f"{path}: base: {named} is this file, or is built on it")
     given = _read(base, (*above, path.resolve()))
     given.pop("name", None)
     return _merged(given, data)
@@ -126,7 +129,12 @@ def as_arch(machine: str | Path | ArchConfig) -> ArchConfig:
 
 def arch_of(options: argparse.Namespace) -> ArchConfig:
     """The machine that --arch and --set name."""
-    return load_arch(options.arch, dict(parse_override(text) for text in options.set))
+    overrides: dict[str, Any] = {}
+    for key, value in map(parse_override, options.set):
+        if key in overrides:
+            raise ArchError(f"--set {key}: given twice")
+        overrides[key] = value
+    return load_arch(options.arch, overrides)
 
 
 def build_arch(data: Mapping[str, Any], source: str = "machine") -> ArchConfig:
@@ -179,7 +187,11 @@ def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     if first["loc"][:2] == ("array", "reshape"):
         return f"array.reshape: expected a list of [rows, columns], found {first['input']!r}"
-    mistake = first_mistake(error, known_keys())
+    mistake = first_mistake(error, ["base", *known_keys()])
+    unknown = re.match(r"unknown key '([\w.]+)'", mistake)
+    if unknown and unknown[1] in known_keys():
+        part, _, key = unknown[1].partition(".")
+        return f"unknown key {unknown[1]!r}; in a file it is {key} inside {part}"
     if mistake.startswith("missing"):
         mistake += "; base: pe16x16 in the file takes what it leaves out from there"
     return mistake

@@ -97,6 +97,8 @@ def parse_scheme(name: str, arch: ArchConfig) -> Scheme:
     valid = scheme_names(arch)
     if name in valid:
         return schemes[name]
+    if "," in name:
+        raise SchemeError(f"scheme {name!r}: separate several with blanks")
     raise SchemeError(
         f"scheme {name!r}: unknown on {arch.name} (index.lane_group = {lane_group})"
         + nearest(name, [*valid, *FAMILIES])

@@ -182,7 +182,8 @@ def replay(
             on_images(segment.images)
 
     work = segments(arch, trace, scheme, batch, shapes, at_once)
-    if at_once >= trace.images:  # nothing to overlap
+    # Nothing to overlap; and a reference in a thread could not be interrupted.
+    if at_once >= trace.images or engine == "reference":
         for segment in work:
             add(segment, _run(engine, segment, segment.read(trace)))
         return Totals(causes, counters, np.concatenate(batch_cycles), ones or None)

@@ -19,6 +19,9 @@ BREAK_EVENS = {"dense": "X", "dense-zero-gated": "P"}
 
 COLUMNS = 3
 
+ASSUMED = {"operand_network": " (assumed price)"}
+"""What the legend says behind a component's name."""
+
 
 def energy_vs_sparsity(frame: pd.DataFrame) -> Figure:
     """Energy per image against the MAC-weighted sparsity, one line per trace and scheme.
@@ -122,7 +125,7 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
     names = look.run_names(frame)
     batches = list(frame["batch"].unique())
     longest = max(len(frame[frame["batch"] == batch]) for batch in batches)
-    figure, axes = look.panels(len(batches), 6.8, 0.36 * longest + 2.2, 2, sharex=True)
+    figure, axes = look.panels(len(batches), 6.8, 0.36 * longest + 2.2, 2)
     for panel, batch in zip(axes, batches, strict=True):
         bars = frame[frame["batch"] == batch].iloc[::-1]
         left = pd.Series(0.0, index=bars.index)
@@ -134,7 +137,7 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
                 left=left,
                 color=colour,
                 hatch=hatch,
-                label=COMPONENT_LABELS[component],
+                label=COMPONENT_LABELS[component] + ASSUMED.get(component, ""),
                 edgecolor="white",
                 linewidth=0.5,
             )

@@ -117,6 +117,7 @@ def realised_speedup(frame: pd.DataFrame) -> Figure:
     batches = list(frame["batch"].unique())
     most = max(frame.groupby("batch").size())
     figure, axes = look.panels(len(batches), 6.4, 0.42 * most + 0.7, 1, sharex=True)
+    inside: dict[str, Any] = {"va": "center", "color": "white", "fontsize": look.TEXT_POINTS}
     for panel, batch in zip(axes, batches, strict=True):
         runs = frame[frame["batch"] == batch].iloc[::-1]
         rows = np.arange(len(runs))
@@ -126,6 +127,7 @@ def realised_speedup(frame: pd.DataFrame) -> Figure:
         for row, (ideal, share) in enumerate(
             zip(runs["ideal_speedup_network"], runs["share_realised"], strict=True)
         ):
+            panel.text(0.03, row, f"{runs['speedup'].iloc[row]:.2f}x", **inside)
             told = "" if pd.isna(share) else f" {round(100 * share)} %"
             panel.text(ideal, row, told, va="center", fontsize=look.TEXT_POINTS)
         panel.axvline(1, color="#555555", linestyle=":", linewidth=1)

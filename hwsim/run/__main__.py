@@ -96,7 +96,7 @@ def _run(options: argparse.Namespace) -> None:
 
     EnergyTable.load(arch.pricing.table)
     require_models(arch, traces, options.scheme, options.engine)
-    _check_json(options.json)
+    _check_json(options)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     if options.engine == "reference":
@@ -117,7 +117,8 @@ def _run(options: argparse.Namespace) -> None:
     if options.json == "-":
         print(report)
     else:
-        _show(_title(arch, comparison, options.set), comparison, cells, prices, shown)
+        title = _title(arch, comparison, options.set)
+        _show(title, comparison, cells, prices, shown, all_batches=bool(options.batch))
         for line in left_out(arch, traces, options.scheme):
             print(line)
         _print_notes(arch, comparison)
@@ -144,8 +145,11 @@ def _say_which_machine(name: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
 
-def _check_json(target: str | None) -> None:
+def _check_json(options: argparse.Namespace) -> None:
     """Raise UserError now rather than after the replay."""
+    target = options.json
+    if target == "-" and (options.tables or options.layers):
+        raise UserError("--json -: prints the summary alone; leave --tables and --layers out")
     if target and target != "-":
         path = Path(target)
         if path.is_dir():
@@ -213,7 +217,8 @@ def _title(arch: ArchConfig, comparison: Comparison, changed: Sequence[str]) -> 
     """Network, machine and what was changed of it, images, prices."""
     first = comparison.results()[0]
     machine = f"{arch.name} with {', '.join(changed)}" if changed else arch.name
-    return f"{first.network.name} on {machine}, {first.images} images, prices {arch.pricing.table}"
+    images = f"{first.images} image{'s' * (first.images > 1)}"
+    return f"{first.network.name} on {machine}, {images}, prices {arch.pricing.table}"
 
 
 def _show(
@@ -222,6 +227,7 @@ def _show(
     cells: Sequence[dict[str, Any]],
     prices: Sequence[dict[str, Any]],
     shown: set[str],
+    all_batches: bool,
 ) -> None:
     """The table of schemes, the sentences below it, then the tables asked for."""
     from hwsim.run import tables
@@ -229,15 +235,11 @@ def _show(
 
     distinct = comparison.distinct()
     rows = distinct.rows()
-    largest = max(row["batch"] for row in rows)
-    pairs = [
-        pair
-        for pair in zip(rows, distinct.dense_rows(), strict=True)
-        if pair[0]["batch"] == largest
-    ]
-    tables.summary_table(
-        f"{title}, batch {largest}", [row for row, _ in pairs], [dense for _, dense in pairs]
-    )
+    batches = dict.fromkeys(row["batch"] for row in rows)
+    pairs = list(zip(rows, distinct.dense_rows(), strict=True))
+    for batch in batches if all_batches else [max(batches)]:
+        at_batch = [pair for pair in pairs if pair[0]["batch"] == batch]
+        tables.summary_table(f"{title}, batch {batch}", at_batch)
     for sentence in sentences(distinct, prices):
         print(fill(sentence, 100, subsequent_indent="  "))
     print()
@@ -260,7 +262,9 @@ def _show(
     if "layers" in shown:
         from hwsim.run.results import layers_frame
 
-        tables.layers_table(layers_frame(distinct.results()))
+        shown_batches = batches if all_batches else [max(batches)]
+        results = [result for result in distinct.results() if result.batch in shown_batches]
+        tables.layers_table(layers_frame(results))
 
 
 def _print_notes(arch: ArchConfig, comparison: Comparison) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hwsim.counters import CAUSE_LABELS, CAUSES
 from hwsim.run.comparison import Comparison
 from hwsim.run.results import SimResult
-from hwsim.run.tables import method_of
+from hwsim.run.tables import method_of, name_masks
 from hwsim.text_table import three_digits
 
 Row = dict[str, Any]
@@ -33,7 +33,8 @@ def sentences(comparison: Comparison, prices: Sequence[Row]) -> list[str]:
 
     ``prices``: :func:`hwsim.run.comparison.other_prices` of the runs at the largest batch.
     """
-    rows = zip(comparison.results(), comparison.rows(), comparison.dense_rows(), strict=True)
+    named = name_masks(comparison.rows())
+    rows = zip(comparison.results(), named, comparison.dense_rows(), strict=True)
     runs = [Run(*each) for each in rows]
     largest = max(run.row["batch"] for run in runs)
     of_largest = [run for run in runs if run.row["batch"] == largest]
@@ -41,7 +42,7 @@ def sentences(comparison: Comparison, prices: Sequence[Row]) -> list[str]:
         *_speed([run for run in of_largest if run.row["share_realised"] is not None]),
         *(_latency([run for run in runs if run.row["batch"] == 1]) if largest > 1 else ()),
         *_energy(of_largest),
-        *_other_prices(prices),
+        *_other_prices(name_masks(prices)),
     ]
 
 
@@ -128,6 +129,8 @@ def _latency(single: Sequence[Run]) -> Iterator[str]:
     if not single:
         return
     row = _fastest(single).row
+    if row["scheme"] == "dense":
+        return
     yield (
         f"One image at a time: {_named(row)} takes {three_digits(1e3 / row['images_per_s'])} ms, "
         f"{row['speedup']:.2f}x dense."

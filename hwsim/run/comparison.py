@@ -15,6 +15,7 @@ from hwsim.errors import UserError
 from hwsim.model import Engine
 from hwsim.run.results import SimResult, flat, summary
 from hwsim.run.simulate import masks_of, require_model, runs_needed, simulate, usable_schemes
+from hwsim.trace.files import as_traces
 from hwsim.trace.mask_trace import MaskTrace
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ PRICES = (
 )
 """Under which a conclusion has to hold, or be said not to: both tables, the assumed price of the
 operand network at x0, x1 and x4, DRAM at 4 and 20 pJ/bit."""
+
+
+Traces = MaskTrace | str | Path | Sequence[MaskTrace | str | Path]
+"""Traces, or files and folders of them."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ def require_models(
 
 def compare(
     arch: str | Path | ArchConfig,
-    traces: Sequence[MaskTrace],
+    traces: Traces,
     schemes: Sequence[str] | None = None,
     batches: Sequence[int] | None = None,
     engine: Engine = "kernel",
@@ -138,6 +143,7 @@ def compare(
 ) -> Comparison:
     """Replay every trace under every scheme that fits, at every batch (the machine's, and 1)."""
     arch = as_arch(arch)
+    traces = as_traces(traces)
     batches = _batches(arch, traces, batches)
     chosen = choose_schemes(arch, traces, schemes)
     require_models(arch, traces, schemes, engine)
@@ -194,7 +200,7 @@ def other_prices(results: Sequence[SimResult]) -> list[dict[str, Any]]:
 
 
 def two_by_two(
-    arch: str | Path | ArchConfig, traces: Sequence[MaskTrace], threads: int | None = None
+    arch: str | Path | ArchConfig, traces: Traces, threads: int | None = None
 ) -> list[dict[str, Any]]:
     """Mask (unstructured, structured) by hardware (V = 1, V): summaries of the cells.
 
@@ -204,6 +210,7 @@ def two_by_two(
     network, or on a machine of lane group 1.
     """
     arch = as_arch(arch)
+    traces = as_traces(traces)
     lane_group = arch.index.lane_group
     of_pixels = [trace for trace in traces if not trace.header.of_channels]
     pairs = [
@@ -234,7 +241,7 @@ def two_by_two(
 
 def density_sweep(
     arch: str | Path | ArchConfig,
-    traces: Sequence[MaskTrace],
+    traces: Traces,
     schemes: Sequence[str] | None = None,
     densities: Sequence[float] = MAC_DENSITIES,
     threads: int | None = None,
@@ -245,6 +252,7 @@ def density_sweep(
     is the recorded network) and one ``<component>_uj`` each. Traces without margins have none.
     """
     arch = as_arch(arch)
+    traces = as_traces(traces)
     import pandas as pd
 
     rows = []
@@ -274,6 +282,8 @@ def _batches(
 
     None is larger than the traces: a batch is named after the images that it holds.
     """
+    if any(batch < 1 for batch in wanted or ()):
+        raise UserError(f"batches {list(wanted or ())}: expected positive integers")
     most = max(trace.images for trace in traces)
     return sorted({min(batch, most) for batch in wanted or (arch.batch, 1)}, reverse=True)
 

@@ -30,7 +30,7 @@ from hwsim.trace.mask_trace import MaskTrace
 
 def simulate(
     arch: str | Path | ArchConfig,
-    trace: MaskTrace,
+    trace: MaskTrace | str | Path,
     scheme: str,
     *,
     batch: int | None = None,
@@ -40,8 +40,8 @@ def simulate(
 ) -> SimResult:
     """Replay all images of ``trace`` under ``scheme``, ``batch`` (the machine's) at a time.
 
-    ``arch``: a machine, a path or a shipped name. A last batch may be smaller; with fewer images
-    than ``batch``, all images form one batch.
+    ``arch``: a machine, a path or a shipped name; ``trace``: a trace or its file. A last batch may
+    be smaller; with fewer images than ``batch``, all images form one batch.
 
     ``engine`` chooses the model: the kernel, or the reference, thousands of times slower, which
     returns the same integers. The kernel runs in ``threads`` (as many as there are cores), which
@@ -51,6 +51,7 @@ def simulate(
     hold a layer.
     """
     arch = as_arch(arch)
+    trace = trace if isinstance(trace, MaskTrace) else MaskTrace.open(trace)
     chosen, batch = _checked(arch, trace, scheme, batch)
     require_model(chosen, trace, engine)
     run = partial(
@@ -118,6 +119,8 @@ def _checked(
 ) -> tuple[Scheme, int]:
     chosen = parse_scheme(scheme, arch)
     require_usable(chosen, arch, trace)
+    if batch is not None and batch < 1:
+        raise SchemeError(f"batch {batch}: expected a positive integer")
     return chosen, min(batch or arch.batch, trace.images)
 
 

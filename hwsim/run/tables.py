@@ -28,8 +28,18 @@ def _lines(label: str) -> str:
 
 
 def method_of(row: Row) -> str:
-    """The label without its notes, such as (synthetic)."""
-    return str(row["label"]).partition(" (")[0]
+    """The label without its notes, such as (synthetic); the trace where several share a method."""
+    return str(row.get("masks") or row["label"].partition(" (")[0])
+
+
+def name_masks(rows: Sequence[Row]) -> list[Row]:
+    """The rows with ``masks``: the trace's name where traces share a method, else None."""
+    traces: dict[str, set[str]] = {}
+    for row in rows:
+        traces.setdefault(row["label"], set()).add(row["trace"])
+    return [
+        row | {"masks": row["trace"] if len(traces[row["label"]]) > 1 else None} for row in rows
+    ]
 
 
 def _realised(row: Row) -> str:
@@ -65,11 +75,11 @@ SUMMARY = (
 """With NAMES at most 100 characters wide."""
 
 
-def summary_table(title: str, rows: Sequence[Row], dense: Sequence[Row]) -> None:
-    """Schemes at one batch size; ``dense``: each row's dense run."""
+def summary_table(title: str, rows: Sequence[tuple[Row, Row]]) -> None:
+    """Schemes at one batch size, each with its dense run."""
     told = [
-        row | {"energy_vs_dense": row["energy_uj_per_image"] / one["energy_uj_per_image"]}
-        for row, one in zip(rows, dense, strict=True)
+        row | {"energy_vs_dense": row["energy_uj_per_image"] / dense["energy_uj_per_image"]}
+        for row, dense in rows
     ]
     _print(title, NAMES, SUMMARY, told)
 
@@ -259,5 +269,6 @@ def _print(
     title: str, names: Sequence[Column], figures: Sequence[Column], rows: Sequence[Row]
 ) -> None:
     columns = [*names, *figures]
+    rows = name_masks(rows) if names is NAMES else rows
     cells = [[column.cell(row) for column in columns] for row in rows]
     print_table([column.heading for column in columns], cells, title=title, names=len(names))

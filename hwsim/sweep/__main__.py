@@ -12,12 +12,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hwsim.arch.load import arch_of
-from hwsim.cli import OneLineParser, add_machine, add_results, positive, run_command
+from hwsim.cli import OneLineParser, add_machine, add_results, finite, positive, run_command
 from hwsim.sweep.axes import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
 from hwsim.sweep.options import GOES_ON, add_axes, add_masks
 from hwsim.sweep.sweep import ImpossibleError, SweepError, run_points
 from hwsim.sweep.workers import workers_of
 from hwsim.trace.files import open_traces
+
+SHOWN, MOST_LISTED = ("speedup", "energy_uj_per_image", "area_mm2"), 50
+"""Columns shown unasked, and of how many points."""
 
 
 def build_parser() -> OneLineParser:
@@ -31,9 +34,10 @@ def build_parser() -> OneLineParser:
     add_masks(parser)
     add("--scheme", nargs="+", metavar="NAME",
         help="default: all that fit; structured, lockstep: of each machine's V")  # fmt: skip
-    add("--shift", nargs="+", type=float, metavar="Z", help="move all thresholds (approximate)")
+    add("--shift", nargs="+", type=finite, metavar="Z", help="move all thresholds (approximate)")
     add("--show", nargs="+", default=[], metavar="COLUMN",
-        help="print these columns of the sweep's rows, beside what differs")  # fmt: skip
+        help=f"columns to print, beside what differs (default: {' '.join(SHOWN)}, of up to "
+        f"{MOST_LISTED} points)")  # fmt: skip
     add("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:8786")
     add("--skip-impossible", action="store_true",
         help="list machines that cannot hold a layer, with the reason; run the others")  # fmt: skip
@@ -48,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(options: argparse.Namespace) -> None:
     """Validate everything, replay, say what was done."""
     base, axes = arch_of(options), parse_axes(options.vary)
+    for text in options.set:
+        if (key := text.partition("=")[0]) in axes:
+            raise SweepError(f"--set {key}: is varied; leave --set out")
     settings = _settings(options, axes)
     traces = open_traces(*options.trace)
     order_from = open_traces(*options.order_from) if options.order_from else []
@@ -73,13 +80,15 @@ def _command(options: argparse.Namespace) -> None:
         except ImpossibleError as error:
             raise SweepError(f"{error}; --skip-impossible lists such points") from None
     print(
-        f"{done.points:,} points: {done.replayed:,} replayed or listed, {done.found:,} were there, "
-        f"{done.impossible:,} impossible; {folder.path}"
+        f"{done.points:,} points: {done.replayed:,} replayed now, {done.found:,} were there, "
+        f"{done.impossible:,} impossible; rows in {folder.path}"
     )
-    if options.show:
+    if options.show or done.points <= MOST_LISTED:
         varied = [*BESIDE, "batch", *(key for key in points[0].keys if "." in key)]
         rows = folder.read([point.key for point in points])
-        print(listing(rows[rows["impossible"].isna()], options.show, varied), end="")
+        print(listing(rows[rows["impossible"].isna()], options.show or SHOWN, varied), end="")
+    else:
+        print("--show COLUMN ... prints columns of them, such as speedup and energy_uj_per_image")
 
 
 def _settings(options: argparse.Namespace, axes: Axes) -> Iterable[Settings]:

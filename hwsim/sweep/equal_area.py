@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of, as_arch, build_arch
 from hwsim.arch.schemes import of_machine
-from hwsim.cli import OneLineParser, add_machine, add_results, positive, run_command
+from hwsim.cli import OneLineParser, add_machine, add_results, finite, positive, run_command
 from hwsim.errors import UserError, nearest
 from hwsim.files import write_whole
 from hwsim.sweep.options import GOES_ON, add_masks
@@ -269,7 +269,7 @@ def build_parser() -> OneLineParser:
     add("--columns", nargs="+", type=positive, metavar="C", help="default: the machine's")
     add("--banks", nargs="+", type=positive, metavar="B", help="default: the machine's")
     add("--table", nargs="+", metavar="NAME", help="energy tables (default: the machine's)")
-    add("--operand-network", nargs="+", type=float, metavar="X",
+    add("--operand-network", nargs="+", type=finite, metavar="X",
         help="price factors of energy and area (default: the machine's)")  # fmt: skip
     add_results(parser)
     return parser

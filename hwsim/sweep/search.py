@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 OBJECTIVES = {"energy": "energy_uj_per_image", "latency": "latency_us", "area": "area_mm2"}
 """What can be made small, and its column; latency is a batch's, from its first load to its end."""
 
+MOST_SEED, SEEDS_APART = 4293, 1_000_003
+"""Optuna's seeds end at 2**32; between two of ours there is one for each trial."""
+
 GENERATION = 8
 """Points proposed together, so that they can be replayed together."""
 
@@ -87,6 +90,8 @@ def run_search(
     for name in objectives:
         if name not in OBJECTIVES:
             raise SearchError(f"--objective {name!r}: unknown" + nearest(name, OBJECTIVES))
+    if not 0 <= seed <= MOST_SEED:
+        raise SearchError(f"--seed {seed}: expected 0 to {MOST_SEED}")
     base = as_arch(arch)
     choice = Choice([MaskTrace.open(trace)], [scheme], images=images)
     problem = Problem(base, axes, choice, tuple(objectives), seed)
@@ -194,7 +199,7 @@ def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
 
     # Without the liar all of a generation would be proposed equal.
     with warnings.catch_warnings(action="ignore"):
-        return TPESampler(seed=seed * 1_000_003 + number, constant_liar=True)
+        return TPESampler(seed=seed * SEEDS_APART + number, constant_liar=True)
 
 
 def _distribution(axis: Axis) -> optuna.distributions.BaseDistribution:
@@ -225,14 +230,12 @@ def _under_way(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 @contextmanager
 def _study(folder: Path, asked: Mapping[str, Any], problem: Problem) -> Iterator[optuna.Study]:
     """The study of a folder, made or gone on with; no other search has it open meanwhile."""
-    try:
-        # In a notebook its progress bars, which are not shown, warn that they need a package more.
-        with warnings.catch_warnings(action="ignore"):
-            import optuna
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
-    except ImportError:
-        raise SearchError("a search needs Optuna: pip install 'hwsim[dse]'") from None
+    # In a notebook its progress bars, which are not shown, warn that they need a package more.
+    with warnings.catch_warnings(action="ignore"):
+        import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     journal = folder / JOURNAL

@@ -5,7 +5,7 @@ docs/reference/formats.md documents the format.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,18 @@ def find_traces(names: Sequence[str | Path]) -> list[Path]:
             shipped = ", ".join(path.name for path in sorted(asset_dir("traces").glob("*.h5")))
             raise TraceError(f"{name}: no such file or folder; shipped traces: {shipped or 'none'}")
     return paths
+
+
+def as_traces(traces: MaskTrace | str | Path | Iterable[MaskTrace | str | Path]) -> list[MaskTrace]:
+    """Traces as they are, files and folders opened. Raises TraceError where there is none."""
+    if isinstance(traces, MaskTrace | str | Path):
+        traces = [traces]
+    found: list[MaskTrace] = []
+    for trace in traces:
+        found += [trace] if isinstance(trace, MaskTrace) else open_traces(trace)
+    if not found:
+        raise TraceError("no traces: expected at least one MaskTrace, file or folder")
+    return found
 
 
 def open_traces(*names: str | Path) -> list[MaskTrace]:

@@ -150,7 +150,7 @@ def test_a_file_takes_what_it_leaves_out_from_its_base(tmp_path: Path) -> None:
     [
         ("base: pe16x61\n", "base: pe16x61: no such file.*nearest valid: 'pe16x16'"),
         ("base: 16\n", "base: expected a file or a shipped machine, found 16"),
-        ("base: mine.yaml\n", "base: mine.yaml is built on this file"),
+        ("base: mine.yaml\n", "base: mine.yaml is this file"),
         ("base: pe16x16\narray: 4\n", "array: .*found 4"),
         ("base: pe16x16\nbases: 4\n", "unknown key 'bases'"),
     ],

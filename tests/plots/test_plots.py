@@ -242,7 +242,7 @@ def test_speedups_are_bars_beside_their_ideal() -> None:
     ]  # fmt: skip
     (ideals,) = panel.collections
     assert [path.vertices[0, 0] for path in ideals.get_paths()] == [2.5, 2.0]
-    assert [text.get_text() for text in panel.texts] == [" 83 %", " 40 %"]
+    assert [text.get_text() for text in panel.texts] == ["2.00x", " 83 %", "1.25x", " 40 %"]
     assert panel.get_xlabel() == "speed-up over dense (x)"
 
 

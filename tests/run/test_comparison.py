@@ -120,3 +120,15 @@ def test_a_scheme_that_fits_no_trace_is_refused(
 ) -> None:
     with pytest.raises(UserError, match="'structured-8x' cannot use these masks"):
         compare(pe16x16, traces[:1], ["structured-8x"])
+
+
+def test_machines_and_traces_by_name(trace_folder: Path) -> None:
+    path = trace_folder / "small-scdg.h5"
+    by_path, by_trace = (
+        compare("pe16x16", traces, ["dense"], [1]).rows() for traces in (path, MaskTrace.open(path))
+    )
+    assert by_path == by_trace
+    with pytest.raises(UserError, match="no traces"):
+        compare("pe16x16", [])
+    with pytest.raises(UserError, match="expected positive integers"):
+        compare("pe16x16", path, batches=[0])

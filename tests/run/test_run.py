@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -131,7 +132,15 @@ BAD = {
     "unusable scheme": (["--scheme", "lockstep-8"], ["lockstep-8", "small-scdg.h5"]),
     "unknown option": (["--schemes", "dense"], ["--schemes", "--scheme"]),
     "bad batch": (["--batch", "0"], ["--batch", "positive"]),
-    "unknown engine": (["--engine", "rtl"], ["--engine", "kernel", "reference"]),
+    "unknown engine": (["--engine", "kernle"], ["--engine", "'kernel'"]),
+    "commas": (["--scheme", "dense,unstructured"], ["separate several with blanks"]),
+    "unknown name of a table": (["--tables", "cause"], ["'cause'", "nearest valid: 'causes'"]),
+    "a folder": (["--arch", "/"], ["is a folder"]),
+    "set twice": (
+        ["--set", "activation.banks=8", "--set", "activation.banks=16"],
+        ["activation.banks: given twice"],
+    ),
+    "tables beside json": (["--json", "-", "--tables", "causes"], ["leave --tables"]),
     "bad images": (["--images", "x"], ["--images", "positive integer", "'x'"]),
     "json into no folder": (["--json", "nodir/x.json"], ["nodir/x.json", "no such folder"]),
     "too many images": (["--images", "9"], ["--images 9", "holds 4"]),
@@ -222,3 +231,32 @@ def test_a_reader_that_leaves_early_is_no_error(trace_folder: Path) -> None:
         running.stdout.readline()
         running.stdout.close()
         assert (running.wait(), running.stderr.read()) == (0, b"")
+
+
+def test_every_batch_asked_for_is_shown(
+    trace_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = run(
+        capsys, "--trace", str(trace_folder), "--scheme", "dense", "--batch", "1", "2", "4"
+    )
+    assert status == 0
+    assert [f"batch {batch}\n" in out for batch in (1, 2, 4)] == [True] * 3
+
+
+def test_traces_of_one_method_are_told_apart(
+    trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(trace_folder / "small-scdg.h5"), str(tmp_path / "other.h5")]
+    shutil.copy(*paths)
+    status, out, _ = run(capsys, "--trace", *paths, "--scheme", "structured", "--batch", "2")
+    assert status == 0
+    lines = [line.split()[:2] for line in out.splitlines() if "structured-8x  " in line]
+    assert lines == [["small-scdg", "structured-8x"], ["other", "structured-8x"]]
+
+
+def test_families_of_schemes_and_what_is_left_out(
+    trace_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = run(capsys, "--trace", str(trace_folder), "--scheme", "structured")
+    assert status == 0
+    assert "structured-8x does not run on small-cdg: a mask bit per channel" in out

@@ -286,7 +286,7 @@ def test_impossible_points_are_listed_where_asked(
     )  # fmt: skip
     status, printed, err = run(capsys, *arguments)
     assert (status, err) == (0, "")
-    assert "6 points: 6 replayed or listed, 0 were there, 4 impossible" in printed
+    assert "6 points: 6 replayed now, 0 were there, 4 impossible" in printed
     found = ResultsFolder(tmp_path).read()
     reasons = found.set_index(["weight.buffer_kib", "array.rows"])["impossible"]
     assert reasons[160, 16].isna().all()
@@ -296,7 +296,7 @@ def test_impossible_points_are_listed_where_asked(
     assert found.loc[impossible, "cycles_per_image"].isna().all()
     assert found.loc[~impossible, "cycles_per_image"].notna().all()
     _, printed, _ = run(capsys, *arguments)
-    assert "0 replayed or listed, 6 were there" in printed
+    assert "0 replayed now, 6 were there" in printed
 
 
 def test_a_damaged_part_is_named(tmp_path: Path) -> None:
@@ -351,3 +351,28 @@ def test_help_and_refusals_load_no_simulator(tmp_path: Path) -> None:
         "assert not {'torch', 'numba', 'pandas', 'dask', 'optuna', 'pyarrow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
+
+
+def test_a_small_sweep_shows_its_rows_unasked(
+    scdg: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--trace", str(scdg), "--scheme", "dense", "--workers", "1"]
+    assert main(["--vary", "activation.banks=8,16", *options, "--out", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == [
+        "method", "scheme", "activation.banks", "speedup", "energy_uj_per_image", "area_mm2",
+    ]  # fmt: skip
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--shift", "nan"], "--shift: expected a finite number, found 'nan'"),
+        (["--vary", "batch=1,2", "--set", "batch=4"], "--set batch: is varied"),
+    ],
+)
+def test_what_would_be_dropped_is_refused(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refusal(capsys, main, [*arguments, "--out", str(tmp_path / "out")])
