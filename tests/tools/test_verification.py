@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +14,13 @@ from hwsim.counters import COUNTERS
 from hwsim.model import Engine
 from hwsim.model import replay as engines
 from hwsim.model.replay import ENGINES
-from tools.verification import __main__ as verify
-from tools.verification.__main__ import main
+from tools.verification import campaign as verify
+from tools.verification.campaign import main
 from tools.verification.cases import draw_case
 from tools.verification.compare import run_seed
 from tools.verification.report import Coverage
+
+ROOT = Path(__file__).parents[2]
 
 A_FEW = ["--seed", "20", "--cases", "3", "--rtl-cases", "0", "--jobs", "1"]
 
@@ -111,3 +116,11 @@ def test_a_seed_is_one_case() -> None:
     again, same = draw_case(5)
     assert values == again
     assert (case.arch, case.network, case.scheme) == (same.arch, same.network, same.scheme)
+
+
+def test_processes_share_the_work() -> None:
+    """From the command, as its workers import the functions that they run."""
+    few = ["--seed", "20", "--cases", "25", "--rtl-cases", "0", "--jobs", "2"]
+    command = [sys.executable, "-m", "tools.verification", *few]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "25 cases, 0 on the RTL, no difference" in done.stdout
