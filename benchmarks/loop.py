@@ -50,7 +50,8 @@ class Layer:
         plan, (cycles, counts) = self.plan, self._empty()
         masked = kernel.Masked(plan.visits, self.words, plan.mask_group, plan.in_bank)
         results = Results(cycles, counts, 0)
-        kernel.sparse_batches(plan.machine, plan.conditional, masked, self.transfers, results)
+        machine = plan.machine, plan.conditional
+        kernel.sparse_batches(*machine, masked, self.transfers, results, plan.ahead, plan.window())
         return cycles, counts
 
     def by_index(self) -> tuple[np.ndarray, np.ndarray]:

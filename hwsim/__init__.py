@@ -14,8 +14,9 @@ if TYPE_CHECKING:  # What __getattr__ finds, for type checkers and editors.
     from hwsim.arch.config import ArchConfig
     from hwsim.arch.load import load_arch
     from hwsim.run.comparison import Comparison, compare, density_sweep, two_by_two
-    from hwsim.run.results import SimResult, layers_frame, summary
+    from hwsim.run.results import SimResult, layers_frame
     from hwsim.run.simulate import simulate
+    from hwsim.run.summary import summary
     from hwsim.sweep.folder import ResultsFolder
     from hwsim.sweep.search import run_search
     from hwsim.sweep.sweep import run_sweep
@@ -43,7 +44,7 @@ _HOMES = {
     "run_search": "sweep.search",
     "run_sweep": "sweep.sweep",
     "simulate": "run.simulate",
-    "summary": "run.results",
+    "summary": "run.summary",
     "synthetic_channels": "trace.synthetic",
     "synthetic_trace": "trace.synthetic",
     "two_by_two": "run.comparison",

@@ -9,7 +9,8 @@ from __future__ import annotations
 COUNTERS: tuple[str, ...] = (
     "macs_base",  # executed in dense and base passes
     "macs_conditional",  # executed in conditional passes
-    "macs_gated_off",  # MAC slots that were scheduled but clock-gated
+    "macs_gated_off",  # MAC slots that were scheduled but clock-gated by a mask
+    "macs_zero_gated",  # MACs that a mask lets run, clock-gated because their operand is zero
     "activation_word_reads",  # buffer words of A channels read, after merging equal addresses
     "line_fills",  # line registers filled, one per pointer and beat
     "weight_word_reads",  # buffer words of C bytes read, one per step and round
@@ -20,6 +21,7 @@ COUNTERS: tuple[str, ...] = (
     "mask_bits_written",  # bits the comparators write into the index memory
     "index_words_read",  # index-memory words of W bits read
     "decoder_cycles",  # cycles in which a decoder works, summed over decoders
+    "window_compares",  # comparisons of pixel indices by which a window chooses a round's
     "comparator_ops",  # threshold decisions
     "adder_ops",  # additions of the structured decision, V - 1 per decision
     "output_ops",  # outputs scaled, activated and requantised
@@ -67,8 +69,8 @@ DRAM_COUNTERS: tuple[str, ...] = tuple(name for name in COUNTERS if name.startsw
 
 def idle_pe_cycles(pes: int, cycles: int, counters: dict[str, int]) -> int:
     """PE cycles in which no MAC was executed or clock-gated."""
-    busy = counters["macs_base"] + counters["macs_conditional"] + counters["macs_gated_off"]
-    return pes * cycles - busy
+    slots = ("macs_base", "macs_conditional", "macs_gated_off", "macs_zero_gated")
+    return pes * cycles - sum(counters[name] for name in slots)
 
 
 def utilisation(pes: int, cycles: int, counters: dict[str, int]) -> float:

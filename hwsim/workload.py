@@ -77,7 +77,7 @@ class ConvLayer(Described):
     in_height: int = Field(gt=0)
     in_width: int = Field(gt=0)
     gated: bool = False
-    groups: int = Field(default=1, gt=0, description="gating groups G; 1 where not gated")
+    groups: int = Field(default=1, gt=0, description="gating groups G; gated and 1: no base path")
     input: str = INPUT
     residual: str | None = None
     pool: int = Field(default=1, gt=0)
@@ -86,8 +86,6 @@ class ConvLayer(Described):
     def _shapes_fit(self) -> Self:
         if min(self.in_height, self.in_width) + 2 * self.padding < self.kernel_size:
             raise ValueError(f"layer {self.name}: the kernel is larger than the padded input")
-        if self.gated and self.groups < 2:
-            raise ValueError(f"layer {self.name}: a gated layer needs at least 2 gating groups")
         if not self.gated and self.groups != 1:
             raise ValueError(f"layer {self.name}: groups must be 1 where the layer is not gated")
         if self.in_channels % self.groups or self.out_channels % self.groups:
@@ -129,9 +127,17 @@ class ConvLayer(Described):
         return self.kernel_size**2 * self.in_channels
 
     @property
+    def zeroes(self) -> bool:
+        """Whether its gates zero what they mask off: there is no base path."""
+        return self.gated and self.groups == 1
+
+    @property
     def base_steps(self) -> int:
-        """L_b = L/G, the MACs of one output on the base path (all of them where not gated)."""
-        return self.steps // self.groups
+        """L_b = L/G, the MACs of one output on the base path (all of them where not gated).
+
+        0 where gates zero what they mask off (docs/model/baseless.md).
+        """
+        return 0 if self.zeroes else self.steps // self.groups
 
     @property
     def conditional_steps(self) -> int:
@@ -145,7 +151,7 @@ class ConvLayer(Described):
 
     def executed_macs(self, density: float) -> float:
         """MACs per image that run at this density of the layer's mask."""
-        return self.macs * executed_share(density, self.groups)
+        return self.macs * (density if self.zeroes else executed_share(density, self.groups))
 
     def channel_tiles(self, columns: int, gated: bool) -> list[tuple[int, int]]:
         """(first channel, width) of each channel tile; none crosses a gating group if ``gated``."""

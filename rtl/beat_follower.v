@@ -18,7 +18,7 @@ module beat_follower #(
     input  wire                   beat_ends,
     input  wire [STEP_BITS-1:0]   steps,
     input  wire                   beats_end,
-    output reg  [ENTRY_BITS-1:0]  filling,      // line entry that the beat under fetch fills
+    output reg  [ENTRY_BITS-1:0]  filling,      // line entry of the beat that the sequencer runs
     output reg  [ENTRY_BITS-1:0]  reading,      // ... and that the beat under way reads
     output wire                   runs,         // a step
     output wire [STEP_BITS-1:0]   step,

@@ -6,9 +6,14 @@
 // start of a cycle, that the buffer is full or the list scanned to its end; `take` hands the buffer
 // over in that same cycle, and the decoder works on in it, into the other buffer.
 //
+// With a window (docs/model/window.md) `take` hands over the indices below `limit` alone, which are
+// the first ones, as they come in order. The others move to the front of the other buffer in the
+// same cycle, and the decoder fills what room they leave. `limited` is 0 where there is no window.
+// `done` says that nothing is left to do before the next round, in the cycle of `take`, too.
+//
 // After a pulse of `start` the list is scanned from the next cycle on. `word` is the word at
 // `word_address`, read in the same cycle from a register array; bits behind the last pixel are 0.
-// The buffer handed over stands on `indices` and `valid` from the cycle of `take` to the next one.
+// What was handed over stands on `indices` and `valid` from the cycle of `take` to the next one.
 module bitmap_decoder #(
     parameter R = 16,
     parameter W = 32,
@@ -28,8 +33,12 @@ module bitmap_decoder #(
     output wire                      ready,
     output wire                      ended,       // scanned to the end
     output wire                      any,         // the buffer holds an index
+    output wire [INDEX_BITS-1:0]     first,       // the smallest of them
     output wire                      working,     // this cycle passes a word or emits
+    output wire                      done,
     input  wire                      take,
+    input  wire                      limited,
+    input  wire [INDEX_BITS+1:0]     limit,
     output wire [R*INDEX_BITS-1:0]   indices,
     output wire [R-1:0]              valid
 );
@@ -48,9 +57,23 @@ module bitmap_decoder #(
     assign any = count != 0;
     assign word_address = at;
 
-    // A handover frees the buffer in its own cycle.
-    wire [COUNT_BITS-1:0] filled = take ? {COUNT_BITS{1'b0}} : count;
+    wire [R*INDEX_BITS-1:0] held = filling ? buffer1 : buffer0;
+    assign first = held[INDEX_BITS-1:0];
+
+    // How many of the buffer's indices a round takes.
+    reg [COUNT_BITS-1:0]   taken;
+    integer place;
+    always @* begin
+        taken = {COUNT_BITS{1'b0}};
+        for (place = 0; place < R; place = place + 1)
+            if (place < count && (!limited || held[place*INDEX_BITS +: INDEX_BITS] < limit))
+                taken = taken + 1'b1;
+    end
+
+    // A handover makes room in its own cycle.
+    wire [COUNT_BITS-1:0] filled = take ? count - taken : count;
     wire                  target = filling ^ take;
+    assign done = ended || filled == R;
     assign working = scanning && enable && filled != R;
 
     // Up to E ones of the word, lowest pixel first, as far as there is room.
@@ -63,7 +86,7 @@ module bitmap_decoder #(
     always @* begin
         left = begun ? rest : word;
         after = filled;
-        emitted = target ? buffer1 : buffer0;
+        emitted = take ? held >> (taken * INDEX_BITS) : held;
         lowest = {W{1'b0}};
         offset = {INDEX_BITS{1'b0}};
         for (e = 0; e < E; e = e + 1) begin
@@ -100,13 +123,15 @@ module bitmap_decoder #(
         end else begin
             if (take) begin
                 filling <= !filling;
-                handed_count <= count;
+                handed_count <= taken;
             end
             count <= filled;
-            if (working) begin
-                count <= after;
+            if (take || working) begin
                 if (target) buffer1 <= emitted;
                 else buffer0 <= emitted;
+            end
+            if (working) begin
+                count <= after;
                 rest <= left;
                 begun <= left != 0;
                 if (left == 0) begin
@@ -118,7 +143,7 @@ module bitmap_decoder #(
     end
 
     assign indices = target ? buffer0 : buffer1;  // the buffer that is not being filled
-    wire [COUNT_BITS-1:0] handed = take ? count : handed_count;
+    wire [COUNT_BITS-1:0] handed = take ? taken : handed_count;
     genvar entry;
     generate
         for (entry = 0; entry < R; entry = entry + 1) begin : row_valid

@@ -10,6 +10,7 @@ module counted_tile_pass #(
     parameter W = 32,
     parameter A = 4,
     parameter B = 16,
+    parameter Q = 0,
     parameter P = 256,
     parameter SHARED = 0,
     parameter MOST_TAPS = 9,
@@ -20,6 +21,7 @@ module counted_tile_pass #(
     parameter STEP_BITS = $clog2(A + 1),
     parameter J = (C + V - 1) / V,
     parameter N = R * J,
+    parameter ALL = (Q + 1) * N,
     parameter WORDS = (P + W - 1) / W,
     parameter INDEX_BITS = $clog2(WORDS * W),
     parameter WORD_BITS = $clog2(WORDS + 1)
@@ -32,6 +34,7 @@ module counted_tile_pass #(
     input  wire [INDEX_BITS:0]               pixels,
     input  wire [WORD_BITS-1:0]              words,
     input  wire [J-1:0]                      lane_groups,
+    input  wire [INDEX_BITS:0]               window,
     input  wire [J*WORDS*W-1:0]              lists,
     input  wire [(1 << INDEX_BITS)*ADDRESS_BITS-1:0] pixel_addresses,
     input  wire [GROUP_BITS-1:0]             first_group,
@@ -54,22 +57,24 @@ module counted_tile_pass #(
     output reg  [31:0]                       word_reads,
     output reg  [31:0]                       line_fills,
     output reg  [31:0]                       decoder_cycles,
+    output reg  [31:0]                       window_compares,
     output reg  [31:0]                       pixel_uses        // pixels of all rounds' lists
 );
     wire                      take, stepping, bank_stall, draining, decode_stall;
     wire [J-1:0]              decoding;
-    wire [N-1:0]              round_valid, served;
+    wire [N-1:0]              round_valid;
+    wire [ALL-1:0]            served;
     wire [N*INDEX_BITS-1:0]   round_indices;
     wire [B-1:0]              reading;
     wire [B*ADDRESS_BITS-1:0] bank_words;
 
     tile_pass #(
-        .R(R), .C(C), .V(V), .E(E), .W(W), .A(A), .B(B), .P(P), .SHARED(SHARED),
-        .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS), .GROUP_BITS(GROUP_BITS),
+        .R(R), .C(C), .V(V), .E(E), .W(W), .A(A), .B(B), .Q(Q), .P(P),
+        .SHARED(SHARED), .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS), .GROUP_BITS(GROUP_BITS),
         .BEAT_BITS(BEAT_BITS)
     ) pass (
         .clk(clk), .rst(rst), .start(start), .decoded(decoded), .pixels(pixels), .words(words),
-        .lane_groups(lane_groups), .lists(lists), .pixel_addresses(pixel_addresses),
+        .lane_groups(lane_groups), .window(window), .lists(lists), .pixel_addresses(pixel_addresses),
         .first_group(first_group), .last_group(last_group), .skips(skips),
         .skip_group(skip_group), .taps(taps), .tap_offsets(tap_offsets),
         .full_beats(full_beats), .short_steps(short_steps), .pitch(pitch),
@@ -79,17 +84,22 @@ module counted_tile_pass #(
         .round_indices(round_indices), .served(served), .reading(reading),
         .bank_words(bank_words));
 
-    reg [31:0] banks_reading, pointers_served, decoders_working, pointers;
+    reg [31:0] banks_reading, pointers_served, decoders_working, pointers, compares;
     integer at;
     always @* begin
         banks_reading = 0;
         pointers_served = 0;
         decoders_working = 0;
         pointers = 0;
+        compares = 0;
         for (at = 0; at < B; at = at + 1) banks_reading = banks_reading + reading[at];
-        for (at = 0; at < N; at = at + 1) pointers_served = pointers_served + served[at];
+        for (at = 0; at < ALL; at = at + 1) pointers_served = pointers_served + served[at];
         for (at = 0; at < J; at = at + 1) decoders_working = decoders_working + decoding[at];
         for (at = 0; at < N; at = at + 1) pointers = pointers + round_valid[at];
+        // A limit for each place of a buffer; lists but one for the smallest index.
+        if (decoded && window != 0)
+            for (at = 0; at < J; at = at + 1)
+                if (lane_groups[at]) compares = compares + R + (compares != 0);
     end
 
     always @(posedge clk) begin
@@ -102,6 +112,7 @@ module counted_tile_pass #(
             word_reads <= 0;
             line_fills <= 0;
             decoder_cycles <= 0;
+            window_compares <= 0;
             pixel_uses <= 0;
         end else begin
             steps <= steps + stepping;
@@ -112,6 +123,7 @@ module counted_tile_pass #(
             word_reads <= word_reads + banks_reading;
             line_fills <= line_fills + pointers_served;
             decoder_cycles <= decoder_cycles + decoders_working;
+            window_compares <= window_compares + (take ? compares : 0);
             pixel_uses <= pixel_uses + (take ? pointers : 0);
         end
     end

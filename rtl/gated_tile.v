@@ -13,6 +13,7 @@ module gated_tile #(
     parameter W = 8,
     parameter A = 4,
     parameter B = 4,
+    parameter Q = 0,                              // beats that banks may be ahead
     parameter P = 32,
     parameter SHARED = 0,
     parameter DEPTH = 256,                        // words of a bank
@@ -26,6 +27,7 @@ module gated_tile #(
     parameter STEP_BITS = $clog2(A + 1),
     parameter J = (C + V - 1) / V,
     parameter N = R * J,
+    parameter ALL = (Q + 1) * N,
     parameter WORDS = (P + W - 1) / W,
     parameter INDEX_BITS = $clog2(WORDS * W),
     parameter WORD_BITS = $clog2(WORDS + 1)
@@ -45,6 +47,7 @@ module gated_tile #(
     input  wire [INDEX_BITS:0]               pixels,
     input  wire [WORD_BITS-1:0]              words,
     input  wire [J-1:0]                      lane_groups,
+    input  wire [INDEX_BITS:0]               window,       // 0: none
     input  wire [C-1:0]                      columns,
     input  wire [C*32-1:0]                   thresholds,
     input  wire [(1 << INDEX_BITS)*ADDRESS_BITS-1:0] pixel_addresses,
@@ -66,27 +69,29 @@ module gated_tile #(
     output wire                              idle,
     output reg  [31:0]                       cycles
 );
-    localparam ENTRIES = A + 1;      // two, where every beat has A steps; short beats follow closer
+    // Q + 2, where every beat has A steps; short beats follow closer.
+    localparam ENTRIES = Q + A + 1;
     localparam BANK_BITS = B > 1 ? $clog2(B) : 1;
     localparam ENTRY_BITS = $clog2(ENTRIES);
     localparam ROW_BITS = $clog2(R + 1);
 
     wire                      active, take, stepping, bank_stall, draining, decode_stall;
-    wire [N-1:0]              round_valid, served;
+    wire [N-1:0]              round_valid;
+    wire [ALL-1:0]            served;
     wire [N*INDEX_BITS-1:0]   round_indices;
     wire [B*ADDRESS_BITS-1:0] bank_addresses;
-    wire [N*BANK_BITS-1:0]    pointer_banks;
+    wire [ALL*BANK_BITS-1:0]  pointer_banks;
     wire                      beat_ends, beats_end, drain_starts;
     wire [STEP_BITS-1:0]      beat_steps;
     wire [J*WORDS*W-1:0]      lists;
 
     tile_pass #(
-        .R(R), .C(C), .V(V), .E(E), .W(W), .A(A), .B(B), .P(P), .SHARED(SHARED),
-        .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS), .GROUP_BITS(GROUP_BITS),
+        .R(R), .C(C), .V(V), .E(E), .W(W), .A(A), .B(B), .Q(Q), .P(P),
+        .SHARED(SHARED), .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS), .GROUP_BITS(GROUP_BITS),
         .BEAT_BITS(BEAT_BITS)
     ) pass (
         .clk(clk), .rst(rst), .start(start), .decoded(decoded), .pixels(pixels), .words(words),
-        .lane_groups(lane_groups), .lists(lists), .pixel_addresses(pixel_addresses),
+        .lane_groups(lane_groups), .window(window), .lists(lists), .pixel_addresses(pixel_addresses),
         .first_group(first_group), .last_group(last_group), .skips(skips),
         .skip_group(skip_group), .taps(taps), .tap_offsets(tap_offsets),
         .full_beats(full_beats), .short_steps(short_steps), .pitch(pitch),
@@ -128,7 +133,7 @@ module gated_tile #(
         .steps(beat_steps), .beats_end(beats_end), .filling(filling), .reading(reading_entry),
         .runs(runs), .step(step), .first(first), .weight(weight), .accumulator(accumulator));
 
-    operand_network #(.N(N), .B(B), .A(A), .ENTRIES(ENTRIES)) network (
+    operand_network #(.N(N), .B(B), .A(A), .Q(Q), .ENTRIES(ENTRIES)) network (
         .clk(clk), .served(served), .banks(pointer_banks), .words(read_words),
         .filling(filling), .reading(reading_entry), .operands(operands));
 

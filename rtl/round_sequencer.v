@@ -7,57 +7,61 @@
 // beats and the drain have. When the lists hold nothing more, a last drain of R cycles ends the
 // pass; a pass without a round ends with no drain.
 //
-// Beats of a pass: for every input group from the first one to `last_group`, without `skip_group`;
-// for every tap; `full_beats` beats of A steps and, if `short_steps` is not 0, one of that many.
-// `offset` is what the beat adds to every pointer; it is kept by adding alone. The first group is
-// never `skip_group` and neither is the last.
+// Run-ahead (docs/model/run_ahead.md): beside the beat that runs, the sequencer announces the Q
+// beats behind it, in each cycle anew: `next_beat` in a chain from the place of the running one. So
+// a round's first cycle has the offsets of its first Q + 1 beats. `there` says which of the beats
+// the round has: the one that runs, and those ahead of it up to the round's last.
 module round_sequencer #(
     parameter R = 16,
     parameter A = 4,
+    parameter Q = 0,                               // beats that banks may be ahead
+    parameter MOST_TAPS = 9,
     parameter ADDRESS_BITS = 16,
     parameter GROUP_BITS = 4,
-    parameter TAP_BITS = 5,
+    parameter TAP_BITS = $clog2(MOST_TAPS + 1),
     parameter BEAT_BITS = 10,
     parameter STEP_BITS = $clog2(A + 1),
     parameter ROW_BITS = $clog2(R + 1)
 ) (
-    input  wire                    clk,
-    input  wire                    rst,
-    input  wire                    start,         // the pass begins in the next cycle
+    input  wire                          clk,
+    input  wire                          rst,
+    input  wire                          start,         // the pass begins in the next cycle
     // The pass; stable while it is active.
-    input  wire [GROUP_BITS-1:0]   first_group,
-    input  wire [GROUP_BITS-1:0]   last_group,
-    input  wire                    skips,
-    input  wire [GROUP_BITS-1:0]   skip_group,
-    input  wire [TAP_BITS-1:0]     taps,
-    input  wire [BEAT_BITS-1:0]    full_beats,    // of an input group and tap
-    input  wire [STEP_BITS-1:0]    short_steps,
-    input  wire [ADDRESS_BITS-1:0] pitch,         // from one channel word to the next
-    input  wire [ADDRESS_BITS-1:0] group_pitch,   // from one input group to the next
-    input  wire [ADDRESS_BITS-1:0] first_offset,  // of the first group
-    output wire [TAP_BITS-1:0]     tap,
-    input  wire [ADDRESS_BITS-1:0] tap_offset,    // of `tap`
+    input  wire [GROUP_BITS-1:0]         first_group,
+    input  wire [GROUP_BITS-1:0]         last_group,
+    input  wire                          skips,
+    input  wire [GROUP_BITS-1:0]         skip_group,
+    input  wire [TAP_BITS-1:0]           taps,
+    input  wire [MOST_TAPS*ADDRESS_BITS-1:0] tap_offsets,
+    input  wire [BEAT_BITS-1:0]          full_beats,    // of an input group and tap
+    input  wire [STEP_BITS-1:0]          short_steps,
+    input  wire [ADDRESS_BITS-1:0]       pitch,         // from one channel word to the next
+    input  wire [ADDRESS_BITS-1:0]       group_pitch,   // from one input group to the next
+    input  wire [ADDRESS_BITS-1:0]       first_offset,  // of the first group
     // The pixel lists.
-    input  wire                    ready,
-    input  wire                    any,
-    output wire                    take,
+    input  wire                          ready,
+    input  wire                          any,
+    output wire                          take,          // a round's first cycle
     // The arbiter.
-    output wire                    beat_start,
-    output wire                    beat_runs,
-    output wire [ADDRESS_BITS-1:0] offset,
-    input  wire                    fetched,       // no pointer waits after this cycle
+    output wire                          beat_start,
+    output wire                          beat_runs,
+    output wire [Q:0]                    there,         // the beat that runs in place 0
+    output wire [(Q+1)*ADDRESS_BITS-1:0] offsets,
+    input  wire                          fetched,       // no pointer waits for it after this cycle
     // What the datapath follows.
-    output wire                    beat_ends,     // with this cycle
-    output wire [STEP_BITS-1:0]    steps,         // of the beat
-    output wire                    beats_end,     // the beat is the round's last
-    output wire                    drain_starts,  // of the round before; with this cycle
+    output wire                          beat_ends,     // with this cycle
+    output wire [STEP_BITS-1:0]          steps,         // of the beat
+    output wire                          beats_end,     // the beat is the round's last
+    output wire                          drain_starts,  // of the round before; with this cycle
     // What the cycle is spent on: at most one of these.
-    output wire                    stepping,
-    output wire                    bank_stall,
-    output wire                    draining,
-    output wire                    decode_stall,
-    output wire                    active         // 0 when the pass has ended
+    output wire                          stepping,
+    output wire                          bank_stall,
+    output wire                          draining,
+    output wire                          decode_stall,
+    output wire                          active         // 0 when the pass has ended
 );
+    localparam PLACE_BITS = BEAT_BITS + TAP_BITS + GROUP_BITS + 2 * ADDRESS_BITS;
+
     reg                    running;
     reg                    in_round;
     reg                    beats_ended;           // those of this round
@@ -66,11 +70,7 @@ module round_sequencer #(
     reg [ROW_BITS-1:0]     drained;
     reg                    begun;                 // the beat has run a cycle
     reg [STEP_BITS-1:0]    step;                  // stays at the beat's steps while words are awaited
-    reg [BEAT_BITS-1:0]    beat;
-    reg [TAP_BITS-1:0]     tap_at;
-    reg [GROUP_BITS-1:0]   group;
-    reg [ADDRESS_BITS-1:0] group_offset;
-    reg [ADDRESS_BITS-1:0] word_offset;
+    reg [PLACE_BITS-1:0]   place;                 // of the beat
 
     // Nothing holds a round back but the lists: it begins in the cycle that finds them ready.
     wire free = running && !in_round && !in_last_drain;
@@ -84,25 +84,42 @@ module round_sequencer #(
     assign drain_starts = had_round && (take || found_end);
     assign decode_stall = free && !ready;
 
-    wire is_short = beat == full_beats;
-    assign steps = is_short ? short_steps : A;
+    wire [PLACE_BITS-1:0] first_place =
+        {{BEAT_BITS{1'b0}}, {TAP_BITS{1'b0}}, first_group, first_offset, first_offset};
+    wire [(Q+1)*STEP_BITS-1:0]  steps_of;
+    wire [Q:0]                  last;
+    wire [(Q+2)*PLACE_BITS-1:0] places;
+    assign places[PLACE_BITS-1:0] = place;
+    genvar ahead;
+    generate
+        for (ahead = 0; ahead <= Q; ahead = ahead + 1) begin : beat
+            if (ahead == 0) begin : running_one
+                assign there[ahead] = 1'b1;
+            end else begin : further_one
+                assign there[ahead] = there[ahead-1] && !last[ahead-1];
+            end
+            next_beat #(
+                .A(A), .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS),
+                .GROUP_BITS(GROUP_BITS), .BEAT_BITS(BEAT_BITS)
+            ) here (
+                .last_group(last_group), .skips(skips), .skip_group(skip_group), .taps(taps),
+                .tap_offsets(tap_offsets), .full_beats(full_beats), .short_steps(short_steps),
+                .pitch(pitch), .group_pitch(group_pitch), .first(first_place),
+                .place(places[ahead*PLACE_BITS +: PLACE_BITS]),
+                .steps(steps_of[ahead*STEP_BITS +: STEP_BITS]),
+                .offset(offsets[ahead*ADDRESS_BITS +: ADDRESS_BITS]), .last(last[ahead]),
+                .next(places[(ahead+1)*PLACE_BITS +: PLACE_BITS]));
+        end
+    endgenerate
+
+    assign steps = steps_of[STEP_BITS-1:0];
     assign beat_runs = round_runs && !beats_ended;
     assign beat_start = beat_runs && !begun;
     assign stepping = beat_runs && step != steps;
     assign bank_stall = beat_runs && step == steps;
     wire steps_end = step == steps || step + 1'b1 == steps;
     assign beat_ends = beat_runs && steps_end && fetched;
-
-    wire last_beat = is_short || (short_steps == 0 && beat + 1'b1 == full_beats);
-    wire last_tap = tap_at + 1'b1 == taps;
-    wire tap_ends = beat_ends && last_beat;
-    wire group_ends = tap_ends && last_tap;
-    assign beats_end = group_ends && group == last_group;
-    wire skipping = skips && group + 1'b1 == skip_group;
-    wire [ADDRESS_BITS-1:0] next_group_offset =
-        group_offset + group_pitch + (skipping ? group_pitch : {ADDRESS_BITS{1'b0}});
-    assign tap = tap_at;
-    assign offset = word_offset + tap_offset;
+    assign beats_end = beat_ends && last[0];
 
     wire last_row = drained == R - 1;
     wire drain_ended = drained == R;
@@ -133,11 +150,7 @@ module round_sequencer #(
             drained <= {ROW_BITS{1'b0}};
             begun <= 1'b0;
             step <= {STEP_BITS{1'b0}};
-            beat <= {BEAT_BITS{1'b0}};
-            tap_at <= {TAP_BITS{1'b0}};
-            group <= first_group;
-            group_offset <= first_offset;
-            word_offset <= first_offset;
+            place <= first_place;
         end else begin
             if (round_ends) had_round <= 1'b1;
             beats_ended <= (beats_ended || beats_end) && !round_ends;
@@ -147,25 +160,8 @@ module round_sequencer #(
             if (beat_runs) begun <= !beat_ends;
             if (beat_ends) step <= {STEP_BITS{1'b0}};
             else if (stepping) step <= step + 1'b1;
-            // The counters are back at the first beat when a round's beats have ended.
-            if (beat_ends) begin
-                beat <= last_beat ? {BEAT_BITS{1'b0}} : beat + 1'b1;
-                word_offset <= word_offset + pitch;
-            end
-            if (tap_ends) begin
-                tap_at <= last_tap ? {TAP_BITS{1'b0}} : tap_at + 1'b1;
-                word_offset <= group_offset;
-            end
-            if (group_ends) begin
-                group <= group + 1'b1 + skipping;
-                group_offset <= next_group_offset;
-                word_offset <= next_group_offset;
-            end
-            if (beats_end) begin
-                group <= first_group;
-                group_offset <= first_offset;
-                word_offset <= first_offset;
-            end
+            // Back at the first beat when a round's beats have ended.
+            if (beat_ends) place <= places[PLACE_BITS +: PLACE_BITS];
         end
     end
 endmodule

@@ -2,11 +2,13 @@
 //
 // Contract (docs/model/passes.md): J = ceil(C/V) lane groups, a decoder each, or one that serves
 // them in lane-group order (SHARED); a sequencer whose rounds start when all lists are ready; an
-// arbiter over R x J pointers. `stepping`, `bank_stall`, `draining` and `decode_stall` say what a
+// arbiter over R x J pointers, and over as many for each of the Q beats that banks may be ahead
+// (docs/model/run_ahead.md). `stepping`, `bank_stall`, `draining` and `decode_stall` say what a
 // cycle is spent on; the pass has taken as many cycles as they were 1, together.
 //
 // `lists` is the index memory, one list of WORDS words per lane group, 0 behind the last pixel. The
 // tile's pixel addresses are a table: their arithmetic is the address generator's, not modelled.
+// A `window` other than 0 keeps the lists of a decoded pass together (docs/model/window.md).
 // A lane group that the tile does not have is 0 in `lane_groups`. With SHARED the decoders' states
 // take turns at what would be one decoder: the cycles are those of one, the gates are not.
 module tile_pass #(
@@ -17,6 +19,7 @@ module tile_pass #(
     parameter W = 32,
     parameter A = 4,
     parameter B = 16,
+    parameter Q = 0,                              // beats that banks may be ahead
     parameter P = 256,                            // most pixels of a tile
     parameter SHARED = 0,
     parameter MOST_TAPS = 9,
@@ -27,6 +30,7 @@ module tile_pass #(
     parameter STEP_BITS = $clog2(A + 1),
     parameter J = (C + V - 1) / V,
     parameter N = R * J,
+    parameter ALL = (Q + 1) * N,
     parameter WORDS = (P + W - 1) / W,
     parameter INDEX_BITS = $clog2(WORDS * W),
     parameter WORD_BITS = $clog2(WORDS + 1),
@@ -39,6 +43,7 @@ module tile_pass #(
     input  wire [INDEX_BITS:0]               pixels,
     input  wire [WORD_BITS-1:0]              words,           // ceil(pixels / W)
     input  wire [J-1:0]                      lane_groups,
+    input  wire [INDEX_BITS:0]               window,          // 0: none
     input  wire [J*WORDS*W-1:0]              lists,
     input  wire [(1 << INDEX_BITS)*ADDRESS_BITS-1:0] pixel_addresses,
     input  wire [GROUP_BITS-1:0]             first_group,
@@ -61,18 +66,20 @@ module tile_pass #(
     output wire [J-1:0]                      decoding,        // decoders that work
     output wire [N-1:0]                      round_valid,     // pointers that have a pixel
     output wire [N*INDEX_BITS-1:0]           round_indices,   // and which
-    output wire [N-1:0]                      served,          // line registers filled
+    output wire [ALL-1:0]                    served,          // line entries filled, beat by beat
     output wire [B-1:0]                      reading,         // banks that read a word
     output wire [B*ADDRESS_BITS-1:0]         bank_words,
-    output wire [N*BANK_BITS-1:0]            banks,           // of the pointers
+    output wire [ALL*BANK_BITS-1:0]          banks,           // of the pointers
     output wire                              beat_ends,       // what the datapath follows
     output wire [STEP_BITS-1:0]              beat_steps,
     output wire                              beats_end,
     output wire                              drain_starts
 );
     wire [J-1:0]              list_ready;
-    wire [J-1:0]              list_ended;
+    wire [J-1:0]              list_done;
     wire [J-1:0]              list_any;
+    wire [J*INDEX_BITS-1:0]   list_first;
+    wire [INDEX_BITS+1:0]     limit;
     wire                      consecutive_any;
     wire [R*INDEX_BITS-1:0]   consecutive_indices;
     wire [R-1:0]              consecutive_valid;
@@ -81,16 +88,17 @@ module tile_pass #(
     wire                      beat_start;
     wire                      beat_runs;
     wire                      fetched;
-    wire [TAP_BITS-1:0]       tap;
-    wire [ADDRESS_BITS-1:0]   offset;
-    wire [N*ADDRESS_BITS-1:0] addresses;
+    wire [Q:0]                there;
+    wire [(Q+1)*ADDRESS_BITS-1:0] offsets;
+    wire [N*ADDRESS_BITS-1:0] round_addresses;   // of the pointers' pixels
+    reg  [ALL*ADDRESS_BITS-1:0] addresses;       // beat by beat
 
     consecutive_pixels #(.R(R), .INDEX_BITS(INDEX_BITS)) consecutive (
         .clk(clk), .rst(rst), .start(start), .pixels(pixels), .take(take && !decoded),
         .any(consecutive_any), .indices(consecutive_indices), .valid(consecutive_valid));
 
-    // A list is out of the way when it needs no decoder in this slot; a handover begins a slot.
-    wire [J-1:0] out_of_the_way = take ? list_ended : list_ready;
+    round_window #(.J(J), .INDEX_BITS(INDEX_BITS)) nearest (
+        .window(window), .any(list_any), .first(list_first), .limit(limit));
 
     genvar j, row;
     generate
@@ -100,7 +108,7 @@ module tile_pass #(
             wire [R-1:0]            valid;
             wire                    turn;
             if (SHARED && j > 0) begin : shared
-                assign turn = &out_of_the_way[j-1:0];
+                assign turn = &list_done[j-1:0];    // of this slot; a handover begins a slot
             end else begin : own
                 assign turn = 1'b1;
             end
@@ -110,8 +118,10 @@ module tile_pass #(
                 .clk(clk), .rst(rst), .start(start && decoded && lane_groups[j]), .words(words),
                 .enable(turn), .word_address(word_address),
                 .word(lists[(j*WORDS + word_address)*W +: W]),
-                .ready(list_ready[j]), .ended(list_ended[j]), .any(list_any[j]),
-                .working(decoding[j]), .take(take && decoded), .indices(indices), .valid(valid));
+                .ready(list_ready[j]), .ended(), .any(list_any[j]),
+                .first(list_first[j*INDEX_BITS +: INDEX_BITS]), .working(decoding[j]),
+                .done(list_done[j]), .take(take && decoded), .limited(window != 0), .limit(limit),
+                .indices(indices), .valid(valid));
             for (row = 0; row < R; row = row + 1) begin : pointer
                 localparam AT = j * R + row;
                 wire [INDEX_BITS-1:0] pixel = decoded ? indices[row*INDEX_BITS +: INDEX_BITS]
@@ -119,28 +129,36 @@ module tile_pass #(
                 assign round_valid[AT] =
                     lane_groups[j] && (decoded ? valid[row] : consecutive_valid[row]);
                 assign round_indices[AT*INDEX_BITS +: INDEX_BITS] = pixel;
-                assign addresses[AT*ADDRESS_BITS +: ADDRESS_BITS] =
-                    pixel_addresses[pixel*ADDRESS_BITS +: ADDRESS_BITS] + offset;
+                assign round_addresses[AT*ADDRESS_BITS +: ADDRESS_BITS] =
+                    pixel_addresses[pixel*ADDRESS_BITS +: ADDRESS_BITS];
             end
         end
     endgenerate
 
+    integer ahead, at;
+    always @*
+        for (ahead = 0; ahead <= Q; ahead = ahead + 1)
+            for (at = 0; at < N; at = at + 1)
+                addresses[(ahead*N + at)*ADDRESS_BITS +: ADDRESS_BITS] =
+                    round_addresses[at*ADDRESS_BITS +: ADDRESS_BITS]
+                    + offsets[ahead*ADDRESS_BITS +: ADDRESS_BITS];
+
     round_sequencer #(
-        .R(R), .A(A), .ADDRESS_BITS(ADDRESS_BITS), .GROUP_BITS(GROUP_BITS), .TAP_BITS(TAP_BITS),
-        .BEAT_BITS(BEAT_BITS)
+        .R(R), .A(A), .Q(Q), .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS),
+        .GROUP_BITS(GROUP_BITS), .BEAT_BITS(BEAT_BITS)
     ) sequencer (
         .clk(clk), .rst(rst), .start(start), .first_group(first_group), .last_group(last_group),
-        .skips(skips), .skip_group(skip_group), .taps(taps), .full_beats(full_beats),
-        .short_steps(short_steps), .pitch(pitch), .group_pitch(group_pitch),
-        .first_offset(first_offset), .tap(tap),
-        .tap_offset(tap_offsets[tap*ADDRESS_BITS +: ADDRESS_BITS]),
-        .ready(ready), .any(any), .take(take), .beat_start(beat_start), .beat_runs(beat_runs),
-        .offset(offset), .fetched(fetched), .beat_ends(beat_ends), .steps(beat_steps),
+        .skips(skips), .skip_group(skip_group), .taps(taps), .tap_offsets(tap_offsets),
+        .full_beats(full_beats), .short_steps(short_steps), .pitch(pitch),
+        .group_pitch(group_pitch), .first_offset(first_offset), .ready(ready), .any(any),
+        .take(take), .beat_start(beat_start), .beat_runs(beat_runs), .there(there),
+        .offsets(offsets), .fetched(fetched), .beat_ends(beat_ends), .steps(beat_steps),
         .beats_end(beats_end), .drain_starts(drain_starts), .stepping(stepping), .bank_stall(bank_stall),
         .draining(draining), .decode_stall(decode_stall), .active(active));
 
-    bank_arbiter #(.N(N), .B(B), .ADDRESS_BITS(ADDRESS_BITS)) arbiter (
-        .clk(clk), .rst(rst), .start(beat_start), .enable(beat_runs), .valid(round_valid),
+    bank_arbiter #(.N(N), .B(B), .Q(Q), .ADDRESS_BITS(ADDRESS_BITS)) arbiter (
+        .clk(clk), .rst(rst), .first(take), .start(beat_start), .enable(beat_runs), .there(there),
+        .valid(round_valid),
         .addresses(addresses), .served(served), .reading(reading), .words(bank_words),
         .banks(banks), .complete(fetched));
 endmodule

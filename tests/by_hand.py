@@ -29,18 +29,22 @@ def machine(
     decoders: str = "private",
     index_format: str = "bitmap",
     run_length_bits: int = 4,
+    zero_gating: bool = False,
+    run_ahead: int = 0,
+    window: int = 0,
 ) -> ArchConfig:
     """A small array; by default R = 4, C = 2, A = 2, W = 8, and more banks than pointers."""
     data: dict[str, Any] = {
         "name": "small",
         "clock_mhz": 500,
         "batch": 1,
-        "array": {"rows": rows, "columns": columns, "feed": feed},
+        "array": {"rows": rows, "columns": columns, "feed": feed, "zero_gating": zero_gating},
         "partial_sums": {"entries": tile_pixels * columns},
         "activation": {
             "word_channels": word_channels,
             "banks": banks,
             "bank_conflicts": bank_conflicts,
+            "run_ahead": run_ahead,
             "buffer_kib": activation_kib,
         },
         "weight": {"buffer_kib": weight_kib},
@@ -51,6 +55,7 @@ def machine(
             "decoders": decoders,
             "format": index_format,
             "run_length_bits": run_length_bits,
+            "window": window,
         },
         "dram": {"bandwidth_gb_per_s": gb_per_s, "efficiency_percent": 80, "pj_per_bit": 8.0},
         "pricing": {"table": "cacti22"},

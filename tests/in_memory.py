@@ -21,4 +21,6 @@ def in_memory_trace(case: Case) -> MaskTrace:
         training={},
         synthetic=True,
     )
-    return MaskTrace.from_masks(header, case.masks, case.zero_operand_macs)
+    return MaskTrace.from_masks(
+        header, case.masks, case.zero_operand_macs, case.zero_operand_macs_conditional
+    )

@@ -57,14 +57,14 @@ def _rtl(runs: Sequence[LayerRun]) -> list[list[Counted]]:
     with TemporaryDirectory() as folder:
         observed = play_rtl(runs, Path(folder))
     return [
-        [counted(passes, run.scheme) for passes in tiles]
+        [counted(passes, run) for passes in tiles]
         for run, tiles in zip(runs, observed, strict=True)
     ]
 
 
 COUNTED_BY_RTL = (
     "activation_word_reads", "line_fills", "weight_word_reads", "decoder_cycles",
-    "psum_base_writes", "psum_conditional_reads",
+    "window_compares", "psum_base_writes", "psum_conditional_reads",
 )  # fmt: skip
 
 KERNEL = Model("kernel", partial(_engine, "kernel"), NAMES, examples=120)

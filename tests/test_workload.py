@@ -61,7 +61,6 @@ def test_edges_that_do_not_fit_are_named(layers: list[ConvLayer], reason: str) -
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"gated": True}, "at least 2 gating groups"),
         ({"groups": 2}, "groups must be 1"),
         ({"gated": True, "groups": 3}, "cannot be cut"),
         ({"kernel_size": 5}, "kernel is larger"),

@@ -29,6 +29,7 @@ class Array(_Part):
     rows: int = Field(gt=0, le=1024, description="R: output pixels")
     columns: int = Field(gt=0, le=1024, description="C: output channels")
     feed: Literal["broadcast", "systolic"] = "broadcast"
+    zero_gating: bool = Field(default=False, description="no MAC of a gated layer with operand 0")
     reshape: tuple[Annotated[Shape, Field(strict=False)], ...] = Field(default=(), strict=False)
 
     @property
@@ -49,6 +50,7 @@ class Activation(_Part):
     word_channels: int = Field(gt=0, le=64)
     banks: int = Field(gt=0, le=1024)
     bank_conflicts: Literal["exact", "bandwidth", "none"] = "exact"
+    run_ahead: int = Field(default=0, ge=0, le=64, description="Q: beats that banks may be ahead")
     buffer_kib: int = Field(gt=0)
 
 
@@ -67,6 +69,7 @@ class Index(_Part):
     decoders: Literal["private", "shared"] = "private"
     format: Literal["bitmap", "coordinate", "run-length"] = "bitmap"
     run_length_bits: int = Field(default=4, ge=2, le=8, description="b")
+    window: int = Field(default=0, ge=0, description="D: a round's indices lie closer; 0: any")
 
 
 class Dram(_Part):
@@ -82,10 +85,14 @@ class Dram(_Part):
 
 
 class Pricing(_Part):
-    """Which energy table prices the counters, and the operand network's price factor."""
+    """Which energy table prices the counters, and factors of assumed prices.
+
+    ``gated_mac_share``: what a gated or idle PE takes of a MAC, because its clock runs.
+    """
 
     table: str
     operand_network_scale: float = Field(default=1.0, ge=0)
+    gated_mac_share: float = Field(default=0.0, ge=0, le=1)
 
 
 class ArchConfig(_Part):

@@ -81,18 +81,26 @@ def macro(memory: Memory, table: EnergyTable) -> Sram:
 def parts(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Part]:
     """Everything that has an area, and its leakage."""
     columns, index = arch.array.columns, arch.index
-    # Two-entry line registers (one fills while one is read), one per pointer.
-    line_bits = hardware.pointers * 2 * 8 * arch.activation.word_channels
+    # Line registers of two entries (one fills while one is read) and Q more, one per pointer.
+    word_bits = 8 * arch.activation.word_channels * hardware.pointers
+    ahead = arch.activation.run_ahead
     # A decoder holds one word; every lane group has the R-entry buffer that is being filled and
     # the one that has been handed over.
     buffers = hardware.lane_groups if hardware.decoders else 0
     buffer_bits = buffers * 2 * arch.array.rows * hardware.pixel_bits
+    # A window compares each place of the buffers, and finds the smallest index.
+    window = buffers * (arch.array.rows + 1) - 1 if buffers and index.window else 0
     encoders = index.indices_per_cycle * index.word_bits / 32
     scale = arch.pricing.operand_network_scale
     return [
         _pe_array(arch, table),
         *(_memory_part(memory, table) for memory in hardware.memories),
-        _logic("line_registers", table, register_bit=line_bits),
+        _logic(
+            "line_registers",
+            table,
+            register_bit=(2 + ahead) * word_bits,
+            mux2_bit=ahead * word_bits,
+        ),
         # One adder per column bank adds the draining accumulator.
         _logic("partial_sums", table, add_int32=columns),
         _logic("operand_network", table, mux2_bit=scale * hardware.pointers * mux_bits(arch)),
@@ -101,7 +109,7 @@ def parts(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Part
             "decoders",
             table,
             counter_16b=hardware.decoders,
-            comparator_32b=hardware.decoders * encoders,
+            comparator_32b=hardware.decoders * encoders + window * hardware.pixel_bits / 32,
             register_bit=hardware.decoders * index.word_bits + buffer_bits,
         ),
         _logic(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import Scheme
-from hwsim.counters import COUNTERS, DRAM_COUNTERS
+from hwsim.counters import COUNTERS, DRAM_COUNTERS, idle_pe_cycles
 from hwsim.energy.area import leakage_uw, macro, mux_bits, wire_mm
 from hwsim.energy.hardware import SUM_BITS, Hardware, Memory, hardware_of
 from hwsim.energy.table import EnergyTable, PriceError
@@ -76,6 +76,8 @@ def price(
     energy_pj = dict.fromkeys(COMPONENTS, 0.0)
     for item in prices(arch, hardware, table):
         energy_pj[item.component] += float(counters[item.counter]) * item.pj
+    idle = idle_pe_cycles(arch.pes, cycles, dict(counters))
+    energy_pj["mac"] += arch.pricing.gated_mac_share * mac_pj(table) * idle
     # uW x cycles / MHz = uW x us = pJ
     energy_pj["leakage"] = leakage_uw(arch, hardware, table) * cycles / arch.clock_mhz
     return energy_pj
@@ -87,7 +89,7 @@ def prices(
     """What one count of each counter costs on this hardware; every counter appears."""
     hardware = hardware_of(scheme, arch)
     return (
-        *_mac(table),
+        *_mac(arch, table),
         *_activation_buffer(arch, hardware, table),
         *_weight_buffer(arch, hardware, table),
         *_partial_sums(hardware, table),
@@ -100,14 +102,20 @@ def prices(
     )
 
 
-def _mac(table: EnergyTable) -> list[Price]:
+def mac_pj(table: EnergyTable) -> float:
     """The table's MAC holds no accumulator: 32 bits of it are read and 32 written."""
-    mac_pj = table.energy_pj("mac_int8_acc32") + 2 * SUM_BITS * table.energy_pj("register_bit")
+    return table.energy_pj("mac_int8_acc32") + 2 * SUM_BITS * table.energy_pj("register_bit")
+
+
+def _mac(arch: ArchConfig, table: EnergyTable) -> list[Price]:
+    """A gated PE takes ``pricing.gated_mac_share`` of a MAC; it leaks like any other."""
+    executed_pj = mac_pj(table)
+    gated_pj = arch.pricing.gated_mac_share * executed_pj
     return [
-        Price("mac", "macs_base", mac_pj, "MAC, accumulator"),
-        Price("mac", "macs_conditional", mac_pj, "MAC, accumulator"),
-        # The assumption that clock-gating is free; the gated unit leaks like any other.
-        Price("mac", "macs_gated_off", 0.0, "clock-gated (assumed free)"),
+        Price("mac", "macs_base", executed_pj, "MAC, accumulator"),
+        Price("mac", "macs_conditional", executed_pj, "MAC, accumulator"),
+        Price("mac", "macs_gated_off", gated_pj, "clock-gated (share of a MAC)"),
+        Price("mac", "macs_zero_gated", gated_pj, "clock-gated (share of a MAC)"),
     ]
 
 
@@ -115,7 +123,7 @@ def _activation_buffer(arch: ArchConfig, hardware: Hardware, table: EnergyTable)
     """Buffer words of A bytes, and the line registers that hold a word at every pointer."""
     name, word_bytes = "activation_buffer", arch.activation.word_channels
     read_pj, write_pj = _word_pj(hardware.activation, table)
-    line_pj = 2 * 8 * word_bytes * table.energy_pj("register_bit")
+    line_pj = 8 * word_bytes * _line_bit_pj(arch, table)
     return [
         Price(name, "activation_word_reads", read_pj, "word read"),
         Price(name, "line_fills", line_pj, "line register: 8A bits written, read"),
@@ -125,6 +133,12 @@ def _activation_buffer(arch: ArchConfig, hardware: Hardware, table: EnergyTable)
         Price(name, "dram_residual_bytes", write_pj / word_bytes, "1/A word written"),
         Price(name, "dram_output_bytes", read_pj / word_bytes, "1/A word read"),
     ]
+
+
+def _line_bit_pj(arch: ArchConfig, table: EnergyTable) -> float:
+    """A bit is written and read; each entry beyond two adds a 2:1 multiplexer on its way."""
+    further = arch.activation.run_ahead * table.energy_pj("mux2_bit")
+    return 2 * table.energy_pj("register_bit") + further
 
 
 def _weight_buffer(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
@@ -166,11 +180,13 @@ def _index(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Pri
     emit_pj = (
         index.word_bits / 32 * table.energy_pj("comparator_32b") + 2 * hardware.pixel_bits * bit_pj
     )
+    compare_pj = hardware.pixel_bits / 32 * table.energy_pj("comparator_32b")
     decoder_pj = table.energy_pj("counter_16b") + index.indices_per_cycle * emit_pj
     return [
         Price("index", "mask_bits_written", bit_pj, "register bit written"),
         Price("index", "index_words_read", index.word_bits * bit_pj, "W register bits read"),
         Price("index", "decoder_cycles", decoder_pj, "counter, encoder, index (estimate)"),
+        Price("index", "window_compares", compare_pj, "comparison of pixel indices"),
     ]
 
 

@@ -113,6 +113,7 @@ def _predictors_fit(layers: Sequence[ConvLayer], arch: ArchConfig, columns: int)
 def _predictor(layer: ConvLayer, arch: ArchConfig, images: int) -> Mapping:
     """A dense layer whose input is on chip and whose output stays there, outside the buffer."""
     columns = arch.array.columns
+    layout = layout_of_input(layer, arch)
     return Mapping(
         layer=layer,
         arch=arch,
@@ -121,7 +122,8 @@ def _predictor(layer: ConvLayer, arch: ArchConfig, images: int) -> Mapping:
         instance=False,
         width=min(columns, layer.out_channels),
         pixels=arch.partial_sums.entries // columns,
-        layout=layout_of_input(layer, arch),
+        layout=layout,
+        pitch=layout.pitch(images, arch),
         input="chip",
         residual=None,
         stored=False,

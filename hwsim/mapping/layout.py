@@ -17,8 +17,16 @@ class Layout:
     phases: int
     words: int
 
+    def phase_words(self, images: int) -> int:
+        """Words of one phase of a plane."""
+        return images * self.height * self.width
+
+    def pitch(self, images: int, arch: ArchConfig) -> int:
+        """Words from one plane to the next, padded until pitch mod B = B div ceil(C/A)."""
+        return pitch(self.phases * self.phase_words(images), arch)
+
     def stored_bytes(self, images: int, arch: ArchConfig) -> int:
-        return self.words * plane_bytes(self.phases * images * self.height * self.width, arch)
+        return self.words * self.pitch(images, arch) * arch.activation.word_channels
 
 
 def layout_of_input(layer: ConvLayer, arch: ArchConfig) -> Layout:
@@ -58,8 +66,13 @@ def pointer_layout(layer: ConvLayer, tensor: Layout, arch: ArchConfig) -> Layout
     return tensor if tensor.phases == own.phases and tensor.width >= own.width else own
 
 
-def plane_bytes(plane_words: int, arch: ArchConfig) -> int:
-    """Bytes of one plane: padded until pitch mod B = B div ceil(C/A)."""
+def pitch(plane_words: int, arch: ArchConfig) -> int:
+    """``plane_words``, padded until pitch mod B = B div ceil(C/A) (reading 4)."""
     banks, word = arch.activation.banks, arch.activation.word_channels
     wanted = banks // -(-arch.array.columns // word)
-    return (plane_words + (wanted - plane_words) % banks) * word
+    return plane_words + (wanted - plane_words) % banks
+
+
+def plane_bytes(plane_words: int, arch: ArchConfig) -> int:
+    """Bytes of one plane of so many words."""
+    return pitch(plane_words, arch) * arch.activation.word_channels

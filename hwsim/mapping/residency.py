@@ -48,6 +48,7 @@ def map_network(
         gated, instance = _of_layer(layer, gating)
         shaped = arch.shaped(shapes[position]) if shapes else arch
         columns = shaped.array.columns
+        layout = pointer_layout(layer, layouts[layer.input], arch)
         mappings.append(
             Mapping(
                 layer=layer,
@@ -57,7 +58,8 @@ def map_network(
                 instance=instance,
                 width=min(columns, layer.out_channels // (layer.groups if gated else 1)),
                 pixels=pixels_of(layer, arch, columns, source, 1 if instance else images),
-                layout=pointer_layout(layer, layouts[layer.input], arch),
+                layout=layout,
+                pitch=layout.pitch(images, arch),
                 input=source,
                 residual=residual,
                 stored=not kept or layer.name in from_dram,
@@ -90,9 +92,12 @@ def shapes_held(
 
 
 def _of_layer(layer: ConvLayer, gating: Gating) -> tuple[bool, bool]:
-    """Whether the layer is gated in this run, and whether its gates normalise by instance."""
+    """Whether the layer is gated in this run, and whether its gates normalise by instance.
+
+    Masks of gates that zero are known before the layer runs.
+    """
     gated = gating != "off" and layer.gated
-    return gated, gated and gating == "instance"
+    return gated, gated and not layer.zeroes and gating == "instance"
 
 
 def _activation_room(arch: ArchConfig) -> int:

@@ -32,7 +32,8 @@ class Mapping:
 
     ``arch``: the machine with its array in this layer's shape; ``instance``: tiles do not cross
     images, because the gate decides on whole maps; ``width``: channel tile width; ``pixels``: P of
-    this layer; ``input``: on chip already, loaded whole, or tiled; ``residual``: where the added
+    this layer; ``layout``, ``pitch``: how pointers see the input, and words between its planes;
+    ``input``: on chip already, loaded whole, or tiled; ``residual``: where the added
     tensor is, None without one; ``weights``: the channel tiles resident at once; ``prefetches``:
     the last tile loads the next layer's first channel tile of weights.
     """
@@ -45,6 +46,7 @@ class Mapping:
     width: int
     pixels: int
     layout: Layout
+    pitch: int
     input: Literal["chip", "whole", "tiled"]
     residual: Literal["chip", "dram"] | None
     stored: bool

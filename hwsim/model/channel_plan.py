@@ -114,7 +114,7 @@ def _selecting(
         pooled=pooled_pixels(mapping, *cuts),
         rows=tile_rows(layer, *cuts),
         fresh=fresh_rows(layer, *cuts),
-        loads=passes.consecutive_loads(machine, banks, *cuts),
+        loads=passes.consecutive_words(machine, banks, *cuts).max(axis=2),
         word_of=_words(layer, arch.activation.word_channels),
     )
 

@@ -12,12 +12,15 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating, Scheme, parse_scheme
 from hwsim.counters import CAUSES, COUNTERS, C
+from hwsim.mapping.offsets import beat_offsets
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
 from hwsim.model.kernel import decoders, passes
 from hwsim.model.kernel.gated_layers import Masked
 from hwsim.model.kernel.mask_words import TileWords
 from hwsim.model.kernel.pipeline import Transfers
+from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
+from hwsim.model.kernel.window import Lists, room_for_lists
 from hwsim.workload import Network
 
 
@@ -25,7 +28,8 @@ from hwsim.workload import Network
 class LayerPlan:
     """One layer of a batch under a scheme; cycles and counts int64, by visit unless said.
 
-    ``row``: the layer of the network for which it counts. ``load_cycles`` and ``store_cycles``: DMA
+    ``row``: the layer of the network for which it counts; ``conditional``, ``sequence``: beats of
+    its conditional pass. ``load_cycles`` and ``store_cycles``: DMA
     before and after each visit; the first load also as it is where the weights have been
     prefetched; ``exposed_cycles``: weight loads before a visit that nothing hides;
     ``static_counts``: counters that shapes alone decide, of the whole layer.
@@ -39,6 +43,7 @@ class LayerPlan:
     machine: passes.Machine
     visits: passes.TileArrays
     conditional: passes.Beats
+    sequence: BeatSequence
     fixed_cycles: np.ndarray
     fixed_counts: np.ndarray
     static_counts: np.ndarray
@@ -75,6 +80,22 @@ class LayerPlan:
         """The visits with the packed masks of the batches' images."""
         words = self.words.gather(packed)
         return Masked(self.visits, words, self.mask_group, self.in_bank)
+
+    @cached_property
+    def ahead(self) -> Ahead | None:
+        """The conditional pass, if its banks may run ahead."""
+        machine = self.machine
+        if not machine.ahead:
+            return None
+        pointers = machine.rows * -(-machine.columns // machine.lane_group)
+        most = min(pointers, self.mapping.pixels)
+        return ahead_of(self.sequence, machine.ahead, most)
+
+    def window(self) -> Lists | None:
+        """Room for a tile's lists, if a window chooses from them."""
+        if not self.machine.window:
+            return None
+        return room_for_lists(self.machine.columns, self.words.words)
 
     @cached_property
     def words(self) -> TileWords:
@@ -136,15 +157,18 @@ def load_ahead(plans: Sequence[Loads], position: int, followed: bool) -> int:
 def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> LayerPlan:
     """One layer; ``row``: which of the network's it counts for."""
     arch, tiles = mapping.arch, tile_layer(mapping)
-    machine, visits = machine_of(arch, scheme), _visits(mapping, tiles)
-    conditional = _beats(mapping, arch, mapping.layer.groups - 1)
+    layer, groups = mapping.layer, range(mapping.layer.groups)
+    machine = machine_of(arch, scheme, adds=not layer.zeroes)
+    others = [[other for other in groups if other != own] for own in groups]
+    conditional, sequence, order = _pass_of(mapping, [[0]] if layer.zeroes else others)
+    visits = _visits(mapping, tiles, order)
     hidden_weights = tiles.weight_bytes.copy()
     exposed = np.zeros_like(hidden_weights)
     if mapping.weights == "one":
         exposed[1:] = dma_cycles(hidden_weights[1:], arch)
         hidden_weights[1:] = 0
     rows = tiles.input_bytes + tiles.residual_bytes + tiles.psum_load_bytes
-    cycles, counts = _fixed(scheme, mapping, mask_group, machine, visits, conditional)
+    cycles, counts = _fixed(scheme, mapping, mask_group, machine, visits, conditional, sequence)
     return LayerPlan(
         row=row,
         scheme=scheme,
@@ -154,6 +178,7 @@ def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> L
         machine=machine,
         visits=visits,
         conditional=conditional,
+        sequence=sequence,
         fixed_cycles=cycles,
         fixed_counts=counts,
         static_counts=_static_counts(arch, mapping, tiles),
@@ -165,6 +190,25 @@ def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> L
     )
 
 
+def _pass_of(
+    mapping: Mapping, orders: Sequence[Sequence[int]]
+) -> tuple[passes.Beats, BeatSequence, np.ndarray]:
+    """The beats of a pass over as many input groups, and which order of them each list has.
+
+    Banks are alike: orders that differ in where they begin are one.
+    """
+    beats, banks = _beats(mapping, mapping.arch, len(orders[0])), mapping.arch.activation.banks
+    words = beats.full + beats.short
+    tap = [beats.full_steps] * (
+        mapping.layer.in_channels // mapping.layer.groups // beats.full_steps
+    )
+    tap += [beats.short_steps] * (beats.short_steps > 0)
+    offsets = np.array([beat_offsets(mapping, groups) for groups in orders], np.int64)
+    shifts, order = np.unique((offsets[:, :1] - offsets) % banks, axis=0, return_inverse=True)
+    steps = np.array(tap * (words // len(tap)), np.int64)
+    return beats, BeatSequence(shifts, steps), order
+
+
 def _fixed(
     scheme: Scheme,
     mapping: Mapping,
@@ -172,29 +216,34 @@ def _fixed(
     machine: passes.Machine,
     visits: passes.TileArrays,
     conditional: passes.Beats,
+    sequence: BeatSequence,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cycles by cause (visits, CAUSES) and counters (visits, COUNTERS) of every batch."""
     cycles = np.zeros((len(visits.width), len(CAUSES)), np.int64)
     counts = np.zeros((len(visits.width), len(COUNTERS)), np.int64)
     banks = pixel_addresses(mapping) % machine.banks
-    loads = passes.consecutive_loads(machine, banks, *mapping.pixel_cuts)
+    words = passes.consecutive_words(machine, banks, *mapping.pixel_cuts)
+    # Which input group a base pass reads is the same to all banks.
+    groups = range(1 if mapping.gating else mapping.layer.groups)
+    first, first_sequence, _ = _pass_of(mapping, [groups])
+    busy = passes.busy_of(machine, first, first_sequence, words)
     if not mapping.gating:
-        beats = _beats(mapping, mapping.arch, mapping.layer.groups)
-        passes.fixed_dense(machine, beats, visits, loads, cycles, counts)
-        return cycles, counts
-    base = _beats(mapping, mapping.arch, 1)
-    if scheme.kind == "clock-gated":
+        passes.fixed_dense(machine, first, visits, busy, cycles, counts)
+    elif scheme.kind == "clock-gated":
+        conditional_busy = passes.busy_of(machine, conditional, sequence, words)
         passes.fixed_clock_gated(
-            machine, base, conditional, visits, loads, mask_group, cycles, counts
+            machine, first, conditional, visits, busy, conditional_busy, mask_group, cycles, counts
         )
     else:
-        passes.fixed_sparse(machine, base, visits, loads, mask_group, cycles, counts)
+        passes.fixed_sparse(machine, first, visits, busy, mask_group, cycles, counts)
     return cycles, counts
 
 
-def _visits(mapping: Mapping, tiles: Tiles) -> passes.TileArrays:
+def _visits(mapping: Mapping, tiles: Tiles, order: np.ndarray) -> passes.TileArrays:
+    layer = mapping.layer
+    group = tiles.channel_start // (layer.out_channels // layer.groups)
     flags = (
-        tiles.first,
+        tiles.first & ~(mapping.gating and layer.zeroes),
         tiles.finishes,
         tiles.finishes & mapping.instance,
         tiles.psum_load_bytes > 0,
@@ -205,6 +254,7 @@ def _visits(mapping: Mapping, tiles: Tiles) -> passes.TileArrays:
         tiles.width,
         tiles.pixels,
         tiles.pixel_tile,
+        order[group] if mapping.gating else np.zeros_like(group),
         *(flag.astype(np.int64) for flag in flags),
     )
 
@@ -224,7 +274,9 @@ def _static_counts(arch: ArchConfig, mapping: Mapping, tiles: Tiles) -> np.ndarr
     return counts
 
 
-def machine_of(arch: ArchConfig, scheme: Scheme) -> passes.Machine:
+def machine_of(arch: ArchConfig, scheme: Scheme, *, adds: bool = True) -> passes.Machine:
+    """What the kernel needs; ``adds``: whether a conditional pass finds sums to add to."""
+    exact = arch.activation.bank_conflicts == "exact"
     return passes.Machine(
         rows=arch.array.rows,
         banks=arch.activation.banks,
@@ -238,6 +290,9 @@ def machine_of(arch: ArchConfig, scheme: Scheme) -> passes.Machine:
         shared=int(arch.index.decoders == "shared"),
         format=decoders.FORMATS[arch.index.format],
         symbol_bits=arch.symbol_bits,
+        ahead=arch.activation.run_ahead if exact and scheme.kind != "channels" else 0,
+        window=arch.index.window,
+        adds=int(adds),
     )
 
 

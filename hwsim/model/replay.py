@@ -258,12 +258,12 @@ def _kernel(
     if packed is None:
         gated_layers.dense_batches(transfers, batches, results)
     else:
-        masked = plan.masked(packed)
+        masked, machine = plan.masked(packed), (plan.machine, plan.conditional)
         if plan.scheme.kind == "clock-gated":
-            gated_layers.clock_gated_batches(plan.conditional, masked, transfers, results)
+            gated_layers.clock_gated_batches(*machine, masked, transfers, results)
         else:
-            machine = plan.machine, plan.conditional
-            gated_layers.sparse_batches(*machine, masked, transfers, results)
+            options = plan.ahead, plan.window()
+            gated_layers.sparse_batches(*machine, masked, transfers, results, *options)
     fixed = plan.fixed_cycles, plan.fixed_counts
     if not by_tile:
         fixed = tuple(each.sum(axis=0) for each in fixed)

@@ -92,6 +92,7 @@ def _run(options: argparse.Namespace) -> None:
     traces = [_open(path, options.images) for path in find_traces(options.trace)]
     # Numba and the simulator are loaded once the input is known to be good.
     from hwsim.energy.table import EnergyTable
+    from hwsim.run.answer import notes
     from hwsim.run.comparison import compare, left_out, other_prices, require_models, two_by_two
 
     EnergyTable.load(arch.pricing.table)
@@ -121,7 +122,8 @@ def _run(options: argparse.Namespace) -> None:
         _show(title, comparison, cells, prices, shown, all_batches=bool(options.batch))
         for line in left_out(arch, traces, options.scheme):
             print(line)
-        _print_notes(arch, comparison)
+        for line in notes(arch, comparison.results()):
+            print(line)
     if options.json and options.json != "-":
         write_whole(Path(options.json), report)
     if options.out:
@@ -265,30 +267,6 @@ def _show(
         shown_batches = batches if all_batches else [max(batches)]
         results = [result for result in distinct.results() if result.batch in shown_batches]
         tables.layers_table(layers_frame(results))
-
-
-def _print_notes(arch: ArchConfig, comparison: Comparison) -> None:
-    """What a reader must know beside the table."""
-    from hwsim.energy.area import slow_memories
-    from hwsim.energy.table import EnergyTable
-
-    headers = {result.trace_name: result.header for result in comparison.results()}
-    for name, header in headers.items():
-        if header.label != header.method:
-            print(f"masks of {name}: {header.label}")
-    table = EnergyTable.load(arch.pricing.table)
-    slow: dict[str, float] = {}
-    for result in comparison.results():
-        slow |= slow_memories(arch, result.scheme, table)
-    for name, latency_ns in slow.items():
-        print(
-            f"{name.replace('_', ' ')}: an access takes {latency_ns:.2f} ns, longer than a clock "
-            f"period of {1e3 / arch.clock_mhz:.2f} ns; it must be pipelined"
-        )
-    if any(result.scheme.zero_gated for result in comparison.results()):
-        print("dense-zero-gated: no MAC with a zero operand in gated layers switches.")
-    if any(result.scheme.kind == "channels" for result in comparison.results()):
-        print("channels: predictors are in cycles and energy, not in the ideal speed-up.")
 
 
 def _write_all(

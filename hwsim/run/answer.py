@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSE_LABELS, CAUSES
-from hwsim.run.comparison import Comparison
+from hwsim.energy.area import slow_memories
+from hwsim.energy.table import EnergyTable
+from hwsim.run.comparison import PRICE_KEYS, Comparison
 from hwsim.run.results import SimResult
-from hwsim.run.tables import method_of, name_masks
+from hwsim.run.tables import method_of, name_masks, uses_masks
 from hwsim.text_table import three_digits
 
 Row = dict[str, Any]
@@ -47,9 +50,10 @@ def sentences(comparison: Comparison, prices: Sequence[Row]) -> list[str]:
 
 
 def _named(row: Row) -> str:
-    if row["scheme"] == "dense":
+    if not uses_masks(row):
         return "dense"
-    return f"{row['scheme']} with {method_of(row)} masks"
+    kept = "activations" if row["scheme"] == "dense" else "masks"
+    return f"{row['scheme']} with {method_of(row)} {kept}"
 
 
 def _fastest(runs: Sequence[Run]) -> Run:
@@ -155,8 +159,7 @@ def _other_prices(prices: Sequence[Row]) -> Iterator[str]:
         return
     by_prices: dict[tuple[Any, ...], list[Row]] = {}
     for row in prices:
-        key = row["table"], row["operand_network_scale"], row["dram_pj_per_bit"]
-        by_prices.setdefault(key, []).append(row)
+        by_prices.setdefault(tuple(row[key] for key in PRICE_KEYS), []).append(row)
     winners: dict[str, int] = {}
     for rows in by_prices.values():
         least = _named(min(rows, key=lambda row: row["energy_uj_per_image"]))
@@ -169,3 +172,40 @@ def _other_prices(prices: Sequence[Row]) -> Iterator[str]:
             for name, number in sorted(winners.items(), key=lambda item: -item[1])
         )
         yield f"Of {len(by_prices)} sets of prices, least energy is {told} (--tables prices)."
+
+
+def notes(arch: ArchConfig, results: Sequence[SimResult]) -> list[str]:
+    """What a reader must know beside the table."""
+    told = [f"masks of {name}: {label}" for name, label in _labels(results).items()]
+    table = EnergyTable.load(arch.pricing.table)
+    slow: dict[str, float] = {}
+    for result in results:
+        slow |= slow_memories(arch, result.scheme, table)
+    for name, latency_ns in slow.items():
+        told.append(
+            f"{name.replace('_', ' ')}: an access takes {latency_ns:.2f} ns, longer than a clock "
+            f"period of {1e3 / arch.clock_mhz:.2f} ns; it must be pipelined"
+        )
+    if any(result.scheme.zero_gated for result in results):
+        told.append("dense-zero-gated: no MAC with a zero operand in gated layers switches.")
+    if any(result.scheme.kind == "channels" for result in results):
+        told.append("channels: predictors are in cycles and energy, not in the ideal speed-up.")
+    if arch.array.zero_gating:
+        told += dict.fromkeys(_not_gated(result) for result in results if not result.gates_zeros)
+    return told
+
+
+def _labels(results: Sequence[SimResult]) -> dict[str, str]:
+    """Of the traces whose label says more than the method."""
+    headers = {result.trace_name: result.header for result in results}
+    return {name: header.label for name, header in headers.items() if header.label != header.method}
+
+
+def _not_gated(result: SimResult) -> str:
+    """Why zero gating is without effect on a run."""
+    if result.scheme.kind == "channels":
+        return "channels: zeros beside skipped channels are not counted, and not gated."
+    return (
+        f"{result.trace_name} does not count the zero operands that its schemes meet: "
+        "array.zero_gating is without effect on it; hwsim record counts them"
+    )

@@ -13,8 +13,9 @@ from hwsim.arch.schemes import lane_group_scheme, parse_scheme
 from hwsim.cli import Advance, progress
 from hwsim.errors import UserError
 from hwsim.model import Engine
-from hwsim.run.results import SimResult, flat, summary
+from hwsim.run.results import SimResult
 from hwsim.run.simulate import masks_of, require_model, runs_needed, simulate, usable_schemes
+from hwsim.run.summary import flat, summary
 from hwsim.trace.files import as_traces
 from hwsim.trace.mask_trace import MaskTrace
 
@@ -36,9 +37,13 @@ PRICES = (
     {"table": "horowitz45", "operand_network_scale": 4.0},
     {"table": "cacti22", "operand_network_scale": 1.0, "dram_pj_per_bit": 4.0},
     {"table": "cacti22", "operand_network_scale": 1.0, "dram_pj_per_bit": 20.0},
+    {"table": "cacti22", "operand_network_scale": 1.0, "gated_mac_share": 0.28},
 )
 """Under which a conclusion has to hold, or be said not to: both tables, the assumed price of the
-operand network at x0, x1 and x4, DRAM at 4 and 20 pJ/bit."""
+operand network at x0, x1 and x4, DRAM at 4 and 20 pJ/bit, gated PEs whose clock runs on."""
+
+PRICE_KEYS = ("table", "operand_network_scale", "dram_pj_per_bit", "gated_mac_share", "zeros_run")
+"""What tells one set of prices from another; ``zeros_run``: as if no zero operand were gated."""
 
 
 Traces = MaskTrace | str | Path | Sequence[MaskTrace | str | Path]
@@ -64,7 +69,13 @@ class Comparison:
         seen = set()
         runs = []
         for result, dense in self.runs:
-            key = (result.network, result.images, result.batch, result.cycles)
+            key = (
+                result.network,
+                result.images,
+                result.batch,
+                result.cycles,
+                sum(result.energy_pj.values()),
+            )
             if result is not dense or key not in seen:
                 runs.append((result, dense))
             if result is dense:
@@ -85,7 +96,7 @@ class Comparison:
         import pandas as pd
 
         runs = ["trace", "label", "scheme", "batch"]
-        prices = ["table", "operand_network_scale", "dram_pj_per_bit"]
+        prices = list(PRICE_KEYS)
         rows = pd.DataFrame(other_prices(self.distinct().results())).set_index(runs + prices)
         return rows["energy_uj_per_image"].unstack(prices, sort=False)
 
@@ -179,20 +190,29 @@ def reference_seconds_per_image(
 
 
 def other_prices(results: Sequence[SimResult]) -> list[dict[str, Any]]:
-    """Energy per image of each run under each of PRICES: the same counts, priced anew."""
+    """Energy per image of each run under each of PRICES: the same counts, priced anew.
+
+    Where the machine gates zeros, under one set more: its own, with zeros that run.
+    """
     rows = []
+    gating = any(result.arch.array.zero_gating for result in results)
     for result in results:
-        for prices in PRICES:
-            other = result.repriced(**prices)  # type: ignore[arg-type]
+        sets = [(result.repriced(**prices), False) for prices in PRICES]  # type: ignore[arg-type]
+        if gating:
+            sets.append((result.ungated(), True))
+        for other, zeros_run in sets:
             rows.append(
                 {
                     "trace": result.trace_name,
                     "label": result.header.label,
                     "scheme": result.scheme.name,
+                    "zeros_gated": result.gates_zeros,
                     "batch": result.batch,
-                    "table": prices["table"],
-                    "operand_network_scale": prices["operand_network_scale"],
+                    "table": other.arch.pricing.table,
+                    "operand_network_scale": other.arch.pricing.operand_network_scale,
                     "dram_pj_per_bit": other.arch.dram.pj_per_bit,
+                    "gated_mac_share": other.arch.pricing.gated_mac_share,
+                    "zeros_run": zeros_run,
                     "energy_uj_per_image": sum(other.energy_pj.values()) / result.images / 1e6,
                 }
             )

@@ -17,7 +17,7 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Scheme
-from hwsim.counters import CAUSES, COUNTERS, DRAM_COUNTERS, idle_pe_cycles, utilisation
+from hwsim.counters import CAUSES, COUNTERS, DRAM_COUNTERS, C, idle_pe_cycles, utilisation
 from hwsim.energy.area import area
 from hwsim.energy.hardware import Hardware, hardware_of
 from hwsim.energy.prices import price
@@ -89,13 +89,13 @@ class SimResult:
     @cached_property
     def totals(self) -> dict[str, int]:
         """Counters over all layers."""
-        return _named(COUNTERS, self.counters.sum(axis=0))
+        return named(COUNTERS, self.counters.sum(axis=0))
 
     @property
     def sram_bytes(self) -> int:
         """Bytes through all on-chip memories; what DMA moves passes a buffer once as well."""
         return sum(
-            self._sram_bytes(position, _named(COUNTERS, row))
+            self._sram_bytes(position, named(COUNTERS, row))
             for position, row in enumerate(self.counters)
         )
 
@@ -121,7 +121,7 @@ class SimResult:
         energy_pj: Counter[str] = Counter()
         for machine in dict.fromkeys(self._machines):
             chosen = [machine == other for other in self._machines]
-            counters = _named(COUNTERS, self.counters[chosen].sum(axis=0))
+            counters = named(COUNTERS, self.counters[chosen].sum(axis=0))
             energy_pj.update(self._price(machine, counters, int(self.causes[chosen].sum())))
         return dict(energy_pj)
 
@@ -144,9 +144,14 @@ class SimResult:
         table: str | None = None,
         operand_network_scale: float | None = None,
         dram_pj_per_bit: float | None = None,
+        gated_mac_share: float | None = None,
     ) -> SimResult:
         """The same counts under other prices; what is not given stays."""
-        prices = {"table": table, "operand_network_scale": operand_network_scale}
+        prices = {
+            "table": table,
+            "operand_network_scale": operand_network_scale,
+            "gated_mac_share": gated_mac_share,
+        }
         pricing = {key: value for key, value in prices.items() if value is not None}
         dram = {} if dram_pj_per_bit is None else {"pj_per_bit": dram_pj_per_bit}
         arch = self.arch.model_copy(
@@ -156,6 +161,18 @@ class SimResult:
             }
         )
         return replace(self, arch=arch)
+
+    @property
+    def gates_zeros(self) -> bool:
+        """Whether MACs with a zero operand were gated, and so the activations matter."""
+        return self.totals["macs_zero_gated"] > 0
+
+    def ungated(self) -> SimResult:
+        """The same run with its zero operands executed; they count as base MACs."""
+        counters = self.counters.copy()
+        counters[:, C["macs_base"]] += counters[:, C["macs_zero_gated"]]
+        counters[:, C["macs_zero_gated"]] = 0
+        return replace(self, counters=counters)
 
     def density(self, layer: ConvLayer) -> float:
         """Share of the layer's mask bits that are 1."""
@@ -190,8 +207,8 @@ class SimResult:
 
         rows = []
         for position, layer in enumerate(self.network.layers):
-            counters = _named(COUNTERS, self.counters[position])
-            causes = _named(CAUSES, self.causes[position])
+            counters = named(COUNTERS, self.counters[position])
+            causes = named(CAUSES, self.causes[position])
             cycles = sum(causes.values())
             machine = self._machines[position]
             energy = self._price(machine, counters, cycles)
@@ -273,53 +290,6 @@ class SimResult:
         )
 
 
-def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
-    """The row of ``summary.json`` (per image where it says so); ``dense`` is the same trace's."""
-    images, totals = result.images, result.totals
-    cycles = result.cycles / images
-    speedup = dense.cycles / result.cycles
-    energy_uj = {name: pj / images / 1e6 for name, pj in result.energy_pj.items()}
-    total_uj = sum(energy_uj.values())
-    ideal = result.ideal_speedup_network
-    return {
-        "scheme": result.scheme.name,
-        "engine": result.engine,
-        "trace": result.trace_name,
-        "method": result.header.method,
-        "label": result.header.label,
-        "mask_group": result.header.mask_group,
-        "images": images,
-        "batch": result.batch,
-        "lane_group": result.scheme.lane_group,
-        "format": result.arch.index.format,
-        "cycles_per_image": cycles,
-        "cycles_per_image_distribution": result.distribution(),
-        "images_per_s": result.arch.clock_hz / cycles,
-        "speedup": speedup,
-        "ideal_speedup": result.ideal_speedup,
-        "ideal_speedup_network": ideal,
-        "share_realised": (1 - 1 / speedup) / (1 - 1 / ideal) if ideal > 1 else None,
-        "utilisation": utilisation(result.arch.pes, result.cycles, totals),
-        "density_elements": result.header.density_elements(result.mask_ones),
-        "density_macs": result.density_macs,
-        "energy_uj_per_image": total_uj,
-        "energy_uj": energy_uj,
-        "area_mm2": result.area_mm2,
-        "tops_per_w_dense_equivalent": 2 * result.network.macs / total_uj / 1e6,
-        "dram_bytes_per_image": sum(totals[name] for name in DRAM_COUNTERS) / images,
-        "sram_bytes_per_image": result.sram_bytes / images,
-        "index_bits_per_image": totals["mask_bits_written"] / images,
-        "stalls": _named(CAUSES, result.causes.sum(axis=0)),
-    }
-
-
-def flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A summary's row for a data frame: ``<component>_uj`` columns instead of nested energies."""
-    nested = ("energy_uj", "stalls", "cycles_per_image_distribution")
-    plain = {key: value for key, value in row.items() if key not in nested}
-    return plain | {f"{component}_uj": uj for component, uj in row["energy_uj"].items()}
-
-
 def layers_frame(results: Iterable[SimResult]) -> pd.DataFrame:
     """Per-layer rows of several runs, one below the other."""
     import pandas as pd
@@ -332,5 +302,5 @@ def _ratio(dense: float, promised: float) -> float:
     return dense / promised if promised else math.inf
 
 
-def _named(names: tuple[str, ...], values: np.ndarray) -> dict[str, int]:
+def named(names: tuple[str, ...], values: np.ndarray) -> dict[str, int]:
     return {name: int(value) for name, value in zip(names, values, strict=True)}

@@ -61,8 +61,8 @@ def simulate(
     totals = run(shapes)
     if totals.ones is not None:
         trace.remember_ones(totals.ones)
-    if chosen.zero_gated:
-        _gate_zero_operands(trace, totals.counters)
+    if gates_zeros(arch, trace, chosen):
+        _gate_zero_operands(trace, chosen, totals.counters)
     return SimResult(
         arch=arch, header=trace.header, trace_name=trace.name, trace_sha256=trace.sha256,
         scheme=chosen, batch=batch, causes=totals.causes, counters=totals.counters,
@@ -156,7 +156,8 @@ def usable_schemes(arch: ArchConfig, trace: MaskTrace) -> list[str]:
     names = list(OF_CHANNELS)
     if not trace.header.of_channels:
         names = schemes_for(arch, trace.mask_group, trace.network.layers)
-    if not trace.counts_zero_operands:
+    # Where all schemes gate zeros, dense does.
+    if not trace.counts_zero_operands or arch.array.zero_gating:
         names.remove("dense-zero-gated")
     return names
 
@@ -207,9 +208,22 @@ def _shape_held(
     return held
 
 
-def _gate_zero_operands(trace: MaskTrace, counters: np.ndarray) -> None:
+def gates_zeros(arch: ArchConfig, trace: MaskTrace, scheme: Scheme) -> bool:
+    """Whether MACs of gated layers with a zero operand are gated: asked for, and counted."""
+    if not (arch.array.zero_gating or scheme.zero_gated) or scheme.kind == "channels":
+        return False
+    return trace.counts_zero_operands if scheme.kind == "dense" else trace.counts_conditional_zeros
+
+
+def _gate_zero_operands(trace: MaskTrace, scheme: Scheme, counters: np.ndarray) -> None:
+    """Move them to a counter of their own (docs/model/zero_gating.md)."""
     for position, layer in enumerate(trace.network.layers):
         if layer.gated:
-            zeros = int(trace.zero_operand_macs(layer.name).sum())
-            counters[position, C["macs_base"]] -= zeros
-            counters[position, C["macs_gated_off"]] += zeros
+            base = int(trace.zero_operand_macs(layer.name).sum())
+            conditional = 0
+            if scheme.kind != "dense":
+                base = 0 if layer.zeroes else base // layer.groups
+                conditional = int(trace.zero_operand_macs_conditional(layer.name).sum())
+            counters[position, C["macs_base"]] -= base
+            counters[position, C["macs_conditional"]] -= conditional
+            counters[position, C["macs_zero_gated"]] += base + conditional

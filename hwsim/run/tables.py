@@ -32,6 +32,11 @@ def method_of(row: Row) -> str:
     return str(row.get("masks") or row["label"].partition(" (")[0])
 
 
+def uses_masks(row: Row) -> bool:
+    """Whether a row's figures depend on its trace; those of dense rows without gating do not."""
+    return row["scheme"] != "dense" or bool(row.get("zeros_gated"))
+
+
 def name_masks(rows: Sequence[Row]) -> list[Row]:
     """The rows with ``masks``: the trace's name where traces share a method, else None."""
     traces: dict[str, set[str]] = {}
@@ -52,7 +57,7 @@ def _promised(key: str) -> Callable[[Row], str]:
 
 
 NAMES = (
-    Column("masks", lambda row: "-" if row["scheme"] == "dense" else method_of(row)),
+    Column("masks", lambda row: method_of(row) if uses_masks(row) else "-"),
     Column("scheme", lambda row: row["scheme"]),
 )
 CYCLES = Column("cycles\n/image", lambda row: f"{row['cycles_per_image']:,.0f}")
@@ -160,15 +165,16 @@ def prices_table(rows: Sequence[Row]) -> None:
     runs: dict[tuple[str, str], Row] = {}
     headings: dict[str, None] = {}
     for row in rows:
-        heading = (
-            f"{row['table']}\nx{row['operand_network_scale']:g}\nDRAM {row['dram_pj_per_bit']:g}"
-        )
+        heading = f"{row['table']}\nx{row['operand_network_scale']:g}"
+        heading += f"\nDRAM {row['dram_pj_per_bit']:g}"
+        heading += f"\ngated {row['gated_mac_share']:g}" if row["gated_mac_share"] else ""
+        heading += "\nzeros run" if row["zeros_run"] else ""
         headings[heading] = None
         run = runs.setdefault((row["trace"], row["scheme"]), dict(row))
         run[heading] = row["energy_uj_per_image"]
     title = (
         f"Energy, uJ/image, under other prices, batch {rows[0]['batch']} "
-        "(operand network: x times the assumed price; DRAM: pJ/bit)"
+        "(operand network: x times the assumed price; DRAM: pJ/bit; gated PEs: share of a MAC)"
     )
     _print(title, NAMES, [_figure(heading) for heading in headings], list(runs.values()))
 

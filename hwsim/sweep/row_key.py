@@ -22,6 +22,7 @@ FILES = (
     "workload.py",
     "run/results.py",
     "run/simulate.py",
+    "run/summary.py",
     "sweep/axes.py",
     "sweep/points.py",
     "sweep/row_key.py",

@@ -19,8 +19,9 @@ from hwsim.counters import CAUSES
 from hwsim.energy.area import AREA_COMPONENTS, area
 from hwsim.energy.prices import COMPONENTS
 from hwsim.errors import UserError, nearest
-from hwsim.run.results import SimResult, flat, summary
+from hwsim.run.results import SimResult
 from hwsim.run.simulate import simulate
+from hwsim.run.summary import flat, summary
 from hwsim.sweep.points import Masks, Measured, Point
 from hwsim.sweep.row_key import model_sha256, version
 from hwsim.text_table import text_of, three_digits
@@ -56,6 +57,7 @@ OF_MASKS: dict[str, pa.DataType] = {
     "mask_group": pa.int64(),
     "images": pa.int64(),
     "lane_group": pa.int64(),
+    "zeros_gated": pa.bool_(),
 }
 
 FIGURES: tuple[str, ...] = (
@@ -93,8 +95,8 @@ def _arch_type(key: str) -> pa.DataType:
         model = model.model_fields[parent].annotation
     annotation = model.model_fields[last].annotation
     choices = get_args(annotation) if get_origin(annotation) is Literal else ()
-    if annotation is float:
-        return pa.float64()
+    if annotation in (float, bool):
+        return pa.float64() if annotation is float else pa.bool_()
     integers = annotation is int or (choices and all(isinstance(one, int) for one in choices))
     return pa.int64() if integers else pa.string()
 
@@ -233,17 +235,18 @@ def listing(rows: pd.DataFrame, columns: Sequence[str], varied: Sequence[str]) -
     """One line a row: method, scheme, the columns of ``varied`` that differ, and ``columns``.
 
     Numbers with three digits; from 1,000 on as whole numbers. A missing value is ``-``. Rows of
-    masks that their scheme does not follow (``dense``) appear once, and a trace's name only where
-    the method does not tell.
+    which no trace makes a difference (``dense``, without zero gating) appear once, and a trace's
+    name only where the method does not tell.
     """
     differing = [name for name in varied if rows[name].nunique() > 1]
     if "trace" in differing and rows.groupby("method")["trace"].nunique().max() == 1:
         differing.remove("trace")
     names = list(dict.fromkeys(["method", "scheme", *differing, *columns]))
     cells = rows[names].copy()
-    cells.loc[
-        cells["scheme"] == "dense", [name for name in ("method", "trace") if name in names]
-    ] = "-"
+    follow_none = rows["scheme"] == "dense"
+    if "zeros_gated" in rows:
+        follow_none &= ~rows["zeros_gated"].fillna(False).astype(bool)
+    cells.loc[follow_none, [name for name in ("method", "trace") if name in names]] = "-"
     texts = cells.map(_text).drop_duplicates()
     return text_of(names, texts.to_numpy().tolist(), names=2)
 
@@ -253,4 +256,6 @@ def _text(value: Any) -> str:
         return "-"
     if isinstance(value, str):
         return value
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
     return three_digits(value)

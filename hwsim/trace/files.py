@@ -25,19 +25,23 @@ def write_trace(
     salience: Mapping[str, np.ndarray] | None = None,
     salience_scale: Mapping[str, float] | None = None,
     sample: LayerSample | None = None,
+    zero_operand_macs_conditional: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Write a trace: to a temporary name, flushed, fsynced, then renamed.
 
     ``masks``: uint8 (N, ceil(bits/8)) per gated layer, bits in the order of ``header.mask_shape``
     ((mask list, y, x) of element masks), little-endian within the byte. ``zero_operand_macs``:
-    int64 (N,); without it a dense machine that gates zeros cannot be priced. ``salience``: int8
-    (images, bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip.
+    int64 (N,); without it a dense machine that gates zeros cannot be priced.
+    ``zero_operand_macs_conditional``: int64 (N,), for zero gating in every scheme. ``salience``:
+    int8 (images, bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip.
     ``sample``: one layer's int8 data. Raises :class:`TraceError` where the arrays do not fit the
     header's layer list.
     """
+    counted = zero_operand_macs_conditional or {}
     contents = TraceContents(
-        header, masks, zero_operand_macs or {}, salience or {}, salience_scale or {}, sample
-    )
+        header.counted() if counted else header, masks, zero_operand_macs or {}, counted,
+        salience or {}, salience_scale or {}, sample,
+    )  # fmt: skip
     contents.write(Path(path))
 
 

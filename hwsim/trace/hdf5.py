@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +19,8 @@ from hwsim.trace.int8_sample import LayerSample
 
 CHUNK_IMAGES = 64
 
+CONDITIONAL = "zero_operand_macs_conditional"
+
 KEPT_BITS = 8 << 26
 """Masks of no more bits, 64 MiB, are read once and kept; larger ones are read as they are used."""
 
@@ -28,15 +30,16 @@ class TraceContents:
     """A header and its data by gated layer: arrays in memory, or datasets of an open file.
 
     ``masks``: uint8 (N, ceil(bits/8)), bits in the order of ``header.mask_shape``, little-endian
-    within the byte. ``zero_operand_macs``: int64 (N,), or none. ``salience``: int8 (images, bits),
-    margins in steps of ``salience_scale`` (units of Z), or none. ``sample``: one layer's int8
-    data, or None. ``path``, ``sha256``: of the file. Raises TraceError where data do not fit the
-    header's layer list.
+    within the byte. ``zero_operand_macs`` and ``zero_operand_macs_conditional``: int64 (N,), or
+    none. ``salience``: int8 (images, bits), margins in steps of ``salience_scale`` (units of Z), or
+    none. ``sample``: one layer's int8 data, or None. ``path``, ``sha256``: of the file. Raises
+    TraceError where data do not fit the header's layer list.
     """
 
     header: TraceHeader
     masks: Mapping[str, Any]
     zero_operand_macs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    zero_operand_macs_conditional: Mapping[str, np.ndarray] = field(default_factory=dict)
     salience: Mapping[str, Any] = field(default_factory=dict)
     salience_scale: Mapping[str, float] = field(default_factory=dict)
     sample: LayerSample | None = None
@@ -57,12 +60,27 @@ class TraceContents:
         images, margins = self.header.images, self.salience_images
         packed = {name: (images, -(-count // 8)) for name, count in bits.items()}
         self._check("masks", self.masks, packed)
+        counts = dict.fromkeys(bits, (images,))
         if self.zero_operand_macs:
-            counts = dict.fromkeys(bits, (images,))
             self._check("zero_operand_macs", self.zero_operand_macs, counts)
+        if self.zero_operand_macs_conditional:
+            self._check(CONDITIONAL, self.zero_operand_macs_conditional, counts)
+            self._check_counts()
         if self.salience:
             decisions = {name: (margins, count) for name, count in bits.items()}
             self._check("salience", self.salience, decisions)
+
+    def _check_counts(self) -> None:
+        """Raise TraceError where zero operands cannot be split into base and conditional MACs."""
+        where = self.path or "trace"
+        if self.header.of_channels or not self.zero_operand_macs:
+            raise TraceError(f"{where}: {CONDITIONAL} goes with zero_operand_macs of element masks")
+        for layer in self.header.network.gated_layers:
+            if (np.asarray(self.zero_operand_macs[layer.name]) % layer.groups).any():
+                raise TraceError(
+                    f"{where}: layer {layer.name}: zero_operand_macs are no multiple of "
+                    f"{layer.groups}, the gating groups"
+                )
 
     def _check(
         self, kind: str, data: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
@@ -98,6 +116,9 @@ class TraceContents:
                 masks=dict(file["masks"]),
                 zero_operand_macs={
                     name: counts[:] for name, counts in file.get("zero_operand_macs", {}).items()
+                },
+                zero_operand_macs_conditional={
+                    name: counts[:] for name, counts in file.get(CONDITIONAL, {}).items()
                 },
                 salience=margins,
                 salience_scale={name: float(data.attrs["scale"]) for name, data in margins.items()},
@@ -151,11 +172,9 @@ class TraceContents:
         packed = self.packed(name)
         chunks = (min(CHUNK_IMAGES, len(packed)), packed.shape[1])
         file.create_dataset(f"masks/{name}", data=packed, chunks=chunks, fletcher32=True)
-        if self.zero_operand_macs:
-            counts = np.asarray(self.zero_operand_macs[name], np.int64)
-            file.create_dataset(
-                f"zero_operand_macs/{name}", data=counts, chunks=counts.shape, fletcher32=True
-            )
+        for kind, by_layer in self._counts():
+            counts = np.asarray(by_layer[name], np.int64)
+            file.create_dataset(f"{kind}/{name}", data=counts, chunks=counts.shape, fletcher32=True)
         if self.salience:
             margins = self.margins(name)
             stored = file.create_dataset(
@@ -169,15 +188,21 @@ class TraceContents:
             )
             stored.attrs["scale"] = float(self.salience_scale[name])
 
+    def _counts(self) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:
+        """Counts of zero operands that there are, by the name of their group in the file."""
+        if self.zero_operand_macs:
+            yield "zero_operand_macs", self.zero_operand_macs
+        if self.zero_operand_macs_conditional:
+            yield CONDITIONAL, self.zero_operand_macs_conditional
+
     def digest(self) -> str:
         """SHA-256 over header and all data, in layer order; the same for any chunking."""
         digest = hashlib.sha256(self.header.as_json().encode())
         for layer in self.header.network.gated_layers:
             for start in range(0, self.header.images, CHUNK_IMAGES):
                 digest.update(self.packed(layer.name, start, start + CHUNK_IMAGES).tobytes())
-            if self.zero_operand_macs:
-                counts = np.asarray(self.zero_operand_macs[layer.name], "<i8")
-                digest.update(counts.tobytes())
+            for _, by_layer in self._counts():
+                digest.update(np.asarray(by_layer[layer.name], "<i8").tobytes())
             if self.salience:
                 digest.update(np.float64(self.salience_scale[layer.name]).tobytes())
                 digest.update(self.margins(layer.name).tobytes())

@@ -17,8 +17,9 @@ from hwsim.workload import ConvLayer, Described, Network
 
 Granularity = Literal["element", "output-channel", "input-channel-by-head"]
 
-ELEMENT_VERSION, CHANNEL_VERSION = 1, 2
-"""Format versions of traces of element masks, and of masks of channels."""
+ELEMENT_VERSION, CHANNEL_VERSION, COUNTED_VERSION = 1, 2, 3
+"""Format versions of traces of element masks, of masks of channels, and of element masks with the
+zero operands of conditional MACs counted."""
 
 
 class TraceError(UserError):
@@ -56,10 +57,10 @@ class TraceHeader(Described):
 
     @model_validator(mode="after")
     def _masks_fit(self) -> Self:
-        if self.format_version not in (ELEMENT_VERSION, CHANNEL_VERSION):
+        if self.format_version not in (ELEMENT_VERSION, CHANNEL_VERSION, COUNTED_VERSION):
             raise ValueError(
                 f"format version {self.format_version}, this hwsim reads "
-                f"{ELEMENT_VERSION} and {CHANNEL_VERSION}"
+                f"{ELEMENT_VERSION}, {CHANNEL_VERSION} and {COUNTED_VERSION}"
             )
         if not self.network.gated_layers:
             raise ValueError("the network has no gated layer")
@@ -115,6 +116,10 @@ class TraceHeader(Described):
     @property
     def images(self) -> int:
         return len(self.image_ids)
+
+    def counted(self) -> TraceHeader:
+        """Of a trace that counts the zero operands of conditional MACs."""
+        return self.model_copy(update={"format_version": COUNTED_VERSION})
 
     def head(self, images: int) -> TraceHeader:
         """Of the first ``images`` images."""

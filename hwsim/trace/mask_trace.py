@@ -37,10 +37,13 @@ class MaskTrace:
         header: TraceHeader,
         masks: Mapping[str, np.ndarray],
         zero_operand_macs: Mapping[str, np.ndarray] | None = None,
+        zero_operand_macs_conditional: Mapping[str, np.ndarray] | None = None,
     ) -> MaskTrace:
         """In memory, from bool arrays (N, *header.mask_shape(layer)) per gated layer."""
         packed = {name: pack_bits(bits) for name, bits in masks.items()}
-        return cls(TraceContents(header, packed, zero_operand_macs or {}))
+        counted = zero_operand_macs_conditional or {}
+        header = header.counted() if counted else header
+        return cls(TraceContents(header, packed, zero_operand_macs or {}, counted))
 
     @classmethod
     def open(cls, path: str | Path) -> MaskTrace:
@@ -105,6 +108,15 @@ class MaskTrace:
         """int64 (N,): MACs of the dense convolution whose activation operand is zero."""
         return np.asarray(self.contents.zero_operand_macs[layer], np.int64)
 
+    @property
+    def counts_conditional_zeros(self) -> bool:
+        """Whether every scheme can gate zeros on this trace, and not the dense machine alone."""
+        return bool(self.contents.zero_operand_macs_conditional)
+
+    def zero_operand_macs_conditional(self, layer: str) -> np.ndarray:
+        """int64 (N,): conditional MACs that the mask lets run, whose activation operand is zero."""
+        return np.asarray(self.contents.zero_operand_macs_conditional[layer], np.int64)
+
     def ones(self) -> dict[str, int]:
         """Set mask bits per gated layer, over all images; counted once."""
         if self._ones is not None:
@@ -141,13 +153,37 @@ class MaskTrace:
     def shifted(self, shift: float) -> MaskTrace:
         """The images with margins, every threshold moved by ``shift`` (units of Z; approximate).
 
-        Zero-operand counts stay as recorded; ``shift`` 0 gives the recorded masks.
+        Zero operands of the dense convolution stay as recorded; of conditional MACs the recorded
+        share stays, image by image. ``shift`` 0 gives the recorded masks and counts.
         """
         salience = self._require_salience()
         names = [layer.name for layer in self.network.gated_layers]
         training = {**self.header.training, "threshold_shift": shift}
         packed = {name: pack_bits(salience.cut(name, shift)) for name in names}
-        return self._part(salience.images, packed, training, margins={})
+        part = self._part(salience.images, packed, training, margins={})
+        if self.counts_conditional_zeros:
+            counts = {name: self._rescaled_zeros(name, bits) for name, bits in packed.items()}
+            part.contents = replace(part.contents, zero_operand_macs_conditional=counts)
+        return part
+
+    def _rescaled_zeros(self, name: str, packed: np.ndarray) -> np.ndarray:
+        """int64 (images,): the recorded share of zero operands, of the MACs that masks let run.
+
+        Where an image's recorded mask is empty, the share of the dense convolution.
+        """
+        images, layer = len(packed), self.network.by_name[name]
+        before, after = (
+            np.bitwise_count(bits).sum(axis=1, dtype=np.int64)
+            for bits in (self.packed(name, 0, images), packed)
+        )
+        dense = self.zero_operand_macs(name)[:images]
+        if not layer.zeroes:
+            dense = dense - dense // layer.groups
+        all_bits = self.header.layer_bits(layer)
+        zeros = self.zero_operand_macs_conditional(name)[:images]
+        empty = before == 0
+        of, known = np.where(empty, all_bits, before), np.where(empty, dense, zeros)
+        return (known * after + of // 2) // of
 
     def reordered(self, orders: Mapping[str, np.ndarray]) -> MaskTrace:
         """The same images, in memory; at place k of each gated layer list ``orders[layer][k]``.
@@ -175,12 +211,17 @@ class MaskTrace:
         margins: Mapping[str, np.ndarray],
     ) -> MaskTrace:
         """The first ``images`` images with masks ``packed``, in memory."""
-        counts = self.contents.zero_operand_macs
+        contents = self.contents
+        dense, conditional = (
+            {name: stored[:images] for name, stored in counts.items()}
+            for counts in (contents.zero_operand_macs, contents.zero_operand_macs_conditional)
+        )
         part = replace(
             self.contents,
             header=self.header.head(images).model_copy(update={"training": training}),
             masks=packed,
-            zero_operand_macs={name: stored[:images] for name, stored in counts.items()},
+            zero_operand_macs=dense,
+            zero_operand_macs_conditional=conditional,
             salience=margins,
             sample=None,
         )

@@ -213,6 +213,7 @@ BY_HAND = [
     ("dense", "macs_base", {"mac": 0.3393 + 64 * 0.0030461}),
     ("structured-8x", "macs_conditional", {"mac": 0.3393 + 64 * 0.0030461}),
     ("clock-gated", "macs_gated_off", {}),
+    ("structured-8x", "macs_zero_gated", {}),
     ("dense", "activation_word_reads", {"activation_buffer": 2.5474}),
     ("dense", "line_fills", LINE_PJ),
     ("unstructured", "line_fills", LINE_PJ),
@@ -229,6 +230,8 @@ BY_HAND = [
     ("structured-8x", "index_words_read", {"index": 32 * 0.0030461}),
     # counter, one 32-bit comparison, 8 index bits (P = 256) written and read
     ("unstructured", "decoder_cycles", {"index": 0.042432 + 0.0099742 + 16 * 0.0030461}),
+    # 8 of the 32 bits of a comparison
+    ("unstructured", "window_compares", {"index": 0.0099742 / 4}),
     ("unstructured", "comparator_ops", {"gate": 0.0099742}),
     ("structured-8x", "adder_ops", {"gate": 0.071075}),
     ("dense", "output_ops", {"output_stage": 2.288 + 0.071075 + 2 * 0.0099742}),
@@ -253,6 +256,36 @@ def test_one_counter_at_a_time(arch, cacti22, scheme, counter, expected):
 def test_every_counter_is_covered_above_and_priced(arch, cacti22):
     assert {counter for _, counter, _ in BY_HAND} == set(COUNTERS)
     assert {item.counter for item in prices(arch, "dense", cacti22)} == set(COUNTERS)
+
+
+def test_a_gated_or_idle_pe_takes_a_share_of_a_mac(cacti22):
+    shared = load_arch("pe16x16", {"pricing.gated_mac_share": 0.25})
+    mac_pj = 0.3393 + 64 * 0.0030461
+    # 3 of the 2 x 256 PE cycles execute, 5 are gated, the other 504 are idle.
+    counts = counted(macs_base=3, macs_gated_off=1, macs_zero_gated=4)
+    found = price(counts, 2, shared, "clock-gated", cacti22)
+    assert found["mac"] == pytest.approx((3 + 0.25 * (5 + 504)) * mac_pj)
+
+
+def test_entries_of_line_registers_that_run_ahead(cacti22, arch):
+    ahead = load_arch("pe16x16", {"activation.run_ahead": 2})
+    found = price(counted(line_fills=1000), 0, ahead, "dense", cacti22)
+    assert found["activation_buffer"] == pytest.approx(64 * 3.0461 + 2 * 32 * 1.0154)
+    # 256 pointers x 32 bits: four entries, and two 2:1 multiplexers for each bit
+    bits_um2 = 4 * 2.1911 + 2 * 0.73037
+    found = area(ahead, "unstructured", cacti22)
+    assert found["line_registers"] == pytest.approx(256 * 32 * bits_um2 * 1e-6)
+    without = area(arch, "unstructured", cacti22) | {"line_registers": found["line_registers"]}
+    assert found == without
+
+
+def test_comparators_of_a_window(cacti22, arch):
+    windowed = load_arch("pe16x16", {"index.window": 56})
+    found, without = (area(each, "structured-8x", cacti22) for each in (windowed, arch))
+    # two lists: each of 2 x 16 places compares, one finds the smaller first index; 8 of 32 bits
+    comparators_um2 = (2 * 17 - 1) * 8 / 32 * 26.015
+    assert found["decoders"] - without["decoders"] == pytest.approx(comparators_um2 * 1e-6)
+    assert area(windowed, "dense", cacti22) == area(arch, "dense", cacti22)
 
 
 def test_horowitz_arithmetic(arch, horowitz45):

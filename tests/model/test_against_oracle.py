@@ -35,7 +35,10 @@ def compare(case: Case) -> set[str]:
     inputs = (case.network, case.arch, case.scheme, case.masks, case.mask_group, case.batch)
     try:
         shapes = chosen_shapes(*inputs, case.images, case.gate_norm)
-        causes, counters = run(*inputs, case.images, case.zero_operand_macs, case.gate_norm, shapes)
+        causes, counters = run(
+            *inputs, case.images, case.zero_operand_macs, case.gate_norm, shapes,
+            case.zero_operand_macs_conditional,
+        )  # fmt: skip
     except DoesNotFit:
         with pytest.raises(MappingError):
             simulate(case.arch, trace, scheme=case.scheme, batch=case.batch)

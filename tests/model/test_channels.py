@@ -11,8 +11,8 @@ from oracle.network import run as run_dense
 
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSES, COUNTERS, C
-from hwsim.run.results import summary
 from hwsim.run.simulate import simulate
+from hwsim.run.summary import summary
 from hwsim.trace.active_channels import kept_macs, predictors
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace

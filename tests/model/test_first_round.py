@@ -20,6 +20,7 @@ from hwsim.model import replay as engines
 from hwsim.model.replay import ENGINES
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
+from hwsim.workload import ConvLayer
 from rtl import layers
 from tools.verification.compare import Outcome, compare
 from tools.verification.replay import Replayed, difference, replay
@@ -144,8 +145,8 @@ def test_the_third_round_of_the_rtl(
     if model == "oracle":
         intact = layers.causes_and_counts
 
-        def broken(observed: list[dict[str, int]], scheme: str) -> Any:
-            causes, counts = intact(observed, scheme)
+        def broken(observed: list[dict[str, int]], layer: ConvLayer, scheme: str) -> Any:
+            causes, counts = intact(observed, layer, scheme)
             causes["drain"] += observed[1]["rounds"] >= 3
             return causes, counts
 

@@ -107,5 +107,5 @@ def test_zero_gating_moves_macs_and_nothing_else(pe16x16: ArchConfig) -> None:
     dense, gated = (simulate(pe16x16, trace, name) for name in ("dense", "dense-zero-gated"))
     np.testing.assert_array_equal(dense.causes, gated.causes)
     moved = sum(int(counts.sum()) for counts in zeros.values())
-    assert gated.totals["macs_gated_off"] == moved
+    assert gated.totals["macs_zero_gated"] == moved
     assert dense.totals["macs_base"] - gated.totals["macs_base"] == moved

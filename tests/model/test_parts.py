@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -28,22 +29,25 @@ def test_a_bank_serves_one_distinct_address_a_cycle(
     banks = Banks(env, 4)
     for beat in range(2):
         start = env.now
-        filled = banks.request(addresses, counts)
+        filled = banks.request(Counter(addresses), counts)
         env.run(until=filled)
         assert env.now - start == cycles * LATENCIES.bank_word
         assert counts["activation_word_reads"] == (beat + 1) * words
         assert counts["line_fills"] == (beat + 1) * len(addresses)
 
 
-def test_requests_of_one_instant_are_granted_together() -> None:
-    """Asked one after the other in the same cycle, two pointers still share the word."""
+def test_beats_that_ask_in_one_instant_share_no_word() -> None:
+    """Bank 2 serves word 6 of the first beat, then of the second; word 7 waits for nothing."""
     env, counts = Environment(), Counts()
     banks = Banks(env, 4)
-    first = banks.request([6], counts)
-    second = banks.request([6, 7], counts)
-    env.run(until=first & second)
+    first = banks.request(Counter([6]), counts)
+    second = banks.request(Counter([6, 7]), counts)
+    env.run(until=first)
     assert env.now == LATENCIES.bank_word
-    assert counts == {"activation_word_reads": 2, "line_fills": 3}
+    assert counts == {"activation_word_reads": 2, "line_fills": 2}
+    env.run(until=second)
+    assert env.now == 2 * LATENCIES.bank_word
+    assert counts == {"activation_word_reads": 3, "line_fills": 3}
 
 
 def test_the_drain_takes_its_turn_at_rows_that_hold_nothing() -> None:
@@ -62,7 +66,7 @@ def test_idealised_banks_serve_any_words(
 ) -> None:
     """Bank 0 of 3 has four of five words: four cycles; any three words: two; or all at once."""
     env, counts = Environment(), Counts()
-    filled = Banks(env, 3, conflicts).request([0, 3, 6, 9, 1, 3], counts)
+    filled = Banks(env, 3, conflicts).request(Counter([0, 3, 6, 9, 1, 3]), counts)
     env.run(until=filled)
     assert env.now == cycles * LATENCIES.bank_word
     assert counts == {"activation_word_reads": 5, "line_fills": 6}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 import numpy as np
@@ -26,7 +26,10 @@ CHANNELS = [2, 2, 3, 4, 4, 5, 6, 8, 9, 12, 16, 20, 24]
 
 @dataclass(frozen=True)
 class Case:
-    """One run of either side, its masks and zero operands as the oracle's ``run`` takes them."""
+    """One run of either side, its masks and zero operands as the oracle's ``run`` takes them.
+
+    ``zero_operand_macs_conditional`` is empty where a trace has not counted them.
+    """
 
     arch: ArchConfig
     network: Network
@@ -37,19 +40,23 @@ class Case:
     masks: dict[str, np.ndarray]
     zero_operand_macs: dict[str, np.ndarray]
     gate_norm: str = "batch"
+    zero_operand_macs_conditional: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def draw_machine(rng: Random) -> ArchConfig:
-    """Arrays up to 12 x 8, buffers from one KiB, every other parameter odd now and then."""
-    rows = rng.choice([1, 2, 2, 3, 4, 5, 12])
+    """Arrays up to 12 x 8, buffers from one KiB, every other parameter odd now and then.
+
+    Tiles have fewer pixels than a word of every bank has channels, or more.
+    """
+    rows = rng.choice([1, 2, 3, 4, 5, 7, 12])
     columns = rng.choice([1, 2, 3, 4, 6, 8, 8])
     tile_pixels = rng.choice([rng.randint(rows, 24), rng.choice([24, 60, 99, 160])])
     arch = machine(
         rows=rows,
         columns=columns,
         entries=columns * tile_pixels,
-        word_channels=rng.randint(1, 5),
-        banks=rng.choice([1, 2, 3, 4, 8]),
+        word_channels=rng.choice([1, 1, 2, 2, 3, 4, 5]),
+        banks=rng.choice([1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 16]),
         word_bits=rng.choice([8, 16, 32, 64]),
         lane_group=rng.choice([2, 2, 2, 3, 4, 8]),
         activation_kib=rng.choice([1, 1, 2, 3, 4, 8]),
@@ -57,10 +64,13 @@ def draw_machine(rng: Random) -> ArchConfig:
         bandwidth_gb_per_s=rng.choice([0.03, 0.1, 0.7, 3.0]),
         efficiency_percent=rng.choice([33, 80, 100]),
         feed=rng.choice(["broadcast", "broadcast", "systolic"]),
-        bank_conflicts=rng.choice(["exact", "exact", "bandwidth", "none"]),
+        bank_conflicts=rng.choice(["exact", "exact", "exact", "exact", "bandwidth", "none"]),
         decoders=rng.choice(["private", "shared"]),
         index_format=rng.choice(["bitmap", "coordinate", "run-length"]),
         run_length_bits=rng.randint(2, 8),
+        run_ahead=rng.choice([0, 0, 1, 1, 2, 4]),
+        window=rng.choice([0, 0, 0, 1, rng.randint(2, 8), rng.randint(1, 2 * tile_pixels)]),
+        zero_gating=rng.choice([False, False, True]),
     )
     emitted = min(rng.choice([1, 1, 1, 2, 3, 4]), symbols_of_a_word(arch))
     return changed(arch, index={"indices_per_cycle": emitted})
@@ -107,7 +117,10 @@ def symbols_of_a_word(arch: ArchConfig) -> int:
 
 
 def draw_layer(rng: Random, name: str, made: dict[str, Map], mask_group: int) -> ConvLayer:
-    """A layer that reads any tensor made, the latest most often, and adds one where one fits."""
+    """A layer that reads any tensor made, the latest most often, and adds one where one fits.
+
+    One group's gates zero what they mask off, or there are none.
+    """
     source = rng.choice([*made, *[list(made)[-1]] * 3])
     channels, height, width = made[source]
     kernel = rng.choice([1, 1, 1, 2, 3, 3, 5])
@@ -115,10 +128,11 @@ def draw_layer(rng: Random, name: str, made: dict[str, Map], mask_group: int) ->
     if min(height, width) + 2 * padding < kernel:
         kernel, padding = 1, 0
     groups = rng.choice([g for g in (1, 2, 2, 3, 4) if channels % g == 0])
-    wanted = groups * mask_group if groups > 1 else 1
+    gated = groups > 1 or rng.random() < 0.4
+    wanted = groups * mask_group if gated else 1
     choices = [n for n in [*CHANNELS, channels, channels] if n % groups == 0 and n % wanted == 0]
     if not choices:
-        groups, choices = 1, CHANNELS
+        groups, gated, choices = 1, False, CHANNELS
     layer = conv(
         name,
         channels=(channels, rng.choice(choices)),
@@ -126,6 +140,7 @@ def draw_layer(rng: Random, name: str, made: dict[str, Map], mask_group: int) ->
         kernel=kernel,
         stride=rng.choice([1, 1, 1, 2, 3]),
         groups=groups,
+        gated=gated,
         padding=padding,
         input=source,
     )
@@ -155,33 +170,39 @@ def draw_chain(rng: Random, mask_group: int) -> Network:
 
 def draw_block(rng: Random, mask_group: int) -> Network:
     """Stem, a residual block with a 1x1 / 2 shortcut, classifier."""
-    groups = rng.choice([2, 4])
+    groups = rng.choice([1, 2, 2, 4, 4])
     narrow = groups * rng.randint(1, 8 // groups)
     wide = groups * mask_group * rng.randint(1, max(1, 16 // (groups * mask_group)))
     size = rng.choice([4, 6, 8])
     half = (size // 2, size // 2)
     stem = conv("stem", (3, narrow), (size, size), kernel=3)
-    down = conv("down", (narrow, wide), (size, size), 3, 2, groups, input="stem")
+    down = conv("down", (narrow, wide), (size, size), 3, 2, groups, gated=True, input="stem")
     shortcut = conv("shortcut", (narrow, wide), (size, size), 1, 2, input="stem")
     add = conv(
-        "add", (wide, wide), half, 3, 1, groups, input="down", residual="shortcut", pool=size // 2
-    )
+        "add", (wide, wide), half, 3, 1, groups, gated=True, input="down", residual="shortcut",
+        pool=size // 2,
+    )  # fmt: skip
     classifier = conv("classifier", (wide, 10), (1, 1), input="add")
     return Network(name="block", layers=(stem, down, shortcut, add, classifier))
 
 
 def draw_short_rounds(rng: Random, mask_group: int) -> Network:
     """One gated 1x1 layer of few steps on a large map: its decoders are slower than the array."""
-    groups = rng.choice([2, 2, 3])
+    groups = rng.choice([1, 2, 2, 3])
     outputs = groups * mask_group * rng.choice([1, 2, 3, 4, 8])
     size = (rng.choice([8, 12, 16, 20]), rng.choice([5, 6, 7, 9]))
-    return Network(name="short", layers=(conv("conv0", (groups, outputs), size, groups=groups),))
+    layer = conv("conv0", (groups, outputs), size, groups=groups, gated=True)
+    return Network(name="short", layers=(layer,))
 
 
 def draw_scheme(rng: Random, kind: str, network: Network, arch: ArchConfig, mask_group: int) -> str:
-    """A scheme of a kind; lanes share a list in lockstep unless the masks have the structure."""
+    """A scheme of a kind; lanes share a list in lockstep unless the masks have the structure.
+
+    Where the machine gates zeros ``dense`` does, and has no scheme of it beside it.
+    """
     if kind == "dense":
-        return rng.choice(["dense", "dense-zero-gated"])
+        scheme = rng.choice(["dense", "dense-zero-gated"])
+        return "dense" if arch.array.zero_gating else scheme
     if kind != "shared lists":
         return kind
     lanes = arch.index.lane_group
@@ -207,12 +228,18 @@ def draw_case(kind: str, seed: int) -> Case:
     if draw is draw_short_rounds:
         arch, density = with_slow_decoders(arch), rng.choice([0.05, 0.1, 0.2])
     noise = np.random.default_rng(rng.getrandbits(32))
-    masks, zeros = {}, {}
+    masks, zeros, conditional = {}, {}, {}
     for layer in network.gated_layers:
         lists = layer.out_channels // mask_group
         shape = (images, lists, layer.out_height, layer.out_width)
         masks[layer.name] = noise.random(shape) < density
-        zeros[layer.name] = noise.integers(0, layer.macs + 1, images)
+        base = noise.integers(0, layer.macs // layer.groups + 1, images)
+        zeros[layer.name] = layer.groups * base
+        run = masks[layer.name].reshape(images, -1).sum(axis=1) * mask_group
+        # Those of set bits are among the conditional ones: all, where there is no base path.
+        least = base if layer.groups > 1 else 0
+        most = np.minimum(run * layer.conditional_steps, zeros[layer.name] - least)
+        conditional[layer.name] = noise.integers(0, most + 1)
     return Case(
         arch=with_shapes(rng, arch, rng.choice([0, 0, 0, 1, 2])),
         network=network,
@@ -222,6 +249,7 @@ def draw_case(kind: str, seed: int) -> Case:
         images=images,
         masks=masks,
         zero_operand_macs=zeros,
+        zero_operand_macs_conditional=conditional if rng.random() < 0.8 else {},
         gate_norm=rng.choice(["batch", "instance"]),
     )
 

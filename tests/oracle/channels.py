@@ -11,6 +11,7 @@ from hwsim.arch.config import ArchConfig, Shape
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.workload import ConvLayer, Network
 
+from .beats import Beat
 from .channel_tiles import (
     Active,
     Gates,
@@ -51,6 +52,7 @@ def run(
     ``shapes``: of the array in each layer; None: its own. Returns causes (layers, CAUSES) and
     counters (layers, COUNTERS), int64; predictors stand in their layers' rows.
     """
+    arch = without_run_ahead(arch)
     gates = Gates(granularity, squeeze, masks)
     active = [activity(network, gates, image) for image in range(images)]
     own = [(arch.array.rows, arch.array.columns)] * len(network.layers)
@@ -73,6 +75,12 @@ def run(
             run_layer(this, "dense", None, 1, prefetched, ahead, causes[name], counts[name])
         prefetched = prefetches
     return table(causes, network, CAUSES), table(counts, network, COUNTERS)
+
+
+def without_run_ahead(arch: ArchConfig) -> ArchConfig:
+    """The machine as the scheme uses it: its lines have two entries, whatever Q is."""
+    activation = arch.activation.model_copy(update={"run_ahead": 0})
+    return arch.model_copy(update={"activation": activation})
 
 
 def plan_one(
@@ -182,7 +190,8 @@ def compute(
     if visit.passes:
         addresses = [this.placement.layout.address(pixel) for pixel in visit.pixels]
         one_list = [range(len(visit.channels))]
-        beats = beats_of(layer, arch, visit.reads)
+        # Offsets do not matter without run-ahead: they turn the banks of a round, all alike.
+        beats = [Beat(steps) for steps in beats_of(layer, arch, visit.reads)]
         base_pass(addresses, len(visit.channels), one_list, beats, arch, causes, counts)
         counts["psum_output_reads"] += len(visit.pixels)
         counts["index_words_read"] += list_words(arch, layer.in_channels)

@@ -10,10 +10,10 @@ from hwsim.arch.config import Shape
 from hwsim.counters import CAUSES, COUNTERS
 
 from .cases import Case
-from .cycles import decoders_of, lane_bits
 from .decoders import fill
 from .network import batches, both_fit
-from .residency import LayerPlan, plan, uses_masks
+from .residency import LayerPlan, compares, plan, uses_masks
+from .round_coverage import FORMATS, MASKED, WITHIN_ROUNDS, tile_decoders, within_rounds
 from .schemes import hardware
 from .shapes import held_shapes, keeps_structure, mask_lists
 from .visits import ALONE
@@ -35,8 +35,6 @@ RESIDENCIES = {
     "refused",
 }
 
-FORMATS = ("bitmap", "coordinate", "run-length")
-
 OPTIONS = {
     *(f"{feed}, {masks}" for feed in ("broadcast", "systolic")
       for masks in ("none", "gated", "sparse", "lockstep")),
@@ -49,9 +47,8 @@ OPTIONS = {
     "escapes",
     *(f"{decoders} decoders stall a {feed} round" for decoders in ("private", "shared")
       for feed in ("broadcast", "systolic")),
+    *WITHIN_ROUNDS,
 }  # fmt: skip
-
-MASKED = ("gated", "sparse", "lockstep")
 
 INSTANCE = {
     *(
@@ -118,7 +115,7 @@ def instances(case: Case, shapes: Sequence[Shape]) -> set[str]:
     masks = hardware(case.scheme).masks
     seen: set[str] = set()
     for this in plan_batch(case, shapes, images):
-        if case.gate_norm == "batch" or not uses_masks(this.layer, case.scheme):
+        if case.gate_norm == "batch" or not compares(this.layer, case.scheme):
             continue
         several = this.tiles[0].visit != ALONE
         seen.add(f"instance, {masks}, {'several' if several else 'one'} of an image")
@@ -160,7 +157,7 @@ def options(
     index, form = case.arch.index, case.arch.index.format
     spent = dict(zip(CAUSES, causes.sum(axis=0).tolist(), strict=True))
     counted = dict(zip(COUNTERS, counts.sum(axis=0).tolist(), strict=True))
-    seen = {f"{arch.array.feed}, {masks}"}
+    seen = {f"{arch.array.feed}, {masks}", *within_rounds(case, shapes, causes, counts)}
     if spent["bank_stall"] or arch.activation.bank_conflicts == "none":
         seen.add(f"bank conflicts {arch.activation.bank_conflicts}")
     if masks == "gated":
@@ -193,17 +190,4 @@ def most_lane_groups(case: Case, shapes: Sequence[Shape]) -> int:
 
 def first_fills(case: Case, shapes: Sequence[Shape]) -> int:
     """Cycles before the first rounds: a decoder that is not slower than the array costs no more."""
-    cycles = 0
-    for numbers in batches(case.images, case.batch):
-        for this in plan_batch(case, shapes, len(numbers)):
-            if not this.layer.gated:
-                continue
-            mask = case.masks[this.layer.name][numbers.start :]
-            for part in (part for part in this.tiles if part.visit.rest):
-                lanes = [
-                    lane_bits(mask, case.mask_group, channel, part.pixels)
-                    for channel in part.channels
-                ]
-                groups = hardware(case.scheme).lane_groups(len(lanes))
-                cycles += fill(decoders_of(lanes, groups, this.arch), this.arch)
-    return cycles
+    return sum(fill(decoders, this.arch) for this, _, decoders in tile_decoders(case, shapes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,15 @@ import numpy as np
 from hwsim.arch.config import ArchConfig
 from hwsim.workload import ConvLayer
 
+from .banks import reading_cycles
+from .beats import Beat, beats_over
 from .decoders import Decoder, fill
 from .layout import Layout, Pixel
 from .lists import symbol_bits, words_of
 from .outputs import output_stage
 from .schemes import hardware
 from .visits import AT_ONCE, Visit
+from .window import choose
 
 Causes = Counter[str]
 Counts = Counter[str]
@@ -23,11 +27,20 @@ Counts = Counter[str]
 
 @dataclass(frozen=True)
 class Pass:
-    """What the rounds of one pass have in common; ``width``: columns that a systolic feed skews."""
+    """What the rounds of one pass have in common; ``width``: columns that a systolic feed skews.
+
+    ``adds``: to the sums of a base pass; else the tile's sums start here.
+    """
 
     cause: str  # "base" or "conditional"
-    beats: list[int]  # steps of each
+    beats: Sequence[Beat]
     width: int
+    adds: bool = True
+
+    @property
+    def steps(self) -> int:
+        """Steps of all beats, the MACs of one output."""
+        return sum(beat.steps for beat in self.beats)
 
 
 def tile(
@@ -44,14 +57,16 @@ def tile(
     """Compute cycles by cause and counters of a visit, without output stage and DMA time.
 
     ``mask`` is bool (images, out_channels / mask_group, out_height, out_width), images as the
-    pixels number them; None runs one dense pass. ``layout`` is what the pointers step through.
+    pixels number them; None runs one dense pass. ``layout`` is what the pointers step through, of
+    all images of the batch, at the pitch of the machine's own shape.
     """
     groups = hardware(scheme).lane_groups(len(channels))
     gated = layer.gated and hardware(scheme).masks != "none"
     addresses = [layout.address(pixel) for pixel in pixels]
+    first, then = input_groups(layer, channels, gated)
     causes, counts = Causes(), Counts()
-    if visit.base:
-        beats = beat_steps(layer, arch, input_groups=1 if gated else layer.groups)
+    if visit.base and first:
+        beats = beats_over(layer, arch, layout, first)
         base_pass(addresses, len(channels), groups, beats, arch, causes, counts)
     if visit.stores:
         counts["psum_output_reads"] += len(groups) * len(pixels)
@@ -70,17 +85,30 @@ def tile(
         for _ in pixels:
             causes["drain"] += 1
             counts["psum_output_reads"] += len(groups)
-    decide(channels, mask_group, set(lists), pixels, counts)
-    beats = beat_steps(layer, arch, input_groups=layer.groups - 1)
-    masked(scheme, addresses, lanes, lists, beats, arch, causes, counts)
+    decide(channels, mask_group, set(lists), pixels, bool(first), counts)
+    beats = beats_over(layer, arch, layout, then)
+    width = hardware(scheme).lanes or arch.array.columns
+    this = Pass("conditional", beats, width, adds=bool(first))
+    masked(scheme, addresses, lanes, lists, this, arch, causes, counts)
     return causes, counts
+
+
+def input_groups(layer: ConvLayer, channels: range, gated: bool) -> tuple[list[int], list[int]]:
+    """What a tile's first pass visits, base or dense, and what its conditional pass does."""
+    groups = list(range(layer.groups))
+    if not gated:
+        return groups, []
+    if layer.groups == 1:  # gates that zero: there is no base path
+        return [], groups
+    own = channels[0] // (layer.out_channels // layer.groups)
+    return [own], [group for group in groups if group != own]
 
 
 def base_pass(
     addresses: list[int],
     width: int,
     groups: list[range],
-    beats: list[int],
+    beats: Sequence[Beat],
     arch: ArchConfig,
     causes: Causes,
     counts: Counts,
@@ -90,7 +118,7 @@ def base_pass(
     for pointers in consecutive(addresses, arch.array.rows):
         play_round([pointers] * len(groups), this, arch, causes, counts)
     last_drain(arch, causes)
-    counts["macs_base"] += width * len(addresses) * sum(beats)
+    counts["macs_base"] += width * len(addresses) * this.steps
     counts["psum_base_writes"] += len(groups) * len(addresses)
 
 
@@ -99,7 +127,7 @@ def masked(
     addresses: list[int],
     lanes: list[list[int]],
     lists: dict[int, list[int]],
-    beats: list[int],
+    this: Pass,
     arch: ArchConfig,
     causes: Causes,
     counts: Counts,
@@ -107,7 +135,6 @@ def masked(
     """The scheme's conditional pass, and the lists that it stores and reads."""
     machine = hardware(scheme)
     groups = machine.lane_groups(len(lanes))
-    this = Pass("conditional", beats, width=machine.lanes or arch.array.columns)
     if machine.masks == "gated":
         gated_pass(addresses, lanes, this, arch, causes, counts)
         store_lists(list(lists.values()), "bitmap", arch, counts)
@@ -118,19 +145,6 @@ def masked(
     followed = [lanes[group[0]] for group in groups]
     stored = list(lists.values()) if machine.masks == "lockstep" else followed
     store_lists(stored, arch.index.format, arch, counts)
-
-
-def beat_steps(layer: ConvLayer, arch: ArchConfig, input_groups: int) -> list[int]:
-    """Steps of every beat of a pass over ``input_groups`` of the layer's G input groups."""
-    word = arch.activation.word_channels
-    steps = []
-    for _ in range(input_groups):
-        for _ in range(layer.kernel_size * layer.kernel_size):
-            left = layer.in_channels // layer.groups
-            while left > 0:
-                steps.append(min(word, left))
-                left -= word
-    return steps
 
 
 def consecutive(addresses: list[int], rows: int) -> list[list[int]]:
@@ -145,15 +159,13 @@ def play_round(
     distinct: set[int] = set()
     for pointers in pointer_lists:
         distinct.update(pointers)
-    load = bank_load(distinct, arch)
 
-    cycles = 0
-    for steps in this.beats:
-        cycles += max(steps, load)
-        causes[this.cause] += steps
-        causes["bank_stall"] += max(0, load - steps)
+    cycles = reading_cycles(distinct, this.beats, arch)
+    causes["bank_stall"] += cycles - this.steps
+    for beat in this.beats:
+        causes[this.cause] += beat.steps
         counts["activation_word_reads"] += len(distinct)
-        counts["weight_word_reads"] += steps
+        counts["weight_word_reads"] += beat.steps
         for pointers in pointer_lists:
             counts["line_fills"] += len(pointers)
     if arch.array.feed == "systolic":  # operands reach each PE a cycle after its neighbours
@@ -164,18 +176,6 @@ def play_round(
         cycles += 1
         causes["drain"] += 1
     return cycles
-
-
-def bank_load(distinct: set[int], arch: ArchConfig) -> int:
-    """Cycles in which the banks can read these words, as far as the machine has conflicts."""
-    if arch.activation.bank_conflicts == "none":
-        return 0
-    banks: Counter[int] = Counter()
-    for at, address in enumerate(sorted(distinct)):
-        # "bandwidth": a perfect mapping deals the words out to the banks in turn.
-        exact = arch.activation.bank_conflicts == "exact"
-        banks[(address if exact else at) % arch.activation.banks] += 1
-    return max(banks.values())
 
 
 def last_drain(arch: ArchConfig, causes: Causes) -> None:
@@ -199,10 +199,9 @@ def gated_pass(
     for position in range(len(addresses)):
         bits = [lane[position] for lane in lanes]
         for bit in bits:
-            counts["macs_conditional" if bit else "macs_gated_off"] += sum(this.beats)
+            counts["macs_conditional" if bit else "macs_gated_off"] += this.steps
         if any(bits):
-            counts["psum_conditional_reads"] += 1
-            counts["psum_conditional_writes"] += 1
+            update_sum(this, counts)
 
 
 def conditional_pass(
@@ -219,11 +218,11 @@ def conditional_pass(
     causes["decode_stall"] += fill(decoders, arch)
     rounds = 0
     while any(decoder.buffer for decoder in decoders):
-        found = [decoder.hand_over() for decoder in decoders]
+        found = choose(decoders, arch, counts)
         pointers = [[addresses[position] for position in positions] for positions in found]
         cycles = play_round(pointers, this, arch, causes, counts)
         causes["decode_stall"] += max(0, fill(decoders, arch) - cycles)
-        count_lanes(found, lanes, groups, sum(this.beats), counts)
+        count_lanes(found, lanes, groups, this, counts)
         rounds += 1
     if rounds > 0:
         last_drain(arch, causes)
@@ -248,16 +247,21 @@ def store_lists(lists: list[list[int]], form: str, arch: ArchConfig, counts: Cou
 
 
 def count_lanes(
-    found: list[list[int]], lanes: list[list[int]], groups: list[range], steps: int, counts: Counts
+    found: list[list[int]], lanes: list[list[int]], groups: list[range], this: Pass, counts: Counts
 ) -> None:
     """MACs and partial-sum words of a round, lane by lane of each list's pixels."""
     for group, positions in zip(groups, found, strict=True):
         for position in positions:
-            counts["psum_conditional_reads"] += 1
-            counts["psum_conditional_writes"] += 1
+            update_sum(this, counts)
             for lane in group:
                 bit = lanes[lane][position]
-                counts["macs_conditional" if bit else "macs_gated_off"] += steps
+                counts["macs_conditional" if bit else "macs_gated_off"] += this.steps
+
+
+def update_sum(this: Pass, counts: Counts) -> None:
+    """A partial-sum word of the conditional pass is written, and read where it adds to one."""
+    counts["psum_conditional_reads"] += int(this.adds)
+    counts["psum_conditional_writes"] += 1
 
 
 def lane_bits(mask: np.ndarray, mask_group: int, channel: int, pixels: list[Pixel]) -> list[int]:
@@ -274,11 +278,19 @@ def require_structure(lanes: list[list[int]], groups: list[range]) -> None:
 
 
 def decide(
-    channels: range, mask_group: int, lists: set[int], pixels: list[Pixel], counts: Counts
+    channels: range,
+    mask_group: int,
+    lists: set[int],
+    pixels: list[Pixel],
+    adds_up: bool,
+    counts: Counts,
 ) -> None:
-    """Comparators and adders: one decision per mask list and pixel of the tile."""
+    """Comparators and adders: one decision per mask list and pixel of the tile.
+
+    ``adds_up``: the sums of a mask group are added up for it; there are none before a first pass.
+    """
     for mask_list in lists:
         members = [channel for channel in channels if channel // mask_group == mask_list]
         for _ in pixels:
             counts["comparator_ops"] += 1
-            counts["adder_ops"] += len(members) - 1
+            counts["adder_ops"] += len(members) - 1 if adds_up else 0

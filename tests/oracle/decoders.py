@@ -26,9 +26,10 @@ class Decoder:
         """Whether the round may start: the buffer is full, or the list at its end."""
         return self.room == 0 or not self.left
 
-    def hand_over(self) -> list[int]:
-        """Give the buffer to a round, and begin the next."""
-        found, self.buffer = self.buffer, []
+    def hand_over(self, below: int | None = None) -> list[int]:
+        """Give a round the indices below a limit, or all; the others keep their places."""
+        found = [index for index in self.buffer if below is None or index < below]
+        self.buffer = self.buffer[len(found) :]
         return found
 
     def step(self) -> None:

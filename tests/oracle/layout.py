@@ -16,25 +16,45 @@ Row = tuple[int, int]
 
 @dataclass(frozen=True)
 class Layout:
-    """Planes of words: ``hq`` x ``wq`` words per image and phase, ``words`` planes of channels."""
+    """Planes of words: ``hq`` x ``wq`` words per image and phase, ``words`` planes of channels.
+
+    ``pitch``: words from one plane to the next.
+    """
 
     hq: int
     wq: int
     phases: int
     words: int
+    images: int
+    pitch: int
+
+    @property
+    def phase_words(self) -> int:
+        """Words of one phase of all images: from a word to that of the next phase."""
+        return self.images * self.hq * self.wq
 
     def address(self, pixel: Pixel) -> int:
         """Word of a plane that the pointer of this output pixel starts from."""
         image, y, x = pixel
         return (image * self.hq + y) * self.wq + x
 
-    def stored_bytes(self, arch: ArchConfig, images: int) -> int:
-        """Bytes of buffer that ``images`` images of this tensor take."""
-        return stored_bytes(arch, self.words, self.phases * images * self.hq * self.wq)
+    def stored_bytes(self, arch: ArchConfig) -> int:
+        """Bytes of buffer that the tensor takes."""
+        return self.words * self.pitch * arch.activation.word_channels
+
+
+def laid_out(hq: int, wq: int, phases: int, words: int, arch: ArchConfig, images: int) -> Layout:
+    """Planes at the pitch that a machine has in its own shape."""
+    return Layout(hq, wq, phases, words, images, pitch=padded(arch, phases * images * hq * wq))
 
 
 def stored_bytes(arch: ArchConfig, words: int, plane: int) -> int:
-    """Bytes of ``words`` planes of ``plane`` words each, the pitch padded for the banks.
+    """Bytes of ``words`` planes of ``plane`` words each, the pitch padded for the banks."""
+    return words * padded(arch, plane) * arch.activation.word_channels
+
+
+def padded(arch: ArchConfig, plane: int) -> int:
+    """The pitch of planes of ``plane`` words (reading 4); ``arch``: in its own shape.
 
     The output stage finishes one pixel of all columns per cycle: its words, C channels of them,
     must go to different banks.
@@ -44,7 +64,7 @@ def stored_bytes(arch: ArchConfig, words: int, plane: int) -> int:
     pitch = plane
     while pitch % banks != (banks // finished_words) % banks:
         pitch += 1
-    return words * pitch * arch.activation.word_channels
+    return pitch
 
 
 def ceil_div(amount: int, size: int) -> int:
@@ -53,25 +73,29 @@ def ceil_div(amount: int, size: int) -> int:
     return pieces + 1 if rest else pieces
 
 
-def conv_layout(layer: ConvLayer, arch: ArchConfig) -> Layout:
+def conv_layout(layer: ConvLayer, arch: ArchConfig, images: int = 1) -> Layout:
     """The layout a convolution wants of its input: each gating group starts on a word."""
     reach = (layer.kernel_size - 1) // layer.stride
     group_channels = layer.in_channels // layer.groups
-    return Layout(
+    return laid_out(
         hq=layer.out_height + reach,
         wq=layer.out_width + reach,
         phases=layer.stride * layer.stride,
         words=layer.groups * ceil_div(group_channels, arch.activation.word_channels),
+        arch=arch,
+        images=images,
     )
 
 
-def residual_layout(layer: ConvLayer, arch: ArchConfig) -> Layout:
+def residual_layout(layer: ConvLayer, arch: ArchConfig, images: int) -> Layout:
     """The layout a residual addition wants of what it adds: the output map, unpadded."""
-    return Layout(
+    return laid_out(
         hq=layer.out_height,
         wq=layer.out_width,
         phases=1,
         words=ceil_div(layer.out_channels, arch.activation.word_channels),
+        arch=arch,
+        images=images,
     )
 
 
@@ -80,16 +104,14 @@ def tensor_layout(network: Network, tensor: str, arch: ArchConfig, images: int) 
     wanted: list[Layout] = []
     for layer in network.layers:
         if layer.input == tensor:
-            wanted.append(conv_layout(layer, arch))
+            wanted.append(conv_layout(layer, arch, images))
         if layer.residual == tensor:
-            wanted.append(residual_layout(layer, arch))
+            wanted.append(residual_layout(layer, arch, images))
     best = wanted[0]
     for layout in wanted[1:]:
         taller = layout.hq > best.hq
         as_tall = layout.hq == best.hq
-        if taller or (
-            as_tall and layout.stored_bytes(arch, images) > best.stored_bytes(arch, images)
-        ):
+        if taller or (as_tall and layout.stored_bytes(arch) > best.stored_bytes(arch)):
             best = layout
     return best
 
@@ -101,7 +123,7 @@ def pointer_layout(network: Network, layer: ConvLayer, arch: ArchConfig, images:
     layer's own, as if the tensor lay so.
     """
     there = tensor_layout(network, layer.input, arch, images)
-    own = conv_layout(layer, arch)
+    own = conv_layout(layer, arch, images)
     return there if there.phases == own.phases and there.wq >= own.wq else own
 
 

@@ -36,6 +36,9 @@ def machine(
     index_format: str = "bitmap",
     run_length_bits: int = 4,
     reshape: Sequence[Shape] = (),
+    run_ahead: int = 0,
+    window: int = 0,
+    zero_gating: bool = False,
 ) -> ArchConfig:
     """R, C, 4*entries bytes, A, B, W, E, V; the DMA moves one byte per cycle unless told."""
     return build_arch(
@@ -43,12 +46,19 @@ def machine(
             "name": "small",
             "clock_mhz": clock_mhz,
             "batch": 2,
-            "array": {"rows": rows, "columns": columns, "feed": feed, "reshape": list(reshape)},
+            "array": {
+                "rows": rows,
+                "columns": columns,
+                "feed": feed,
+                "zero_gating": zero_gating,
+                "reshape": list(reshape),
+            },
             "partial_sums": {"entries": entries},
             "activation": {
                 "word_channels": word_channels,
                 "banks": banks,
                 "bank_conflicts": bank_conflicts,
+                "run_ahead": run_ahead,
                 "buffer_kib": activation_kib,
             },
             "weight": {"buffer_kib": weight_kib},
@@ -59,6 +69,7 @@ def machine(
                 "decoders": decoders,
                 "format": index_format,
                 "run_length_bits": run_length_bits,
+                "window": window,
             },
             "dram": {
                 "bandwidth_gb_per_s": bandwidth_gb_per_s,

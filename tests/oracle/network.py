@@ -27,11 +27,13 @@ def run(
     zero_operand_macs: Mapping[str, np.ndarray] | None = None,
     gate_norm: str = "batch",
     shapes: Sequence[Shape] | None = None,
+    zero_operand_macs_conditional: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Totals over all images and batches; raises DoesNotFit.
 
     ``masks``: gated layer -> bool (images, out_channels / mask_group, out_height, out_width).
-    ``zero_operand_macs``: gated layer -> int (images,), for ``dense-zero-gated``.
+    ``zero_operand_macs``, ``zero_operand_macs_conditional``: gated layer -> int (images,), for
+    zero gating.
     ``gate_norm``: "batch" or "instance". ``shapes``: of the array in each layer; None: the chosen.
     Returns causes (layers, CAUSES) and counters (layers, COUNTERS), int64.
     """
@@ -41,11 +43,20 @@ def run(
     causes, counts = run_shaped(
         shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm
     )
-    if scheme == "dense-zero-gated":
+    dense = scheme.startswith("dense")
+    if scheme == "dense-zero-gated" or arch.array.zero_gating:
         for name, zeros in (zero_operand_macs or {}).items():
-            if network.by_name[name].gated:
-                counts[name]["macs_base"] -= int(zeros[:images].sum())
-                counts[name]["macs_gated_off"] += int(zeros[:images].sum())
+            if not dense and not zero_operand_macs_conditional:
+                continue
+            for image in range(images):
+                base, conditional = int(zeros[image]), 0
+                if not dense:
+                    groups = network.by_name[name].groups
+                    base = base // groups if groups > 1 else 0  # without a base path
+                    conditional = int(zero_operand_macs_conditional[name][image])
+                counts[name]["macs_base"] -= base
+                counts[name]["macs_conditional"] -= conditional
+                counts[name]["macs_zero_gated"] += base + conditional
     return table(causes, network, CAUSES), table(counts, network, COUNTERS)
 
 

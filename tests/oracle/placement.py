@@ -36,7 +36,7 @@ def place(network: Network, arch: ArchConfig, images: int) -> list[Placement]:
         for tensor in made
         if is_read(network, tensor, after=-1)
     }
-    size = {tensor: layout.stored_bytes(arch, images) for tensor, layout in layouts.items()}
+    size = {tensor: layout.stored_bytes(arch) for tensor, layout in layouts.items()}
     on_chip: set[str] = set()
     from_dram: set[str] = set()
     seen: list[tuple[bool, bool, bool]] = []

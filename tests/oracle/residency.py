@@ -81,7 +81,7 @@ def plan_layer(
     channel_tiles = cut_channels(layer, arch, scheme)
     channel_tile_bytes = layer.steps * arch.array.columns
     weights = weight_residency(layer, arch, len(channel_tiles) * channel_tile_bytes)
-    by_image = gate_norm == "instance" and uses_masks(layer, scheme)
+    by_image = gate_norm == "instance" and compares(layer, scheme)
     pixel_tiles = cut_pixels(layer, machine, shape, images, placement.input_resident, by_image)
     turns = places(pixel_tiles, by_image)
 
@@ -108,8 +108,13 @@ def moved_bytes(tiles: list[Tile]) -> int:
 
 
 def uses_masks(layer: ConvLayer, scheme: str) -> bool:
-    """Whether the layer runs a base and a conditional pass."""
+    """Whether the layer runs a conditional pass."""
     return layer.gated and hardware(scheme).masks != "none"
+
+
+def compares(layer: ConvLayer, scheme: str) -> bool:
+    """Whether the layer decides by the sums of a base pass, which gates that zero have not."""
+    return uses_masks(layer, scheme) and layer.groups > 1
 
 
 def cut_channels(layer: ConvLayer, arch: ArchConfig, scheme: str) -> list[range]:

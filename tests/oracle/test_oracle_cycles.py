@@ -11,7 +11,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from oracle.cycles import Pass, beat_steps, play_round, tile
+from oracle.beats import Beat, beats_over
+from oracle.cycles import Pass, play_round, tile
 from oracle.layout import conv_layout
 from oracle.machines import conv, machine, whole_tile
 from oracle.residency import flattened
@@ -26,7 +27,9 @@ class TestRound:
         # B = 2: 0, 2, 4 in bank 0, 5 in bank 1: load 3. Beats of 2 and 1 steps take 3 each.
         causes, counts = Counter[str](), Counter[str]()
         arch = machine(rows=4, banks=2)
-        cycles = play_round([[0, 2, 4, 5]], Pass("base", [2, 1], 4), arch, causes, counts)
+        cycles = play_round(
+            [[0, 2, 4, 5]], Pass("base", [Beat(2), Beat(1)], 4), arch, causes, counts
+        )
         assert cycles == 6
         assert +causes == {"base": 3, "bank_stall": 1 + 2}
         assert +counts == {"activation_word_reads": 8, "line_fills": 8, "weight_word_reads": 3}
@@ -35,7 +38,9 @@ class TestRound:
         # B = 2: the union 0, 2, 3 loads bank 0 with two words, which two steps hide.
         causes, counts = Counter[str](), Counter[str]()
         arch = machine(banks=2)
-        cycles = play_round([[0, 2], [0, 3]], Pass("conditional", [2], 4), arch, causes, counts)
+        cycles = play_round(
+            [[0, 2], [0, 3]], Pass("conditional", [Beat(2)], 4), arch, causes, counts
+        )
         assert cycles == 2
         assert +causes == {"conditional": 2}
         assert +counts == {"activation_word_reads": 3, "line_fills": 4, "weight_word_reads": 2}
@@ -43,14 +48,15 @@ class TestRound:
     def test_a_short_round_waits_for_the_drain_of_the_one_before(self) -> None:
         causes = Counter[str]()
         arch = machine(rows=5, entries=20)
-        cycles = play_round([[0, 1]], Pass("base", [2, 1], 4), arch, causes, Counter())
+        cycles = play_round([[0, 1]], Pass("base", [Beat(2), Beat(1)], 4), arch, causes, Counter())
         assert cycles == 5
         assert +causes == {"base": 3, "drain": 2}
 
     def test_each_input_group_starts_on_a_word(self) -> None:
         # Three groups of five channels in words of two: 2 + 2 + 1 steps per tap and group.
         layer = conv(channels=(15, 3), kernel=1, groups=3)
-        assert beat_steps(layer, machine(), input_groups=2) == [2, 2, 1, 2, 2, 1]
+        beats = beats_over(layer, machine(), conv_layout(layer, machine()), [0, 2])
+        assert [beat.steps for beat in beats] == [2, 2, 1, 2, 2, 1]
 
 
 class TestTile:

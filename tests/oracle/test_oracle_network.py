@@ -110,4 +110,4 @@ class TestRun:
         gated = run(network(layer), machine(), "dense-zero-gated", {}, 1, 2, 3, zeros)
         np.testing.assert_array_equal(gated[0], dense[0])
         moved = row(gated[1] - dense[1], COUNTERS)
-        assert moved == {"macs_base": -23, "macs_gated_off": 23}
+        assert moved == {"macs_base": -23, "macs_zero_gated": 23}

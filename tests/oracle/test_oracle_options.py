@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hwsim.arch.config import ArchConfig
+from oracle.beats import Beat
 from oracle.cycles import Pass, play_round
 from oracle.machines import conv, machine, whole_tile
 
@@ -49,7 +50,7 @@ class TestBankConflicts:
     def test_load(self, bank_conflicts: str, cycles: int, stalls: dict[str, int]) -> None:
         causes, counts = Counter[str](), Counter[str]()
         arch = machine(rows=4, banks=2, bank_conflicts=bank_conflicts)
-        beats = Pass("base", [2, 1], width=4)
+        beats = Pass("base", [Beat(2), Beat(1)], width=4)
         assert play_round([[0, 2, 4, 5]], beats, arch, causes, counts) == cycles
         assert +causes == {"base": 3, **stalls}
         assert counts == {"activation_word_reads": 8, "line_fills": 8, "weight_word_reads": 3}
@@ -58,7 +59,7 @@ class TestBankConflicts:
         # B = 2, one step: the union 0, 2, 4 takes two cycles, although one bank holds it all.
         causes = Counter[str]()
         arch = machine(banks=2, bank_conflicts="bandwidth")
-        beats = Pass("base", [1], width=4)
+        beats = Pass("base", [Beat(1)], width=4)
         assert play_round([[0, 2], [0, 4]], beats, arch, causes, Counter()) == 2
         assert causes == {"base": 1, "bank_stall": 1}
 
@@ -70,20 +71,23 @@ class TestSystolicFeed:
         # R = 5, three columns: the far corner starts 4 + 2 cycles late. No max against R.
         causes = Counter[str]()
         arch = machine(rows=5, entries=20, feed="systolic")
-        assert play_round([[0, 1]], Pass("base", [2, 1], 3), arch, causes, Counter()) == 3 + 6
+        assert (
+            play_round([[0, 1]], Pass("base", [Beat(2), Beat(1)], 3), arch, causes, Counter())
+            == 3 + 6
+        )
         assert +causes == {"base": 3, "drain": 6}
 
     def test_one_element_has_no_skew(self) -> None:
         causes = Counter[str]()
         arch = machine(rows=1, columns=1, feed="systolic")
-        assert play_round([[0]], Pass("base", [2], 1), arch, causes, Counter()) == 2
+        assert play_round([[0]], Pass("base", [Beat(2)], 1), arch, causes, Counter()) == 2
         assert +causes == {"base": 2}
 
     def test_a_bank_stall_comes_before_the_skew(self) -> None:
         # One bank: three words take three cycles, one step hides one; then 1 + 3 of skew.
         causes = Counter[str]()
         arch = machine(banks=1, feed="systolic")
-        assert play_round([[0, 1, 2]], Pass("base", [1], 4), arch, causes, Counter()) == 7
+        assert play_round([[0, 1, 2]], Pass("base", [Beat(1)], 4), arch, causes, Counter()) == 7
         assert causes == {"base": 1, "bank_stall": 2, "drain": 4}
 
     def test_dense(self) -> None:

@@ -20,7 +20,8 @@ from hwsim.energy.prices import COMPONENTS
 from hwsim.errors import UserError
 from hwsim.plots.style import CAUSE_COLOURS, scheme_style
 from hwsim.run.comparison import compare, density_sweep
-from hwsim.run.results import flat, layers_frame
+from hwsim.run.results import layers_frame
+from hwsim.run.summary import flat
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.statistics import ALL_LAYERS
 from studies.paths.figure import path_maps

@@ -65,14 +65,12 @@ class Gated:
     def cases(self) -> list[Case]:
         """The RTL's inputs for each tile, without masks: it decides itself."""
         run = self.run(self.by_numpy[0])  # for the tiles' shapes
-        layout = conv_layout(self.layer, self.arch)
+        layout = conv_layout(self.layer, self.arch, run.images)
         return [self._case(run, channels, pixels, layout) for channels, pixels in run.tiles()]
 
     def _case(self, run: LayerRun, channels: range, pixels: list[Pixel], layout: Layout) -> Case:
         layer, width = self.layer, len(channels)
-        case = tile_case(
-            layer, self.arch, self.scheme, run.masks, 1, channels, pixels, layout, run.images
-        )
+        case = tile_case(layer, self.arch, self.scheme, run.masks, 1, channels, pixels, layout)
         del case["tile"]["lists"]
         case["tile"]["columns"] = f"{(1 << width) - 1:x}"
         thresholds = [int(self.thresholds[column]) & 0xFFFFFFFF for column in channels]
@@ -82,8 +80,7 @@ class Gated:
         others = [group for group in range(layer.groups) if group != own]
         case["passes"][0]["first_weight"] = "0"
         case["passes"][1]["first_weight"] = f"{len(base):x}"
-        pitch = int(case["tile"]["pitch"], 16)
-        case["activations"] = activation_words(layer, self.arch, layout, pitch, self.activations)
+        case["activations"] = activation_words(layer, self.arch, layout, self.activations)
         case["weights"] = base + weight_words(layer, self.weights, channels, others)
         case["pixels"], case["width"] = len(pixels), width
         return case
@@ -141,14 +138,14 @@ def convolve(
 
 
 def activation_words(
-    layer: ConvLayer, arch: ArchConfig, layout: Layout, pitch: int, activations: np.ndarray
+    layer: ConvLayer, arch: ArchConfig, layout: Layout, activations: np.ndarray
 ) -> list[str]:
     """The buffer's content: planes of words, split by the stride's phases, zero-padded."""
     images, word = activations.shape[0], arch.activation.word_channels
     source, stride = padded(layer, activations), layer.stride
     inputs = layer.in_channels // layer.groups
     words_of_group = layout.words // layer.groups
-    content = [0] * (layout.words * pitch)
+    content = [0] * (layout.words * layout.pitch)
     for channel in range(layer.in_channels):
         group, within = divmod(channel, inputs)
         plane, lane = group * words_of_group + within // word, within % word
@@ -159,7 +156,7 @@ def activation_words(
                         continue
                     phase = y % stride * stride + x % stride
                     row = (phase * images + image) * layout.hq + y // stride
-                    address = plane * pitch + row * layout.wq + x // stride
+                    address = plane * layout.pitch + row * layout.wq + x // stride
                     byte = int(source[image, channel, y, x]) & 0xFF
                     content[address] |= byte << (8 * lane)
     return [f"{word:x}" for word in content]

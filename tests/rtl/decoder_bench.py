@@ -1,4 +1,4 @@
-"""Play lists through one decoder; a case tells the words and how long each round waits."""
+"""Play lists through one decoder; a case tells words, and the waits and limits of rounds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ PATIENCE = 10_000
 
 @cocotb.test()
 async def lists(dut: HierarchyObject) -> None:
-    await begin(dut, start=0, enable=1, take=0, words=1, word=0)
+    await begin(dut, start=0, enable=1, take=0, limited=0, limit=0, words=1, word=0)
     write_observations([await play(dut, case) for case in read_cases()])
 
 
 async def play(dut: HierarchyObject, case: dict[str, Any]) -> list[dict[str, Any]]:
-    """Slots of one list: cycles until ready, cycles worked, the indices handed over."""
-    words, waits = case["words"], case["waits"]
+    """Slots of one list: cycles until ready, cycles worked, the indices handed over.
+
+    ``limits`` are those of the first rounds, the last also of all others; without them there is no
+    window.
+    """
+    words, waits, limits = case["words"], case["waits"], case.get("limits")
+    dut.limited.value = int(limits is not None)
     dut.words.value = len(words)
     dut.start.value = 1
     await FallingEdge(dut.clk)
@@ -40,19 +45,21 @@ async def play(dut: HierarchyObject, case: dict[str, Any]) -> list[dict[str, Any
         wait = waits[len(slots) % len(waits)]
         take = ready and waited == wait
         waited = waited + 1 if ready and not take else 0
+        if limits:
+            dut.limit.value = limits[min(len(slots), len(limits) - 1)]
         dut.take.value = int(take)
         await Timer(1, "ns")  # what the handover says in its own cycle
         if take:
             slots.append({"cycles": cycles, "worked": worked, "indices": handed_over(dut)})
-            cycles = worked = 0
-            if ended:
-                dut.take.value = 0
-                return slots
-            cycles = 1  # the cycle of the handover decodes on
+            worked = 0
+            cycles = 1 - int(dut.done.value)  # the cycle of the handover decodes on
         elif slots:
             assert handed_over(dut) == slots[-1]["indices"], "the round's buffer changed"
         worked += int(dut.working.value)
         await FallingEdge(dut.clk)
+        if take and ended and not int(dut.any.value):
+            dut.take.value = 0
+            return slots
     raise AssertionError("the list does not end")
 
 

@@ -23,7 +23,7 @@ from tools.verification.replay import NAMES, WITHIN, Place, Replayed, alone, rep
 from tools.verification.rounds import Cut, Work, first_round
 
 from .simulator import Case, Observation, observe
-from .tiles import causes_and_counts, parameters, tile_case
+from .tiles import causes_and_counts, parameters, passes_of, tile_case
 
 CAUSES_OF_A_PASS = ("steps", "bank_stall_cycles", "drain_cycles", "decode_stall_cycles")
 
@@ -32,7 +32,7 @@ Counted = Counter[str]
 
 
 def draw(rng: np.random.Generator, arch: ArchConfig) -> LayerRun:
-    """A random layer, scheme and mask for this machine."""
+    """A random layer, scheme and mask for this machine; gates of a single group zero."""
     lanes, columns = arch.index.lane_group, arch.array.columns
     schemes = ["unstructured"] if lanes == 1 else [f"lockstep-{lanes}"]
     mask_group = 1
@@ -48,10 +48,11 @@ def draw(rng: np.random.Generator, arch: ArchConfig) -> LayerRun:
         kernel=kernel,
         stride=int(rng.choice([1, 1, 2])),
         groups=groups,
+        gated=groups > 1 or bool(rng.random() < 0.7),
     )
     images = int(rng.integers(1, 3))
     masks = None
-    if groups > 1:
+    if layer.gated:
         shape = (images, layer.out_channels // mask_group, layer.out_height, layer.out_width)
         density = rng.choice([0.0, 0.02, 0.1, 0.3, 0.6, 0.9, 1.0])
         masks = rng.random(shape) < density
@@ -60,11 +61,11 @@ def draw(rng: np.random.Generator, arch: ArchConfig) -> LayerRun:
 
 def cases(run: LayerRun) -> list[Case]:
     """The inputs of the RTL for every tile."""
-    layout = conv_layout(run.layer, run.arch)
+    layout = conv_layout(run.layer, run.arch, run.images)
     return [
         tile_case(
             run.layer, run.arch, run.scheme, run.masks, run.mask_group,
-            channels, pixels, layout, run.images,
+            channels, pixels, layout,
         )
         for channels, pixels in run.tiles()
     ]  # fmt: skip
@@ -94,7 +95,7 @@ def build_of(run: LayerRun) -> dict[str, int]:
 
 def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
     """The first tile, name and round in which the RTL differs from the oracle, or the kernel."""
-    rtl = [counted(passes, run.scheme) for passes in observed]
+    rtl = [counted(passes, run) for passes in observed]
     for number, passes in enumerate(observed):
         _check_rounds(run, number, passes)
     models = {"oracle": oracle_tiles(run)}
@@ -112,9 +113,12 @@ def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
 
 def _check_rounds(run: LayerRun, tile: int, passes: Observation) -> None:
     """Every round of a pass takes as many steps as the pass has for an output."""
-    steps = run.layer.steps
-    base = steps if run.scheme.startswith("dense") else steps // run.layer.groups
-    for number, (seen, of_pass) in enumerate(zip(passes, (base, steps - base), strict=False)):
+    layer, causes = run.layer, passes_of(run.layer, run.scheme)
+    steps = {"base": layer.base_steps, "conditional": layer.conditional_steps}
+    if len(causes) == 1:
+        steps = dict.fromkeys(causes, layer.steps)
+    for number, (seen, cause) in enumerate(zip(passes, causes, strict=True)):
+        of_pass = steps[cause]
         assert seen["steps"] == seen["rounds"] * of_pass, (
             f"tile {tile}, pass {number}: {seen['rounds']} rounds of {of_pass} steps, "
             f"but {seen['steps']} steps"
@@ -137,7 +141,7 @@ def _round(run: LayerRun, model: str, tile: int, names: tuple[str, ...]) -> str:
     def rtl(_: Sequence[Cut]) -> list[np.ndarray]:
         with TemporaryDirectory() as folder:
             observed = play(pieces, Path(folder))
-        return [_row(counted(seen[0], run.scheme), names) for seen in observed]
+        return [_row(counted(seen[0], run), names) for seen in observed]
 
     def oracle(_: Sequence[Cut]) -> list[np.ndarray]:
         return [_row(oracle_tiles(piece)[0], names) for piece in pieces]
@@ -151,18 +155,18 @@ def _round(run: LayerRun, model: str, tile: int, names: tuple[str, ...]) -> str:
     return first_round(cuts, {"oracle": oracle, "kernel": kernel}[model], rtl, names)
 
 
-def counted(passes: Observation, scheme: str) -> Counted:
+def counted(passes: Observation, run: LayerRun) -> Counted:
     """What the RTL counts of a tile, every cause of its passes among it."""
     for number, seen in enumerate(passes):
         spent = sum(seen[name] for name in CAUSES_OF_A_PASS)
         assert spent == seen["clock"], f"pass {number} took {seen['clock']} cycles, {spent} counted"
-    causes, counts = causes_and_counts(passes, scheme)
+    causes, counts = causes_and_counts(passes, run.layer, run.scheme)
     return Counter({**dict.fromkeys(WITHIN, 0), **causes, **counts})
 
 
 def oracle_tiles(run: LayerRun) -> list[Counted]:
     """The oracle's tiles."""
-    layout = conv_layout(run.layer, run.arch)
+    layout = conv_layout(run.layer, run.arch, run.images)
     tiles = []
     for channels, pixels in run.tiles():
         causes, counts = oracle_tile(

@@ -20,6 +20,7 @@ COUNTERS = [
     "word_reads",
     "line_fills",
     "decoder_cycles",
+    "window_compares",
     "pixel_uses",
 ]
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 from oracle.cycles import lane_bits
-from oracle.layout import Layout, Pixel, stored_bytes
+from oracle.layout import Layout, Pixel
 from oracle.schemes import hardware
 
 from hwsim.arch.config import ArchConfig
@@ -29,9 +29,16 @@ def parameters(arch: ArchConfig) -> dict[str, int]:
         "W": arch.index.word_bits,
         "A": arch.activation.word_channels,
         "B": arch.activation.banks,
+        "Q": arch.activation.run_ahead,
         "P": arch.partial_sums.entries // arch.array.columns,
         "SHARED": int(arch.index.decoders == "shared"),
     }
+
+
+def longest_list(arch: ArchConfig) -> int:
+    """Bits of a list of all pixels of a tile, in whole words."""
+    pixels, word = parameters(arch)["P"], arch.index.word_bits
+    return -(-pixels // word) * word
 
 
 def tile_case(
@@ -43,9 +50,8 @@ def tile_case(
     channels: range,
     pixels: list[Pixel],
     layout: Layout,
-    images: int,
 ) -> Case:
-    """Inputs of the tile and of its one or two passes."""
+    """Inputs of the tile and of its one or two passes; the conditional one is the last."""
     machine = hardware(scheme)
     lane_groups = machine.lane_groups(len(channels))
     word_bits = arch.index.word_bits
@@ -55,42 +61,45 @@ def tile_case(
         "pixels": len(pixels),
         "words": words,
         "lane_groups": pack([1] * len(lane_groups), 1),
+        # No index is as large: a larger window makes no difference.
+        "window": min(arch.index.window, longest_list(arch)),
         "pixel_addresses": pack([layout.address(pixel) for pixel in pixels], ADDRESS_BITS),
-        **geometry(layer, arch, layout, images),
+        **geometry(layer, arch, layout),
     }
     passes: list[dict[str, int]] = []
-    base_group = channels[0] // (layer.out_channels // layer.groups)
-    if not gated:
-        passes.append({"decoded": 0, **input_groups(list(range(layer.groups)), tile)})
-    else:
-        others = [group for group in range(layer.groups) if group != base_group]
+    groups = list(range(layer.groups))
+    if gated and not layer.zeroes:
+        base_group = channels[0] // (layer.out_channels // layer.groups)
         passes.append({"decoded": 0, **input_groups([base_group], tile)})
-        decoded = int(machine.masks != "gated")
-        passes.append({"decoded": decoded, **input_groups(others, tile)})
-        if decoded:
-            assert mask is not None
-            words_of_list = parameters(arch)["P"] // word_bits + (
-                parameters(arch)["P"] % word_bits > 0
-            )
-            lists = []
-            for group in lane_groups:
-                lanes = [lane_bits(mask, mask_group, channels[lane], pixels) for lane in group]
-                lists.append(pack([max(bits) for bits in zip(*lanes, strict=True)], 1))
-            tile["lists"] = pack(lists, words_of_list * word_bits)
+        groups.remove(base_group)
+    decoded = int(gated and machine.masks != "gated")
+    passes.append({"decoded": decoded, **input_groups(groups, tile)})
+    if decoded:
+        assert mask is not None
+        lists = []
+        for group in lane_groups:
+            lanes = [lane_bits(mask, mask_group, channels[lane], pixels) for lane in group]
+            lists.append(pack([max(bits) for bits in zip(*lanes, strict=True)], 1))
+        tile["lists"] = pack(lists, longest_list(arch))
     return {"tile": hexadecimal(tile), "passes": [hexadecimal(inputs) for inputs in passes]}
+
+
+def passes_of(layer: ConvLayer, scheme: str) -> list[str]:
+    """The cause that the steps of each of a tile's passes are."""
+    if not layer.gated or hardware(scheme).masks == "none":
+        return ["base"]
+    return ["conditional"] if layer.zeroes else ["base", "conditional"]
 
 
 def hexadecimal(inputs: dict[str, int]) -> dict[str, str]:
     return {name: f"{level:x}" for name, level in inputs.items()}
 
 
-def geometry(layer: ConvLayer, arch: ArchConfig, layout: Layout, images: int) -> dict[str, int]:
+def geometry(layer: ConvLayer, arch: ArchConfig, layout: Layout) -> dict[str, int]:
     """Beats of an input group, and where its words lie: planes by word, split by phase."""
     word = arch.activation.word_channels
     full, short = divmod(layer.in_channels // layer.groups, word)
-    phase = images * layout.hq * layout.wq
-    pitch = stored_bytes(arch, 1, layout.phases * phase) // word
-    stride = layer.stride
+    phase, pitch, stride = layout.phase_words, layout.pitch, layer.stride
     taps = [
         (ky % stride * stride + kx % stride) * phase + ky // stride * layout.wq + kx // stride
         for ky in range(layer.kernel_size)
@@ -120,12 +129,11 @@ def input_groups(groups: list[int], tile: dict[str, int]) -> dict[str, int]:
 
 
 def causes_and_counts(
-    observed: list[dict[str, int]], scheme: str
+    observed: list[dict[str, int]], layer: ConvLayer, scheme: str
 ) -> tuple[Counter[str], Counter[str]]:
     """A tile's passes in the words of the contract; what the RTL does not count is left out."""
     causes, counts = Counter[str](), Counter[str]()
-    passes = [("base", "psum_base_writes"), ("conditional", "psum_conditional_reads")]
-    for (cause, uses), seen in zip(passes[: len(observed)], observed, strict=True):
+    for cause, seen in zip(passes_of(layer, scheme), observed, strict=True):
         causes[cause] += seen["steps"]
         causes["bank_stall"] += seen["bank_stall_cycles"]
         causes["drain"] += seen["drain_cycles"]
@@ -134,7 +142,11 @@ def causes_and_counts(
         counts["line_fills"] += seen["line_fills"]
         counts["weight_word_reads"] += seen["steps"]
         counts["decoder_cycles"] += seen["decoder_cycles"]
-        # The gated scheme updates the pixels whose bits it reads beside the pass.
-        if (cause, scheme) != ("conditional", "clock-gated"):
-            counts[uses] += seen["pixel_uses"]
+        counts["window_compares"] += seen["window_compares"]
+        if cause == "base":
+            counts["psum_base_writes"] += seen["pixel_uses"]
+        elif scheme != "clock-gated":  # that updates the pixels whose bits it reads beside the pass
+            counts["psum_conditional_writes"] += seen["pixel_uses"]
+            # Where no pass was before, nothing is added up.
+            counts["psum_conditional_reads"] += 0 if layer.zeroes else seen["pixel_uses"]
     return causes, counts

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from hwsim.arch.config import ArchConfig
+from hwsim.counters import idle_pe_cycles
 from hwsim.errors import UserError
 from hwsim.run.comparison import PRICES, compare, density_sweep, other_prices, two_by_two
 from hwsim.trace.mask_trace import MaskTrace
@@ -58,7 +59,7 @@ def test_a_frame_of_prices_has_a_column_for_each(
     prices = comparison.other_prices()
     assert prices.shape == (3, len(PRICES))
     assert list(prices.index.get_level_values("scheme")) == list(comparison.to_frame()["scheme"])
-    own = prices["cacti22", 1.0, 8.0].to_numpy()
+    own = prices["cacti22", 1.0, 8.0, 0.0, False].to_numpy()
     assert own == pytest.approx(comparison.to_frame()["energy_uj_per_image"].to_numpy())
     listed = [row["energy_uj_per_image"] for row in other_prices(comparison.results()[:1])]
     assert list(prices.iloc[0]) == listed
@@ -83,9 +84,16 @@ def test_two_by_two_needs_a_pair(pe16x16: ArchConfig, traces: list[MaskTrace]) -
 def test_other_prices_price_the_same_counts(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
     results = compare(pe16x16, traces[:1], ["unstructured"], [2]).results()
     rows = pd.DataFrame(other_prices(results))
+    assert not rows["zeros_run"].any()
+    shared = rows[rows["gated_mac_share"] > 0]["energy_uj_per_image"].item()
+    rows = rows[rows["gated_mac_share"] == 0]
     at = rows.set_index(["table", "operand_network_scale", "dram_pj_per_bit"])[
         "energy_uj_per_image"
     ]
+    # MAC and accumulator: 0.3393 + 64 x 0.0030461 pJ, of which idle PEs take 28 %
+    idle = idle_pe_cycles(256, results[0].cycles, results[0].totals)
+    more_uj = 0.28 * (0.3393 + 64 * 0.0030461) * idle / results[0].images / 1e6
+    assert shared - at["cacti22", 1.0, 8.0] == pytest.approx(more_uj)
     for table in ("cacti22", "horowitz45"):
         free, once, four = (at[table, scale, 8.0] for scale in (0.0, 1.0, 4.0))
         # Dynamic energy is linear in the scale; so is the leakage of the network's area.

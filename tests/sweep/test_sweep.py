@@ -15,8 +15,9 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
 from hwsim.energy.area import area
 from hwsim.energy.table import EnergyTable
-from hwsim.run.results import SimResult, flat, summary
+from hwsim.run.results import SimResult
 from hwsim.run.simulate import simulate
+from hwsim.run.summary import flat, summary
 from hwsim.sweep import row_key, rows, sweep
 from hwsim.sweep.__main__ import main
 from hwsim.sweep.folder import ResultsFolder

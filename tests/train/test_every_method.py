@@ -217,7 +217,7 @@ def counters_by_hand(trace: MaskTrace, scheme: str, layer: ConvLayer) -> dict[st
         return dense
     if scheme == "dense-zero-gated":
         zeros = int(trace.zero_operand_macs(layer.name).sum())
-        return dense | {"macs_base": layer.macs * IMAGES - zeros, "macs_gated_off": zeros}
+        return dense | {"macs_base": layer.macs * IMAGES - zeros, "macs_zero_gated": zeros}
     bits = np.unpackbits(trace.packed(layer.name), bitorder="little")
     conditional = 9 * layer.in_channels * 3 // 4
     ones = int(bits.sum()) * trace.mask_group

@@ -44,7 +44,7 @@ def _lists(*machine: int) -> Bench:
 
 
 def _beats(*machine: int) -> Bench:
-    """Pointers, banks; then how many beats."""
+    """Pointers, banks, beats that banks may be ahead; then how many beats."""
     return Bench("bank_arbiter", partial(arbiter.test_random_beats, *machine))
 
 
@@ -76,13 +76,20 @@ gated.MACHINES["R = A = 1"] = (tile.build(1, 3, 1, 1, 8, 1, 2, 16), 6)
 
 BENCHES = (
     Bench("bitmap_decoder", decoder.test_hand_worked_lists),
+    *(
+        Bench("bitmap_decoder", partial(decoder.test_hand_worked_windows, *worked))
+        for worked in decoder.WINDOWS
+    ),
     _lists(3, 8, 2, 8, 60),
     _lists(1, 8, 1, 8, 40),
     _lists(4, 64, 8, 8, 40),
     Bench("bank_arbiter", arbiter.test_hand_worked_beats),
-    _beats(12, 3, 60),
-    _beats(7, 1, 40),
-    _beats(1, 4, 20),
+    Bench("bank_arbiter", partial(arbiter.test_hand_worked_rounds, 1)),
+    Bench("bank_arbiter", partial(arbiter.test_hand_worked_rounds, 3)),
+    _beats(12, 3, 0, 60),
+    _beats(9, 3, 2, 60),
+    _beats(7, 1, 0, 40),
+    _beats(1, 4, 0, 20),
     _tiles(1, 4, 11),
     _tiles(9, 3, 19),
     _tiles(0, 5, 10),
@@ -92,6 +99,10 @@ BENCHES = (
     _tiles(5, 4, 15),
     _tiles(6, 4, 16),
     _tiles(7, 4, 17),
+    _tiles(11, 4, 21),
+    _tiles(13, 4, 22),
+    _tiles(14, 4, 23),
+    _tiles(15, 3, 24),
     *(_sums(name) for name in list(gated.MACHINES)),
     _lists(2, 8, 1, 1, 20),
 )

@@ -142,10 +142,12 @@ def counted(case: Replayed, model: Engine, with_totals: bool) -> Counted:
 def _totals(case: Replayed, model: Engine, runs: list[tuple[np.ndarray, np.ndarray]]) -> Counts:
     """Causes and counters by layer, cycles by batch: the kernel's of a whole run, others' summed.
 
-    Counters are those that masks decide: dense and zero-gated runs have none.
+    Counters are those that masks decide, before zeros are gated, which no model does.
     """
     if model == "kernel":
-        run = simulate(case.arch, case.trace, case.scheme, batch=case.batch, threads=1)
+        array = case.arch.array.model_copy(update={"zero_gating": False})
+        arch = case.arch.model_copy(update={"array": array})
+        run = simulate(arch, case.trace, case.scheme, batch=case.batch, threads=1)
         return run.causes, run.counters[:, BY_MASKS], run.batch_cycles
     layers = len(case.trace.network.layers)
     cycles = np.array([cycles.sum(axis=0) for cycles, _ in runs]).reshape(-1, layers, len(CAUSES))

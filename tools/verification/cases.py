@@ -24,7 +24,10 @@ PARAMETERS: dict[str, tuple[Value, ...]] = {
     "P": (6, 16, 31, 64, 65, 100, 127, 128, 130),
     "reshape": ("none", "one shape", "two shapes"),
     "A": (1, 2, 3, 4, 5),
-    "B": (1, 2, 3, 4, 8),
+    "B": (1, 2, 3, 4, 8, 12),
+    "run-ahead": (0, 1, 2, 5),
+    "window": (0, 1, 3, 9, 40, 200),
+    "zero gating": ("off", "on", "dense counts alone"),
     "V": (1, 2, 3, 4),
     "W": (8, 16, 32, 64),
     "E": (1, 2, 3, 4),
@@ -35,7 +38,7 @@ PARAMETERS: dict[str, tuple[Value, ...]] = {
     "activation KiB": (1, 2, 4, 512),
     "weight KiB": (1, 2, 160),
     "DRAM GB/s": (0.1, 1.0, 12.8),
-    "G": (2, 3, 4),
+    "G": (1, 2, 3, 4),
     "mask group": (1, 2, 3, 4, 6, 8),
     "density": (0.0, 0.05, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0),
     "masks": ("independent", "clustered", "uneven"),
@@ -59,7 +62,11 @@ WEIGHTS = {
     "reshape": (4, 1, 1),
     "density": (1, 1, 2, 2, 2, 2, 2, 1),
     "format": (6, 4, *[1] * 7),
-    "bank conflicts": (2, 1, 1),
+    "bank conflicts": (3, 1, 1),
+    "run-ahead": (2, 2, 1, 1),
+    "window": (4, 1, 1, 1, 1, 1),
+    "zero gating": (2, 2, 1),
+    "G": (1, 2, 2, 2),
     "activation KiB": (1, 3, 4, 4),
 }
 """Where the values of a parameter are not drawn evenly."""
@@ -95,8 +102,10 @@ def without_effect(scheme: Value, name: str) -> str | None:
     """Why the scheme takes no notice of a parameter; None if it does."""
     if scheme not in MASKED and name in MASK_PARAMETERS:
         return "dense passes use no masks"
-    if scheme not in GATHERING and name in ("V", "E", "decoders", "format"):
+    if scheme not in GATHERING and name in ("V", "E", "decoders", "format", "window"):
         return "dense and gated follow no lists"
+    if scheme == "dense-zero-gated" and name == "zero gating":
+        return "dense with zero gating is called dense where the option is on"
     return None
 
 
@@ -140,6 +149,9 @@ def build(values: dict[str, Value], rng: Random) -> Case | None:
         decoders=v["decoders"],
         index_format=form,
         run_length_bits=int(bits),
+        run_ahead=v["run-ahead"],
+        window=v["window"],
+        zero_gating=v["zero gating"] != "off" and v["scheme"] != "dense-zero-gated",
     )
     others = PARAMETERS["reshape"].index(v["reshape"])
     arch = with_shapes(rng, arch, others)
@@ -154,10 +166,15 @@ def build(values: dict[str, Value], rng: Random) -> Case | None:
     noise = np.random.default_rng(rng.getrandbits(32))
     (gated,) = network.gated_layers
     masks = {gated.name: draw_masks(v, gated, noise)}
-    zeros = {gated.name: noise.integers(0, gated.macs + 1, v["images"])}
+    most = gated.macs // gated.groups
+    zeros = {gated.name: gated.groups * noise.integers(0, most + 1, v["images"])}
+    conditional = {}
+    if v["zero gating"] == "on":
+        ones = masks[gated.name].reshape(v["images"], -1).sum(axis=1) * v["mask group"]
+        conditional[gated.name] = noise.integers(0, ones * gated.conditional_steps + 1)
     return Case(
         arch, network, scheme, v["mask group"], v["batch"], v["images"], masks, zeros,
-        v["gate normalisation"],
+        v["gate normalisation"], conditional,
     )  # fmt: skip
 
 

@@ -34,7 +34,10 @@ def oracle_totals(case: Case) -> Counted | None:
     inputs = (case.network, case.arch, case.scheme, case.masks, case.mask_group, case.batch)
     try:
         shapes = chosen_shapes(*inputs, case.images, case.gate_norm)
-        counted = run_oracle(*inputs, case.images, case.zero_operand_macs, case.gate_norm, shapes)
+        counted = run_oracle(
+            *inputs, case.images, case.zero_operand_macs, case.gate_norm, shapes,
+            case.zero_operand_macs_conditional,
+        )  # fmt: skip
     except DoesNotFit:
         return None
     return (tuple(shapes), *counted)

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from layer_run import LayerRun
 from rtl.layers import difference, play
 from rtl.simulator import Observation
+from rtl.tiles import passes_of
 
 from hwsim.workload import ConvLayer
 
@@ -26,14 +27,23 @@ RTL_CASES = 1_110
 LAYERS = 15
 """Cases of one machine."""
 
-MACHINE = {name: PARAMETERS[name] for name in ("R", "C", "P", "A", "B", "V", "W", "E", "decoders")}
+MACHINE = {
+    name: PARAMETERS[name]
+    for name in ("R", "C", "P", "A", "B", "V", "W", "E", "decoders", "run-ahead")
+}
+"""What the RTL is built for: each set of values is a compilation."""
+
 LAYER = {
     "scheme": tuple(name for name in PARAMETERS["scheme"] if name != "dense-zero-gated"),
     **{
         name: PARAMETERS[name]
-        for name in ("G", "mask group", "density", "masks", "kernel", "stride", "padding", "images")
+        for name in ("G", "mask group", "density", "masks", "kernel", "stride", "padding")
     },
+    "images": PARAMETERS["images"],
+    "window": PARAMETERS["window"],
 }
+"""What each layer has of its own; the window is an input of the RTL."""
+
 RTL_PARAMETERS = LAYER | MACHINE
 """Those that a tile's passes depend on; all others are at their first value or out of the way."""
 
@@ -43,8 +53,9 @@ BESIDE_THE_RTL: dict[str, Value] = {
     "weight KiB": 160,
 }
 
-MOST_WORK = 60_000
-"""Steps of the array if all passes were dense, times pointers: what a case costs to simulate."""
+MOST_WORK = 30_000
+"""Steps of the array if all passes were dense, times pointers and beats under way: what a case
+costs to simulate."""
 
 
 @lru_cache(maxsize=1)
@@ -62,7 +73,9 @@ def machines(count: int = -(-RTL_CASES // LAYERS)) -> list[dict[str, Value]]:
 
 
 def _pairs(values: dict[str, Value]) -> Iterator[tuple]:
-    return combinations(values.items(), 2)
+    """Pairs of values; P <= A*B is taken for a value of its own."""
+    small = {"P <= A*B": values["P"] <= values["A"] * values["B"]}
+    return combinations((values | small).items(), 2)
 
 
 def draw_run(seed: int) -> tuple[dict[str, Value], LayerRun]:
@@ -86,7 +99,7 @@ def draw_run(seed: int) -> tuple[dict[str, Value], LayerRun]:
 def _work(layer: ConvLayer, v: dict) -> int:
     groups = -(-layer.out_channels // layer.groups // v["C"]) * layer.groups
     rounds = -(-v["images"] * layer.out_pixels // v["R"]) * groups
-    return rounds * layer.steps * v["R"] * -(-v["C"] // v["V"])
+    return rounds * layer.steps * v["R"] * -(-v["C"] // v["V"]) * (1 + v["run-ahead"])
 
 
 def run_rtl_seeds(seeds: Sequence[int]) -> list[Outcome]:
@@ -113,8 +126,9 @@ def _outcome(seed: int, values: dict[str, Value], run: LayerRun) -> Outcome:
 
 
 def _measure(run: LayerRun, observed: Sequence[Observation], outcome: Outcome) -> None:
-    """A tile's second pass, where it has one, is the conditional one."""
-    rounds = [passes[1]["rounds"] for passes in observed if len(passes) > 1]
+    """A tile's conditional pass is its last one."""
+    causes = passes_of(run.layer, run.scheme)
+    rounds = [passes[-1]["rounds"] for passes in observed if causes[-1] == "conditional"]
     outcome.rounds, outcome.longest = sum(rounds), max(rounds, default=0)
     outcome.tiles = len(observed)
     outcome.channel_tiles = len({channels[0] for channels, _ in run.tiles()})

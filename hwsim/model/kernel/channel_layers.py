@@ -21,8 +21,9 @@ from hwsim.model.kernel.channel_visits import (
     words_of,
 )
 from hwsim.model.kernel.jit import compiled
+from hwsim.model.kernel.passes import EXACT, Beats
 from hwsim.model.kernel.pipeline import Transfers, finish, start, visit
-from hwsim.model.kernel.rounds import round_cycles
+from hwsim.model.kernel.rounds import busy_cycles, round_cycles
 
 _BASE, _BANK_STALL = CAUSES.index("base"), CAUSES.index("bank_stall")
 _DRAIN = CAUSES.index("drain")
@@ -144,9 +145,14 @@ def _pass(machine, layer, visits, k, steps_in_words, cycles, counts):
         steps += layer.taps * words[kept] * kept
     rounds, taken = -(-pixels // machine.rows), 0
     for i in range(rounds):
-        load, busy = layer.loads[pixel, i], 0
-        for kept in range(1, words.size):
-            busy += layer.taps * words[kept] * max(kept, load)
+        distinct = min(machine.rows, pixels - i * machine.rows)
+        busy = 0
+        if machine.conflicts == EXACT:
+            for kept in range(1, words.size):
+                busy += layer.taps * words[kept] * max(kept, layer.loads[pixel, i])
+        else:
+            every = Beats(beats, 0, 0, 0)
+            busy = max(steps, busy_cycles(machine, every, 0, distinct))
         cycles[_BANK_STALL] += busy - steps
         spent = round_cycles(machine, busy, machine.columns)
         cycles[_DRAIN] += spent - busy

@@ -25,7 +25,7 @@ class Selecting(NamedTuple):
     ``compacted``: tiles are an image's active channels; else ``tile_start``, ``tile_width`` and
     ``tile_head`` (channel tiles,) hold for all. By pixel tile of an image: ``pixels``, ``pooled``
     pixels it finishes, input ``rows`` it touches and those that are ``fresh`` behind the tiles
-    before it; ``loads`` (pixel tiles, rounds) of consecutive pixels, the same in each image,
+    before it; ``loads`` (pixel tiles, rounds): words in the fullest bank, the same in each image,
     because images lie a constant number of words apart.
     ``reach``: how many different tiles back a column is still there, 0 for any. ``word_of``
     (in_channels,): the activation word of each input channel. ``mask_bits`` of an image, 0 where

@@ -98,7 +98,7 @@ def _decode_one_a_cycle(machine, lists, row, pixels, alike, unions, slots):
 
 
 @compiled
-def _escapes(machine, gap):
+def escapes(machine, gap):
     """Escape symbols before an index that follows ``gap`` zeros."""
     return gap // ((1 << machine.symbol_bits) - 1) if machine.format == _RUN_LENGTH else 0
 
@@ -115,7 +115,7 @@ def decode_symbols(machine, lists, row, alike, unions, slots):
             lowest = rest & ~(rest - _U1)
             rest ^= lowest
             pixel = word * 64 + popcount(lowest - _U1)
-            for escape in range(_escapes(machine, pixel - next_zero), -1, -1):
+            for escape in range(escapes(machine, pixel - next_zero), -1, -1):
                 if quota == 0:
                     quota = min(machine.indices_per_cycle, left, room)
                     spent += 1
@@ -148,7 +148,7 @@ def store_symbols(machine, lists, row, alike, counts):
             lowest = rest & ~(rest - _U1)
             rest ^= lowest
             pixel = word * 64 + popcount(lowest - _U1)
-            symbols += _escapes(machine, pixel - next_zero) + 1
+            symbols += escapes(machine, pixel - next_zero) + 1
             next_zero = pixel + 1
     counts[_MASK_BITS] += alike * symbols * machine.symbol_bits
     words = -(-symbols // (machine.word_bits // machine.symbol_bits))

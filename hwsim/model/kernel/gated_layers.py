@@ -18,7 +18,9 @@ from hwsim.model.kernel.decoders import BITMAP, decode_bitmap, decode_symbols, s
 from hwsim.model.kernel.jit import compiled, inlined
 from hwsim.model.kernel.passes import TileArrays
 from hwsim.model.kernel.pipeline import finish, start, visit
-from hwsim.model.kernel.rounds import bank_load, busy_cycles, round_cycles, steps_of
+from hwsim.model.kernel.rounds import busy_cycles, round_cycles, steps_of, waits
+from hwsim.model.kernel.run_ahead import play_rounds
+from hwsim.model.kernel.window import windowed_rounds
 
 _CONDITIONAL, _BANK_STALL = CAUSES.index("conditional"), CAUSES.index("bank_stall")
 _DRAIN, _DECODE_STALL = CAUSES.index("drain"), CAUSES.index("decode_stall")
@@ -27,8 +29,12 @@ _WORD_READS, _FILLS = C["activation_word_reads"], C["line_fills"]
 _WEIGHT_READS, _DECODER = C["weight_word_reads"], C["decoder_cycles"]
 _PSUM_READS, _PSUM_WRITES = C["psum_conditional_reads"], C["psum_conditional_writes"]
 _MASK_BITS, _INDEX_WORDS = C["mask_bits_written"], C["index_words_read"]
+_WINDOW = C["window_compares"]
 
 _U0 = np.uint64(0)
+
+WAITING = 256
+"""Rounds of a batch that wait to be played together."""
 
 
 class Masked(NamedTuple):
@@ -55,7 +61,7 @@ def dense_batches(transfers, batches, results):
 
 
 @compiled
-def clock_gated_batches(conditional, masked, transfers, results):
+def clock_gated_batches(machine, conditional, masked, transfers, results):
     """Batches of the clock-gated scheme: cycles are fixed, masked MACs and their updates gated."""
     tiles, masks, mask_group = masked.tiles, masked.masks, masked.mask_group
     dense_batches(transfers, masks.shape[0], results)
@@ -76,7 +82,7 @@ def clock_gated_batches(conditional, masked, transfers, results):
             at = results.counts[b + results.by_tile * t]
             at[_MACS_CONDITIONAL] += ones * steps
             at[_MACS_GATED_OFF] += (width * tiles.pixels[t] - ones) * steps
-            at[_PSUM_READS] += any_pixels
+            at[_PSUM_READS] += machine.adds * any_pixels
             at[_PSUM_WRITES] += any_pixels
 
 
@@ -87,32 +93,56 @@ def _lanes(start, end, row, mask_group):
 
 
 @compiled
-def sparse_batches(machine, conditional, masked, transfers, results):
+def sparse_batches(machine, conditional, masked, transfers, results, ahead, window):
     """Batches of sparse hardware: only the pixels of each lane group's list.
 
     A lane group's list is the OR of its channels' mask lists: unstructured (V = 1), structured (all
-    equal), or lockstep.
+    equal), or lockstep. All tiles are decoded before any is timed: their rounds that wait for banks
+    are played side by side.
+
+    ``ahead`` (run_ahead.Ahead) and ``window`` (window.Lists) are None on a machine without: the
+    compiler leaves out what they need.
     """
     tiles, masks, mask_group, in_bank = masked
     cycles, counts, by_tile = results
-    words = masks.shape[3]
-    most_rounds = words * 64 // machine.rows + 2
-    unions = np.zeros((most_rounds, words), np.uint64)
-    slots = np.zeros(most_rounds + 1, np.int64)
-    held = np.zeros(machine.banks, np.int64)
+    visits, words = tiles.width.size, masks.shape[3]
+    # A round has a pixel at least with a window, and is full without; a slot follows the last one.
+    most = words * 64 // (1 if machine.window else machine.rows) + 2
+    unions = np.zeros((most, words), np.uint64)
     merged = np.zeros((1, words), np.uint64)
+    # By tile, one behind the other: S_i, and cycles of each round's beats.
+    slots, busy = np.empty(visits * most, np.int64), np.empty(visits * most, np.int64)
+    if window is None:
+        slots[:] = 0
+    firsts, rounds = np.zeros(visits, np.int64), np.zeros(visits, np.int64)
+    # Words in each bank of a round; with run-ahead, of those that wait to be played.
+    held = np.zeros((1 if ahead is None else WAITING, machine.banks), np.int64)
+    orders, places = np.zeros(held.shape[0], np.int64), np.zeros(held.shape[0], np.int64)
     for b in range(masks.shape[0]):
+        first, late = 0, 0
+        for t in range(tiles.width.size):
+            firsts[t] = first
+            if not tiles.finishes[t]:
+                continue
+            p, row = tiles.pixel_tile[t], b + by_tile * t
+            rounds[t] = _decode(
+                machine, conditional, tiles, t, masks[b, p], mask_group, merged, unions,
+                slots[first:], window, counts[row],
+            )  # fmt: skip
+            late = _read_words(
+                machine, conditional, tiles.order[t], rounds[t], first, unions, in_bank[p], held,
+                orders, places, busy, late, ahead, counts[row],
+            )  # fmt: skip
+            first += rounds[t] + 1
+        if ahead is not None:
+            _play_late(ahead, held, orders, places, late, busy)
         clock = start(transfers, b)
         for t in range(tiles.width.size):
             spent = transfers.computed[t]
             if tiles.finishes[t]:
-                p, row = tiles.pixel_tile[t], b + by_tile * t
-                rounds = _decode(
-                    machine, conditional, tiles, t, masks[b, p], mask_group, merged, unions, slots,
-                    counts[row],
-                )  # fmt: skip
+                row = b + by_tile * t
                 spent += _conditional_pass(
-                    machine, conditional, rounds, unions, slots, in_bank[p], held, cycles[row],
+                    machine, conditional, rounds[t], firsts[t], slots, busy, cycles[row],
                     counts[row],
                 )  # fmt: skip
             clock = visit(transfers, b, t, spent, clock)
@@ -120,8 +150,10 @@ def sparse_batches(machine, conditional, masked, transfers, results):
 
 
 @inlined
-def _decode(machine, conditional, tiles, t, masks, mask_group, merged, unions, slots, counts):
-    """All lists of a tile: fills ``unions`` and ``slots``, counts; returns the rounds they need.
+def _decode(
+    machine, conditional, tiles, t, masks, mask_group, merged, unions, slots, window, counts
+):
+    """All lists of a tile: fills unions and slots, counts; returns the rounds they need.
 
     Lane groups whose channels share one mask follow equal lists: one is decoded for all of them.
     Sums are kept aside, and divisions out of the loop: it turns once for 40 ns of decoding.
@@ -136,7 +168,9 @@ def _decode(machine, conditional, tiles, t, masks, mask_group, merged, unions, s
     elif machine.lockstep:
         for each in range(mask, -(-end // mask_group)):
             store_symbols(machine, masks, each, 1, counts)
-    rounds, ones_run, lanes_run, pointers, decoder_cycles = 0, 0, 0, 0, 0
+    rounds, ones_run, lanes_run, pointers, decoder_cycles, kept = 0, 0, 0, 0, 0, 0
+    if window is not None:
+        left, followers = window.left, window.alike
     while lane < end:
         while (mask + 1) * mask_group <= lane:
             mask += 1
@@ -150,12 +184,19 @@ def _decode(machine, conditional, tiles, t, masks, mask_group, merged, unions, s
         else:
             alike, lane_end = 1, min(lane + v, end)
             lists, row, ones = merged, 0, _merge(masks, mask_group, lane, lane_end, merged)
-        if bitmaps:
+        if window is not None:
+            list_ones, followers[kept] = 0, alike
+            for word in range(masks.shape[1]):
+                left[kept, word] = lists[row, word]
+                list_ones += popcount(lists[row, word])
+            found = 0, list_ones, 0
+            kept += 1
+        elif bitmaps:
             found = decode_bitmap(machine, lists, row, pixels, alike, unions, slots)
         else:
             found = decode_symbols(machine, lists, row, alike, unions, slots)
-            if not machine.lockstep:
-                store_symbols(machine, lists, row, alike, counts)
+        if not (bitmaps or machine.lockstep):
+            store_symbols(machine, lists, row, alike, counts)
         list_rounds, list_ones, spent = found
         rounds = max(rounds, list_rounds)
         lanes_run += (lane_end - lane) * list_ones
@@ -163,11 +204,15 @@ def _decode(machine, conditional, tiles, t, masks, mask_group, merged, unions, s
         pointers += alike * list_ones
         decoder_cycles += alike * spent
         lane = lane_end
+    if window is not None:
+        rounds, decoder_cycles = windowed_rounds(machine, window, kept, pixels, unions, slots)
+        groups = -(-tiles.width[t] // v)
+        counts[_WINDOW] += rounds * (groups * (machine.rows + 1) - 1)
     steps = steps_of(conditional)
     counts[_MACS_CONDITIONAL] += ones_run * steps
     counts[_MACS_GATED_OFF] += (lanes_run - ones_run) * steps
     counts[_FILLS] += pointers * (conditional.full + conditional.short)
-    counts[_PSUM_READS] += pointers
+    counts[_PSUM_READS] += machine.adds * pointers
     counts[_PSUM_WRITES] += pointers
     counts[_DECODER] += decoder_cycles
     return rounds
@@ -186,40 +231,71 @@ def _merge(masks, mask_group, lane, lane_end, merged):
 
 
 @inlined
-def _conditional_pass(machine, beats, rounds, unions, slots, in_bank, held, cycles, counts):
-    """Rounds of the lane groups' lists against the decoding of the next ones; returns its cycles.
+def _read_words(
+    machine, beats, order, rounds, first, unions, in_bank, held, orders, places, busy, late, ahead,
+    counts,
+):  # fmt: skip
+    """Cycles of the beats of a tile's rounds, to ``busy`` from ``first`` on.
 
-    Leaves ``unions`` and ``slots`` empty for the next tile.
+    Rounds that wait for banks stay in ``held`` until there are enough of them; returns how many do.
+    Leaves the unions empty for the next tile.
     """
-    steps, words_read = steps_of(beats), 0
-    stalled = slots[0]
-    slots[0] = 0
-    computed = 0
+    words_read = 0
     for i in range(rounds):
-        held[:] = 0
+        words = held[late]
+        words[:] = 0
         for word in range(unions.shape[1]):
             union = unions[i, word]
             if union != _U0:
                 unions[i, word] = _U0
-                for bank in range(held.size):
-                    held[bank] += popcount(union & in_bank[word, bank])
+                for bank in range(words.size):
+                    words[bank] += popcount(union & in_bank[word, bank])
         fullest, distinct = 0, 0
-        for bank in range(held.size):
-            fullest = max(fullest, held[bank])
-            distinct += held[bank]
-        busy = busy_cycles(beats, bank_load(machine, fullest, distinct))
-        taken = round_cycles(machine, busy, machine.lane_group)
-        cycles[_BANK_STALL] += busy - steps
-        cycles[_DRAIN] += taken - busy
+        for bank in range(words.size):
+            fullest = max(fullest, words[bank])
+            distinct += words[bank]
+        words_read += distinct
+        busy[first + i] = busy_cycles(machine, beats, fullest, distinct)
+        if ahead is None:
+            continue
+        if waits(beats, fullest):
+            orders[late], places[late] = order, first + i
+            late += 1
+            if late == WAITING:
+                late = _play_late(ahead, held, orders, places, late, busy)
+    counts[_WORD_READS] += words_read * (beats.full + beats.short)
+    return late
+
+
+@compiled
+def _play_late(ahead, held, orders, places, late, busy):
+    """Play the rounds that wait for banks; none is left."""
+    ends = np.zeros(late, np.int64)
+    play_rounds(ahead, orders[:late], held[:late], ends)
+    for number in range(late):
+        busy[places[number]] = ends[number]
+    return 0
+
+
+@inlined
+def _conditional_pass(machine, beats, rounds, first, slots, busy, cycles, counts):
+    """A tile's rounds against the decoding of the next ones; returns its cycles.
+
+    Leaves its slots empty for the next batch.
+    """
+    steps, stalled, computed = steps_of(beats), slots[first], 0
+    slots[first] = 0
+    for i in range(first, first + rounds):
+        taken = round_cycles(machine, busy[i], machine.lane_group)
+        cycles[_BANK_STALL] += busy[i] - steps
+        cycles[_DRAIN] += taken - busy[i]
         computed += taken
         stalled += max(0, slots[i + 1] - taken)
         slots[i + 1] = 0
-        words_read += distinct
     if rounds and not machine.systolic:
         cycles[_DRAIN] += machine.rows
         computed += machine.rows
     cycles[_CONDITIONAL] += rounds * steps
     cycles[_DECODE_STALL] += stalled
     counts[_WEIGHT_READS] += rounds * steps
-    counts[_WORD_READS] += words_read * (beats.full + beats.short)
     return computed + stalled

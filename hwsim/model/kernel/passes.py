@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwsim.counters import CAUSES, C
+from hwsim.model.kernel.run_ahead import BeatSequence, ahead_of, play_rounds
 
 _BASE, _CONDITIONAL = CAUSES.index("base"), CAUSES.index("conditional")
 _BANK_STALL, _DRAIN = CAUSES.index("bank_stall"), CAUSES.index("drain")
@@ -28,7 +29,8 @@ class Machine(NamedTuple):
 
     ``lockstep`` is 1 where the lists of a lane group's lanes are all stored; ``columns`` is C,
     ``systolic`` and ``shared`` are flags, ``conflicts`` and ``format`` one of the codes below;
-    a list's entries take ``symbol_bits``.
+    a list's entries take ``symbol_bits``; ``ahead`` is Q, 0 where no beat waits for a bank,
+    ``window`` D or 0; ``adds`` is 1 where the conditional pass finds sums to add to.
     """
 
     rows: int
@@ -43,10 +45,13 @@ class Machine(NamedTuple):
     shared: int
     format: int
     symbol_bits: int
+    ahead: int
+    window: int
+    adds: int
 
 
 CONFLICTS = {"exact": 0, "bandwidth": 1, "none": 2}
-_EXACT, _BANDWIDTH = CONFLICTS["exact"], CONFLICTS["bandwidth"]
+EXACT, _BANDWIDTH = CONFLICTS["exact"], CONFLICTS["bandwidth"]
 
 
 class Beats(NamedTuple):
@@ -59,7 +64,7 @@ class Beats(NamedTuple):
 
 
 class TileArrays(NamedTuple):
-    """int64 (visits,) each: first channel, channels, pixels, and which pixel tile it is.
+    """int64 (visits,) each: first channel, channels, pixels, pixel tile, order of beats.
 
     Flags: ``first`` (the first pass runs in this visit), ``finishes`` (all the rest does),
     ``compares`` (decisions take a cycle per pixel), ``loads`` and ``stores`` (of partial sums).
@@ -69,6 +74,7 @@ class TileArrays(NamedTuple):
     width: np.ndarray
     pixels: np.ndarray
     pixel_tile: np.ndarray
+    order: np.ndarray
     first: np.ndarray
     finishes: np.ndarray
     compares: np.ndarray
@@ -80,10 +86,24 @@ def steps_of(beats: Beats) -> int:
     return beats.full * beats.full_steps + beats.short * beats.short_steps
 
 
-def busy_cycles(beats: Beats, load: Any) -> Any:
-    """Cycles of the beats of a round, or of several: each takes max(steps, load)."""
-    full = beats.full * np.maximum(beats.full_steps, load)
-    return full + beats.short * np.maximum(beats.short_steps, load)
+def busy_cycles(machine: Machine, beats: Beats, fullest: Any, distinct: Any) -> Any:
+    """Cycles of the beats of a round, or of several, whose banks do not run ahead.
+
+    ``fullest`` and ``distinct``: words of the fullest bank and of all banks, in each beat.
+    """
+    if machine.conflicts == EXACT:
+        full = beats.full * np.maximum(beats.full_steps, fullest)
+        return full + beats.short * np.maximum(beats.short_steps, fullest)
+    # Compiled, it finds no function of this file.
+    steps = beats.full * beats.full_steps + beats.short * beats.short_steps
+    if machine.conflicts == _BANDWIDTH:
+        return np.maximum(steps, -(-(beats.full + beats.short) * distinct // machine.banks))
+    return steps + 0 * distinct
+
+
+def waits(beats: Beats, fullest: Any) -> Any:
+    """Whether a beat has more words in a bank than it has steps."""
+    return fullest > (beats.short_steps if beats.short else beats.full_steps)
 
 
 def round_cycles(machine: Machine, busy: Any, width: int) -> Any:
@@ -93,30 +113,37 @@ def round_cycles(machine: Machine, busy: Any, width: int) -> Any:
     return np.maximum(busy, machine.rows)
 
 
-def bank_load(machine: Machine, fullest: Any, distinct: Any) -> Any:
-    """Loads of rounds, from the words of their fullest bank and of all banks."""
-    if machine.conflicts == _EXACT:
-        return fullest
-    if machine.conflicts == _BANDWIDTH:
-        return -(-distinct // machine.banks)
-    return 0 * distinct
-
-
-def consecutive_loads(
+def consecutive_words(
     machine: Machine, banks: np.ndarray, starts: np.ndarray, pixels: np.ndarray
 ) -> np.ndarray:
-    """Loads of rounds of consecutive pixels: int64 (pixel tiles, rounds).
+    """Words of rounds of consecutive pixels: int64 (pixel tiles, rounds, banks).
 
     ``banks``: int64 (pixels of the batch,), the bank of each pixel's address; ``starts`` and
     ``pixels``: int64 (pixel tiles,), where each tile begins and how many pixels it has. Rounds
-    that a shorter tile lacks have load 0.
+    that a shorter tile lacks have none.
     """
     tile, place = _places(pixels)
     rounds = -(-int(pixels.max()) // machine.rows)
     at = (tile * rounds + place // machine.rows) * machine.banks + banks[starts[tile] + place]
-    held = np.bincount(at, minlength=len(starts) * rounds * machine.banks)
-    held = held.reshape(len(starts), rounds, machine.banks)
-    return bank_load(machine, held.max(axis=2), held.sum(axis=2))
+    words = np.bincount(at, minlength=len(starts) * rounds * machine.banks)
+    return words.reshape(len(starts), rounds, machine.banks)
+
+
+def busy_of(
+    machine: Machine, beats: Beats, sequence: BeatSequence, words: np.ndarray
+) -> np.ndarray:
+    """Cycles of the beats of rounds: int64 (orders, pixel tiles, rounds)."""
+    fullest, distinct = words.max(axis=2), words.sum(axis=2)
+    busy = np.repeat(busy_cycles(machine, beats, fullest, distinct)[None], len(sequence.shifts), 0)
+    if machine.ahead:
+        late = waits(beats, fullest)
+        ahead = ahead_of(sequence, machine.ahead, int(fullest.max()))
+        for order, found in enumerate(busy):
+            orders = np.full(int(late.sum()), order)
+            ends = np.zeros_like(orders)
+            play_rounds(ahead, orders, words[late], ends)
+            found[late] = ends
+    return busy
 
 
 def bank_masks(
@@ -140,12 +167,15 @@ def fixed_dense(
     machine: Machine,
     beats: Beats,
     visits: TileArrays,
-    loads: np.ndarray,
+    busy: np.ndarray,
     cycles: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """Tiles of one dense pass each (any scheme's layers that are not gated, too)."""
-    _first_pass(machine, beats, visits, loads, cycles, counts)
+    """Tiles of one dense pass each (any scheme's layers that are not gated, too).
+
+    ``busy``, here and below: of the pass's rounds, as :func:`busy_of` returns it.
+    """
+    _first_pass(machine, beats, visits, busy, cycles, counts)
     _empty(machine, visits, counts)
 
 
@@ -153,13 +183,13 @@ def fixed_sparse(
     machine: Machine,
     base: Beats,
     visits: TileArrays,
-    loads: np.ndarray,
+    busy: np.ndarray,
     mask_group: int,
     cycles: np.ndarray,
     counts: np.ndarray,
 ) -> None:
     """The base pass of sparse hardware, decisions and emptying."""
-    _first_pass(machine, base, visits, loads, cycles, counts)
+    _first_pass(machine, base, visits, busy, cycles, counts)
     _decide(machine, visits, mask_group, cycles, counts)
     _empty(machine, visits, counts)
 
@@ -169,15 +199,16 @@ def fixed_clock_gated(
     base: Beats,
     conditional: Beats,
     visits: TileArrays,
-    loads: np.ndarray,
+    busy: np.ndarray,
+    conditional_busy: np.ndarray,
     mask_group: int,
     cycles: np.ndarray,
     counts: np.ndarray,
 ) -> None:
     """The gated scheme: its conditional pass visits every pixel, too, and reads every mask bit."""
-    fixed_sparse(machine, base, visits, loads, mask_group, cycles, counts)
-    run = visits.finishes
-    _consecutive_pass(machine, conditional, visits, loads, run, 1, _CONDITIONAL, cycles, counts)
+    fixed_sparse(machine, base, visits, busy, mask_group, cycles, counts)
+    run, busy = visits.finishes, conditional_busy
+    _consecutive_pass(machine, conditional, visits, busy, run, 1, _CONDITIONAL, cycles, counts)
     lists = visits.finishes * _mask_lists(visits, mask_group)
     counts[:, _MASK_BITS] += lists * visits.pixels
     counts[:, _INDEX_WORDS] += lists * -(-visits.pixels // machine.word_bits)
@@ -187,7 +218,7 @@ def _consecutive_pass(
     machine: Machine,
     beats: Beats,
     visits: TileArrays,
-    loads: np.ndarray,
+    busy: np.ndarray,
     run: np.ndarray,
     groups: np.ndarray | int,
     cause: int,
@@ -197,9 +228,9 @@ def _consecutive_pass(
     """One pass over consecutive pixels where ``run`` is 1, ``groups`` equal pointer lists."""
     steps = steps_of(beats)
     rounds = run * -(-visits.pixels // machine.rows)
-    busy = busy_cycles(beats, loads[visits.pixel_tile])
+    busy = busy[visits.order if len(busy) > 1 else 0, visits.pixel_tile]
     taken = round_cycles(machine, busy, machine.columns)
-    there = np.arange(loads.shape[1]) < rounds[:, None]
+    there = np.arange(busy.shape[1]) < rounds[:, None]
     cycles[:, cause] += rounds * steps
     cycles[:, _BANK_STALL] += (there * (busy - steps)).sum(axis=1)
     cycles[:, _DRAIN] += (there * (taken - busy)).sum(axis=1)
@@ -215,14 +246,14 @@ def _first_pass(
     machine: Machine,
     beats: Beats,
     visits: TileArrays,
-    loads: np.ndarray,
+    busy: np.ndarray,
     cycles: np.ndarray,
     counts: np.ndarray,
 ) -> None:
     """The dense or base pass of a tile; its partial sums stay, or leave for DRAM."""
     groups = -(-visits.width // machine.lane_group)
     run = visits.first
-    _consecutive_pass(machine, beats, visits, loads, run, groups, _BASE, cycles, counts)
+    _consecutive_pass(machine, beats, visits, busy, run, groups, _BASE, cycles, counts)
     counts[:, _MACS_BASE] += run * visits.width * visits.pixels * steps_of(beats)
     counts[:, _PSUM_BASE] += run * groups * visits.pixels
     counts[:, _PSUM_OUTPUT] += visits.stores * groups * visits.pixels
@@ -246,7 +277,7 @@ def _decide(
     words = -(-visits.width // machine.lane_group) * visits.pixels
     lists = _mask_lists(visits, mask_group)
     counts[:, _COMPARATOR] += lists * pixels
-    counts[:, _ADDER] += (visits.width - lists) * pixels
+    counts[:, _ADDER] += machine.adds * (visits.width - lists) * pixels
     counts[:, _PSUM_BASE] += visits.loads * words
     counts[:, _PSUM_OUTPUT] += visits.compares * words
     cycles[:, _DRAIN] += visits.compares * visits.pixels

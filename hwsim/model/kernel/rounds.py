@@ -6,4 +6,4 @@ from hwsim.model.kernel import passes
 from hwsim.model.kernel.jit import inlined
 
 steps_of, busy_cycles = inlined(passes.steps_of), inlined(passes.busy_cycles)
-round_cycles, bank_load = inlined(passes.round_cycles), inlined(passes.bank_load)
+round_cycles, waits = inlined(passes.round_cycles), inlined(passes.waits)

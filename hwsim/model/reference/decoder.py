@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
+from math import inf
 
 from simpy import Environment
 
@@ -17,6 +18,7 @@ class Decoder:
 
     In every slot it takes the lists in their order, each until its buffer is full or the list is at
     its end; then ``ready`` has happened, and it stops until the buffers are handed over.
+    ``buffers`` may be looked at then.
     """
 
     def __init__(
@@ -24,13 +26,19 @@ class Decoder:
     ) -> None:
         self.ready = env.event()
         self._emptied = env.event()
-        self._buffers: list[list[int]] = [[] for _ in scans]
+        self.buffers: list[list[int]] = [[] for _ in scans]
         self._env, self._scans, self._rows, self._counts = env, scans, rows, counts
         env.process(self._decode())
 
-    def hand_over(self) -> list[list[int]]:
-        """Give the buffers' pixels away and clear them; the decoder goes on in the same cycle."""
-        found, self._buffers = self._buffers, [[] for _ in self._scans]
+    def hand_over(self, below: float = inf) -> list[list[int]]:
+        """Give away the buffers' pixels ``below`` one, and keep the others.
+
+        The decoder goes on in the same cycle, where there is room.
+        """
+        found = [list(takewhile(lambda pixel: pixel < below, buffer)) for buffer in self.buffers]
+        self.buffers = [
+            buffer[len(taken) :] for buffer, taken in zip(self.buffers, found, strict=True)
+        ]
         if not self._finished():
             self.ready, emptied = self._env.event(), self._emptied
             self._emptied = self._env.event()
@@ -39,7 +47,7 @@ class Decoder:
 
     def _decode(self) -> Steps:
         while True:
-            for scan, buffer in zip(self._scans, self._buffers, strict=True):
+            for scan, buffer in zip(self._scans, self.buffers, strict=True):
                 while not scan.ended and len(buffer) < self._rows:
                     cycles, pixels = scan.step(self._rows - len(buffer))
                     yield self._env.timeout(cycles)

@@ -8,16 +8,18 @@ What the models share is what they are given: tiles, addresses, DMA transfers, m
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
-from simpy import Environment
+from simpy import Environment, Event
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import Scheme
 from hwsim.counters import CAUSES, COUNTERS
+from hwsim.mapping.offsets import beat_offsets
 from hwsim.mapping.tiles import Mapping, pixel_addresses
 from hwsim.model.reference.decoder import Decoder, scan_of
 from hwsim.model.reference.feed import Broadcast, Retire, Systolic
@@ -74,12 +76,14 @@ class Ledger:
 class Pass:
     """One pass over a tile: what its steps are booked on, its beats, and what its drain does.
 
-    ``beats`` are the steps of each; ``lit_lanes`` (lane group, pixel) the lanes that compute;
-    ``columns`` those that operands of a systolic array cross.
+    ``beats`` are the steps of each, ``offsets`` what each adds to the addresses of the pixels;
+    ``lit_lanes`` (lane group, pixel) the lanes that compute; ``columns`` those that operands of a
+    systolic array cross.
     """
 
     cause: str
     beats: Sequence[int]
+    offsets: Sequence[int]
     lit_lanes: Sequence[Sequence[int]]
     columns: int
     retire: Retire
@@ -93,16 +97,18 @@ class Sequencer:
     ) -> None:
         self._env, self._arch, self._scheme, self._ledger = env, arch, scheme, ledger
         self._rows, self._columns = arch.array.rows, arch.array.columns
-        self._banks = Banks(env, arch.activation.banks, arch.activation.bank_conflicts)
-        groups = mapping.layer.groups
-        self._first_beats = _beats(mapping, arch, 1 if mapping.gating else groups)
-        self._conditional_beats = _beats(mapping, arch, groups - 1)
+        conflicts = arch.activation.bank_conflicts
+        self._banks = Banks(env, arch.activation.banks, conflicts)
+        self._run_ahead = arch.activation.run_ahead if conflicts == "exact" else None
+        self._mapping = mapping
         systolic = arch.array.feed == "systolic"
         self._feed = Systolic(env) if systolic else Broadcast(env, self._rows)
 
     def run(self, tile: Tile) -> Steps:
         """A dense pass, or a base and a conditional pass, or one of them."""
-        if tile.first:
+        if tile.zeroes:
+            tile.know_masks()
+        elif tile.first:
             yield from self._first_pass(tile)
         if tile.compares:
             yield from self._compare(tile)
@@ -116,7 +122,8 @@ class Sequencer:
     def _first_pass(self, tile: Tile) -> Steps:
         """Dense or base: consecutive pixels, the same in all lane groups, every lane at work."""
         lit_lanes = [[len(lanes)] * tile.pixels for lanes in tile.lanes]
-        a_pass = Pass("base", self._first_beats, lit_lanes, self._columns, tile.write)
+        walk = self._walk(tile.base_groups)
+        a_pass = Pass("base", *walk, lit_lanes, self._columns, tile.write)
         for pixels in self._consecutive(tile):
             yield from self._round(tile, a_pass, [pixels] * len(tile.lanes))
         yield from self._last_drain(a_pass)
@@ -130,29 +137,46 @@ class Sequencer:
 
     def _masked_pass(self, tile: Tile) -> Steps:
         """The clock-gated scheme's conditional pass: operands of every pixel, dark lanes idle."""
-        beats = self._conditional_beats
-        a_pass = Pass("conditional", beats, tile.lit_lanes, self._columns, tile.add_where_lit)
+        walk = self._walk(tile.conditional_groups)
+        a_pass = Pass("conditional", *walk, tile.lit_lanes, self._columns, tile.add_where_lit)
         for pixels in self._consecutive(tile):
             tile.read_masks(pixels)
             yield from self._round(tile, a_pass, [pixels] * len(tile.lanes))
         yield from self._last_drain(a_pass)
 
     def _conditional_pass(self, tile: Tile) -> Steps:
-        """Rounds of what the decoders find; a round starts when every decoder is ready."""
-        beats, columns = self._conditional_beats, self._scheme.lane_group
-        a_pass = Pass("conditional", beats, tile.lit_lanes, columns, tile.add)
+        """Rounds of what the decoders find; a round starts when every decoder is ready.
+
+        With a window it takes pixels close to the one furthest behind; the others stay.
+        """
+        walk, columns = self._walk(tile.conditional_groups), self._scheme.lane_group
+        a_pass = Pass("conditional", *walk, tile.lit_lanes, columns, tile.add)
         decoders = self._decoders(tile)
         has_run = False
         while True:
             yield self._env.all_of([decoder.ready for decoder in decoders])
             self._ledger.spent_on("decode_stall")
-            found = [pixels for decoder in decoders for pixels in decoder.hand_over()]
-            if not any(found):
+            waiting = [buffer for decoder in decoders for buffer in decoder.buffers]
+            if not any(waiting):
                 break
+            below = self._end_of_window(tile, waiting)
+            found = [pixels for decoder in decoders for pixels in decoder.hand_over(below)]
             has_run = True
             yield from self._round(tile, a_pass, found)
         if has_run:
             yield from self._last_drain(a_pass)
+
+    def _end_of_window(self, tile: Tile, buffers: Sequence[Sequence[int]]) -> int:
+        """The first pixel that a round does not take; without a window the first behind the tile.
+
+        Every place of a buffer compares once with that pixel; the others find the one furthest
+        behind among the buffers' first ones.
+        """
+        window = self._arch.index.window
+        if not window:
+            return tile.pixels
+        tile.counts["window_compares"] += len(buffers) * self._rows + len(buffers) - 1
+        return min(buffer[0] for buffer in buffers if buffer) + window
 
     def _decoders(self, tile: Tile) -> list[Decoder]:
         """One decoder for each lane group, or one that serves them all."""
@@ -164,23 +188,35 @@ class Sequencer:
     def _round(self, tile: Tile, a_pass: Pass, lists: Sequence[Sequence[int]]) -> Steps:
         """Compute one list of pixels per lane group, and let their sums leave as the feed has it.
 
-        Every beat asks for the words of the output pixels: a step moves all pointers by the
-        same offset, so another beat's words fall on the banks in the same pattern.
+        When a beat starts, the pointers ask for the words of the beat that is ``run_ahead`` later;
+        when the first one starts, for those before it, too. A beat ends when its words are there.
+        With idealised banks they ask for all words at once, and it is the round that ends so.
         """
         self._feed.start(a_pass.retire)
         pointers = [(group, pixel) for group, pixels in enumerate(lists) for pixel in pixels]
-        addresses = [tile.addresses[pixel] for _, pixel in pointers]
+        words = Counter(tile.addresses[pixel] for _, pixel in pointers)
         lanes = sum(len(tile.lanes[group]) for group, _ in pointers)
         lit = sum(a_pass.lit_lanes[group][pixel] for group, pixel in pointers)
+        offsets = iter(a_pass.offsets)
+
+        def ask(beats: int | None) -> list[Event]:
+            """For the words of so many beats more, or of all."""
+            more = islice(offsets, beats)
+            return [self._banks.request(words, tile.counts, offset) for offset in more]
+
+        filled = deque(ask(self._run_ahead))
         for steps in a_pass.beats:
-            filled = self._banks.request(addresses, tile.counts)
+            filled += ask(1)
             yield self._env.timeout(steps * LATENCIES.step)
             self._ledger.spent_on(a_pass.cause)
             tile.counts["weight_word_reads"] += steps
             tile.counts[f"macs_{a_pass.cause}"] += steps * lit
             tile.counts["macs_gated_off"] += steps * (lanes - lit)
-            yield filled
-            self._ledger.spent_on("bank_stall")
+            if self._run_ahead is not None:
+                yield filled.popleft()
+                self._ledger.spent_on("bank_stall")
+        yield from filled
+        self._ledger.spent_on("bank_stall")
         yield from self._feed.finish_round(self._rows_of(lists), a_pass.columns, a_pass.retire)
         self._ledger.spent_on("drain")
 
@@ -188,6 +224,14 @@ class Sequencer:
         """A pass ends when its last round has left the accumulators."""
         yield from self._feed.finish_pass(a_pass.retire)
         self._ledger.spent_on("drain")
+
+    def _walk(self, groups: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Beats of a pass over these input groups: the steps of each, and its offset."""
+        layer, word = self._mapping.layer, self._arch.activation.word_channels
+        channels = layer.in_channels // layer.groups
+        of_tap = [min(word, channels - first) for first in range(0, channels, word)]
+        steps = of_tap * (layer.kernel_size**2 * len(groups))
+        return steps, beat_offsets(self._mapping, groups).tolist()
 
     def _consecutive(self, tile: Tile) -> Iterable[range]:
         for first in range(0, tile.pixels, self._rows):
@@ -241,14 +285,6 @@ def _layer(
 def _empty(env: Environment, tile: Tile | None) -> Steps:
     if tile and tile.finishes:
         yield from output_stage(env, tile.pixels, tile.width, len(tile.lanes), tile.counts)
-
-
-def _beats(mapping: Mapping, arch: ArchConfig, groups: int) -> list[int]:
-    """Steps of each beat of a pass over ``groups`` input groups: per tap the words of a group."""
-    layer, word = mapping.layer, arch.activation.word_channels
-    channels = layer.in_channels // layer.groups
-    group = [min(word, channels - first) for first in range(0, channels, word)]
-    return group * (groups * layer.kernel_size**2)
 
 
 def _in_order(names: Sequence[str], found: Counter[str]) -> list[int]:

@@ -12,9 +12,10 @@ it grants (``timeout(0)``).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from itertools import islice
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from sys import maxsize
 from typing import Any, Literal
 
 from simpy import Environment, Event
@@ -31,10 +32,19 @@ Entries = Mapping[int, int]
 """One row of an accumulator bank: lane group -> pixel of the tile, where the row holds one."""
 
 
-class Banks:
-    """The activation banks behind one arbiter; each serves one distinct address per cycle.
+@dataclass
+class Fetch:
+    """The words of a beat on their way: how many are ``missing``, and the event that none is."""
 
-    Idealised, ``bandwidth`` lets every word lie in a bank that is free, and ``none`` sets no limit.
+    missing: int
+    filled: Event
+
+
+class Banks:
+    """The activation banks behind one arbiter; each serves one distinct word per cycle.
+
+    Words wait in a queue for each bank, those of older beats in front. Idealised, ``bandwidth``
+    has one queue, of which every cycle serves as many words as there are banks, and ``none`` all.
     """
 
     def __init__(
@@ -43,48 +53,52 @@ class Banks:
         banks: int,
         conflicts: Literal["exact", "bandwidth", "none"] = "exact",
     ) -> None:
-        self._env, self._banks = env, banks
-        self._waiting: Counter[int] = Counter()  # address -> pointers that wait for it
+        exact = conflicts == "exact"
+        self._queues: list[deque[tuple[Fetch, int]]] = [
+            deque() for _ in range(banks if exact else 1)
+        ]
+        self._together = banks if conflicts == "bandwidth" else maxsize
+        self._granted = self._one_per_bank if exact else self._any
         self._counts = Counts()
-        self._asked, self._filled = env.event(), env.event()
-        arbiters = {"exact": self._one_per_bank, "bandwidth": self._any, "none": self._all}
-        self._granted = arbiters[conflicts]
+        self._env, self._asked = env, env.event()
         env.process(self._arbitrate())
 
-    def request(self, addresses: Iterable[int], counts: Counts) -> Event:
-        """Every pointer asks for a word, the first pointer first. The event: all have theirs."""
-        self._waiting.update(addresses)
+    def request(self, words: Mapping[int, int], counts: Counts, offset: int = 0) -> Event:
+        """The pointers of a beat ask for their words. The event: all have theirs.
+
+        ``words``: an address and how many pointers wait for it, the first pointer's word first;
+        the beat adds ``offset`` to each. A word of another beat is another word.
+        """
+        fetch = Fetch(len(words), self._env.event())
+        queues, number = self._queues, len(self._queues)
+        for address, pointers in words.items():
+            queues[(address + offset) % number].append((fetch, pointers))
         self._counts = counts
         if not self._asked.triggered:
             self._asked.succeed()
-        return self._filled
+        return fetch.filled
 
     def _arbitrate(self) -> Steps:
         while True:
             yield self._asked
-            while self._waiting:
+            while any(self._queues):
                 yield self._env.timeout(0)  # the requests of this instant are all in
                 granted = self._granted()
                 yield self._env.timeout(LATENCIES.bank_word)
-                for address in granted:
-                    self._counts["activation_word_reads"] += 1
-                    self._counts["line_fills"] += self._waiting.pop(address)
-            filled = self._filled
-            self._asked, self._filled = self._env.event(), self._env.event()
-            filled.succeed()
+                self._counts["activation_word_reads"] += len(granted)
+                for fetch, pointers in granted:
+                    self._counts["line_fills"] += pointers
+                    fetch.missing -= 1
+                    if not fetch.missing:
+                        fetch.filled.succeed()
+            self._asked = self._env.event()
 
-    def _one_per_bank(self) -> list[int]:
-        """For every bank the first address, in the order of the pointers: fixed priority."""
-        granted: dict[int, int] = {}
-        for address in self._waiting:
-            granted.setdefault(address % self._banks, address)
-        return list(granted.values())
+    def _one_per_bank(self) -> list[tuple[Fetch, int]]:
+        return [queue.popleft() for queue in self._queues if queue]
 
-    def _any(self) -> list[int]:
-        return list(islice(self._waiting, self._banks))
-
-    def _all(self) -> list[int]:
-        return list(self._waiting)
+    def _any(self) -> list[tuple[Fetch, int]]:
+        (queue,) = self._queues
+        return [queue.popleft() for _ in range(min(len(queue), self._together))]
 
 
 def drain(env: Environment, bank: Sequence[Entries], retire: Callable[[Entries], None]) -> Steps:

@@ -39,12 +39,14 @@ class Tile:
     """A tile's pixels and columns, the lists its masks become, and what a visit to it counts.
 
     ``first``: its first pass runs; ``finishes``: all the rest does; ``compares``: its gates decide
-    on complete partial sums, not on draining ones; ``sums_stored`` and
-    ``sums_reloaded`` say which way they go between two visits.
+    on complete partial sums, not on draining ones; ``zeroes``: they zero what they mask off, so
+    there is no base pass and masks are there before; ``sums_stored`` and ``sums_reloaded`` say
+    which way partial sums go between two visits.
     Columns, lane groups and pixels are numbered from 0 within the tile; ``lanes`` are the columns
-    of each lane group. On a gated layer ``mask_lists`` are the masks of its columns, ``stored``
-    those that the index memory holds, one list each, ``followed`` the lists that each lane group's
-    decoder ORs and ``lit_lanes`` (lane group, pixel) counts the lanes whose own bit is set.
+    of each lane group, ``base_groups`` and ``conditional_groups`` the input groups of its passes.
+    On a gated layer ``mask_lists`` are the masks of its columns, ``stored`` those that the index
+    memory holds, one list each, ``followed`` the lists that each lane group's decoder ORs and
+    ``lit_lanes`` (lane group, pixel) counts the lanes whose own bit is set.
     """
 
     def __init__(self, layer: Layer, number: int, addresses: np.ndarray) -> None:
@@ -62,12 +64,18 @@ class Tile:
         self.lanes = [
             range(first, min(first + share, self.width)) for first in range(0, self.width, share)
         ]
+        groups = range(mapping.layer.groups)
+        self.base_groups, self.conditional_groups = list(groups), list[int]()
         self.gated = masks is not None
         self.compares = mapping.instance and self.finishes
+        self.zeroes = self.gated and mapping.layer.zeroes
         self._decides_on_drain = self.gated and not mapping.instance
         if masks is None:
             return
         channel = int(tiles.channel_start[number])
+        own = channel // (mapping.layer.out_channels // len(groups))
+        self.base_groups = [] if self.zeroes else [own]
+        self.conditional_groups = [group for group in groups if group not in self.base_groups]
         mask_of = [(channel + column) // mask_group for column in range(self.width)]
         self.columns_of_mask = Counter(mask_of)
         self.mask_lists = list(self.columns_of_mask)
@@ -110,10 +118,19 @@ class Tile:
         self._decide(pixel)
 
     def _decide(self, pixel: int) -> None:
-        """One comparator decides for each mask, behind an adder where channels share it."""
-        self.counts["comparator_ops"] += len(self.mask_lists)
+        """Channels that share a mask are added up first."""
         self.counts["adder_ops"] += sum(n - 1 for n in self.columns_of_mask.values())
+        self._write_masks(pixel)
+
+    def _write_masks(self, pixel: int) -> None:
+        """One comparator decides for each mask."""
+        self.counts["comparator_ops"] += len(self.mask_lists)
         self.memory.write(pixel, [self.bits[mask][pixel] for mask in self.stored])
+
+    def know_masks(self) -> None:
+        """Lists of gates that zero lie in the index memory when the tile begins."""
+        for pixel in range(self.pixels):
+            self._write_masks(pixel)
 
     def store_sums(self) -> None:
         """The DMA takes the partial sums away, word by word."""
@@ -126,8 +143,12 @@ class Tile:
             self.counts["psum_base_writes"] += len(self.lanes)
 
     def add(self, entries: Entries) -> None:
-        """Drain a row of a conditional pass: one partial-sum word for each lane group."""
-        self.counts["psum_conditional_reads"] += len(entries)
+        """Drain a row of a conditional pass: one partial-sum word for each lane group.
+
+        Without a base pass it is the one that starts them.
+        """
+        if not self.zeroes:
+            self.counts["psum_conditional_reads"] += len(entries)
         self.counts["psum_conditional_writes"] += len(entries)
 
     def add_where_lit(self, entries: Entries) -> None:

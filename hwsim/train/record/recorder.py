@@ -64,9 +64,11 @@ class Recorder:
         self.mask_groups: dict[str, int] = {}
         self._packed: dict[str, list[np.ndarray]] = {name: [] for name in layers}
         self._zeros: dict[str, list[np.ndarray]] = {name: [] for name in layers}
+        self._conditional_zeros: dict[str, list[np.ndarray]] = {name: [] for name in layers}
         self._margins: dict[str, list[np.ndarray]] = {name: [] for name in layers}
-        # Of the running batch: masks, and until checked the layers' inputs and outputs.
+        # Of the running batch: masks, zeros among operands; until checked inputs and outputs.
         self._masks: dict[str, Tensor] = {}
+        self._operands: dict[str, Tensor] = {}
         self._seen: dict[str, tuple[Tensor, Tensor]] = {}
         self._count = 0
         self._hooks = ExitStack()
@@ -133,7 +135,7 @@ class Recorder:
         def observe(module: nn.Module, args: tuple, output: Tensor) -> None:
             x = args[0].detach()
             self._count = len(x)
-            self._zeros[name].append(zero_operand_macs(x, shape).cpu().numpy())
+            self._operands[name] = zero_operands(x, shape)
             if not isinstance(source, nn.Module):
                 self._masks[name] = source(module, args, output).detach()
             if not self.checked and self.masked_off != "unchecked":
@@ -157,6 +159,7 @@ class Recorder:
             if name in self._seen:
                 self._check(name, bits)
             self._packed[name].append(pack_bits(bits.cpu().numpy()))
+            self._count_zeros(name, self._operands.pop(name), bits)
             room = self.salience_images - self.images
             if room > 0:
                 self._margins[name].append(mask[:room].float().flatten(1).cpu().numpy())
@@ -164,6 +167,12 @@ class Recorder:
         self.checked = True
         self._masks.clear()
         self._seen.clear()
+
+    def _count_zeros(self, name: str, zeros: Tensor, bits: Tensor) -> None:
+        shape = self.network.by_name[name]
+        conditional = conditional_zero_macs(zeros, bits, shape, self.branch)
+        self._conditional_zeros[name].append(conditional.cpu().numpy())
+        self._zeros[name].append(shape.out_channels * zeros.sum((1, 2, 3)).cpu().numpy())
 
     def _check(self, name: str, bits: Tensor) -> None:
         x, output = self._seen[name]
@@ -197,6 +206,7 @@ class Recorder:
         return {
             "masks": _concatenated(self._packed),
             "zero_operand_macs": _concatenated(self._zeros),
+            "zero_operand_macs_conditional": _concatenated(self._conditional_zeros),
             "salience": {name: q for name, (q, _) in steps.items()},
             "salience_scale": {name: scale for name, (_, scale) in steps.items()},
         }
@@ -261,21 +271,41 @@ def fitted(name: str, mask: Tensor, layer: ConvLayer, images: int) -> Tensor:
     return mask
 
 
-def zero_operand_macs(x: Tensor, layer: ConvLayer) -> Tensor:
-    """int64 (N,): MACs of the dense convolution whose activation operand is zero.
+def zero_operands(x: Tensor, layer: ConvLayer) -> Tensor:
+    """int64 (N, G, out_height, out_width): zeros among the operands of an output pixel, by group.
 
-    x: (N, C_in, H, W), what the convolution reads. Operands from the padding are zeros too.
+    x: (N, C_in, H, W), what the convolution reads; G input groups. The padding's are zeros, too.
     """
-    nonzero = (x != 0).sum(1)
+    nonzero = (x != 0).unflatten(1, (layer.groups, -1)).sum(2)
     padding, stride = layer.padding, layer.stride
     padded = torch.nn.functional.pad(nonzero, (padding,) * 4)
     rows, columns = (layer.out_height - 1) * stride + 1, (layer.out_width - 1) * stride + 1
-    used = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    zeros = torch.full_like(
+        padded[:, :, :rows:stride, :columns:stride], layer.steps // layer.groups
+    )
     for ky in range(layer.kernel_size):
         for kx in range(layer.kernel_size):
-            window = padded[:, ky : ky + rows : stride, kx : kx + columns : stride]
-            used += window.sum((1, 2))
-    return layer.macs - layer.out_channels * used
+            zeros -= padded[:, :, ky : ky + rows : stride, kx : kx + columns : stride]
+    return zeros
+
+
+def zero_operand_macs(x: Tensor, layer: ConvLayer) -> Tensor:
+    """int64 (N,): MACs of the dense convolution of x whose activation operand is zero."""
+    return layer.out_channels * zero_operands(x, layer).sum((1, 2, 3))
+
+
+def conditional_zero_macs(zeros: Tensor, mask: Tensor, layer: ConvLayer, branch: Branch) -> Tensor:
+    """int64 (N,): conditional MACs that a mask lets run, whose activation operand is zero.
+
+    ``zeros``: :func:`zero_operands`; ``mask``: bool (N, lists, out_height, out_width). An output
+    group's conditional path reads every input group but the one of its base path.
+    """
+    own = zeros.flip(1) if branch == "inverse" else zeros
+    if layer.zeroes:
+        own = torch.zeros_like(zeros)
+    conditional = zeros.sum(1, keepdim=True) - own
+    channels = mask.unflatten(1, (layer.groups, -1)).sum(2) * (layer.out_channels // mask.shape[1])
+    return (channels * conditional).sum((1, 2, 3))
 
 
 def salience_steps(margins: np.ndarray) -> tuple[np.ndarray, float]:

@@ -126,7 +126,7 @@ def test_precision_is_of_features_and_fine_tuning_alone(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (["--what", "speed"], "invalid choice: 'speed'"),
+        (["--what", "speed"], "unknown 'speed'"),
         (["--data", "nowhere"], "no such folder"),
         (["--weights", "nothing.npz"], "no such weights file"),
         (["--test-images", "0"], "expected a positive integer"),

@@ -20,7 +20,12 @@ from hwsim.train.networks.inference import recalibrate
 from hwsim.train.networks.methods import MASK_GROUP, Method
 from hwsim.train.record import resnet
 from hwsim.train.record.__main__ import main as record_main
-from hwsim.train.record.recorder import salience_steps, zero_operand_macs
+from hwsim.train.record.recorder import (
+    conditional_zero_macs,
+    salience_steps,
+    zero_operand_macs,
+    zero_operands,
+)
 from hwsim.workload import ConvLayer, resnet18
 
 
@@ -140,6 +145,78 @@ def test_zero_operand_macs_equal_the_naive_count(stride: int) -> None:
     found = zero_operand_macs(x, layer)
     assert found.dtype == torch.int64
     assert found.tolist() == wanted
+
+
+def naive_conditional_zeros(x, mask, layer: ConvLayer, branch: str) -> int:
+    """Conditional MACs under set bits whose operand is 0, one by one."""
+    groups, zeros = layer.groups, 0
+    inputs, outputs = layer.in_channels // groups, layer.out_channels // groups
+    lists = layer.out_channels // len(mask)
+    for out, oy, ox in np.ndindex(layer.out_channels, layer.out_height, layer.out_width):
+        own = out // outputs if branch == "diagonal" else groups - 1 - out // outputs
+        if not mask[out // lists, oy, ox]:
+            continue
+        for c, ky, kx in np.ndindex(layer.in_channels, layer.kernel_size, layer.kernel_size):
+            if c // inputs == own and not layer.zeroes:
+                continue
+            y = oy * layer.stride + ky - layer.padding
+            z = ox * layer.stride + kx - layer.padding
+            inside = 0 <= y < layer.in_height and 0 <= z < layer.in_width
+            zeros += not (inside and x[c, y, z] != 0)
+    return zeros
+
+
+def gated(groups: int, stride: int = 1) -> ConvLayer:
+    return ConvLayer(
+        name="l", in_channels=6, out_channels=12, kernel_size=3, stride=stride, padding=1,
+        in_height=6, in_width=8, gated=True, groups=groups,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("branch", ["diagonal", "inverse"])
+@pytest.mark.parametrize(("groups", "stride", "mask_group"), [(3, 1, 1), (3, 2, 2), (1, 2, 3)])
+def test_zeros_of_conditional_macs_equal_the_naive_count(
+    branch, groups: int, stride: int, mask_group: int
+) -> None:
+    torch.manual_seed(0)
+    layer = gated(groups, stride)
+    x = torch.randn(2, 6, 6, 8).relu()
+    mask = torch.rand(2, 12 // mask_group, layer.out_height, layer.out_width) < 0.4
+    found = conditional_zero_macs(zero_operands(x, layer), mask, layer, branch)
+    assert found.dtype == torch.int64
+    images = zip(x.numpy(), mask.numpy(), strict=True)
+    assert found.tolist() == [naive_conditional_zeros(*image, layer, branch) for image in images]
+
+
+def test_zeros_of_base_and_conditional_macs_make_those_of_the_dense_convolution() -> None:
+    torch.manual_seed(0)
+    layer, x = gated(3), torch.randn(3, 6, 6, 8).relu()
+    dense, every = zero_operand_macs(x, layer), torch.ones(3, 12, 6, 8, dtype=torch.bool)
+    conditional = conditional_zero_macs(zero_operands(x, layer), every, layer, "diagonal")
+    base = [
+        # each output group's own convolution: its 2 input channels, its 4 output channels
+        sum(naive_zero_macs(image[2 * g : 2 * g + 2], 4, 3, 1, 1) for g in range(3))
+        for image in x.numpy()
+    ]
+    assert (dense % 3 == 0).all()
+    assert (dense // 3).tolist() == base
+    assert (dense // 3 + conditional).tolist() == dense.tolist()
+
+
+def test_an_input_of_zeros_and_one_without() -> None:
+    layer = gated(3)
+    every = torch.ones(1, 12, 6, 8, dtype=torch.bool)
+
+    def counted(x: torch.Tensor) -> tuple[int, int]:
+        zeros = zero_operands(x, layer)
+        conditional = conditional_zero_macs(zeros, every, layer, "diagonal")
+        return int(zero_operand_macs(x, layer)), int(conditional)
+
+    # 12 outputs on 6 x 8 pixels, 9 taps of 6 channels, 4 of them conditional
+    assert counted(torch.zeros(1, 6, 6, 8)) == (12 * 48 * 54, 12 * 48 * 36)
+    # Padding alone: the upper and lower row lose 3 taps on 8 pixels, the left and right column 3 on
+    # 6, the corners have one of these twice: 2 x 24 + 2 x 18 - 4 = 80 taps of 6 (4) channels.
+    assert counted(torch.ones(1, 6, 6, 8)) == (12 * 80 * 6, 12 * 80 * 4)
 
 
 def test_command_records_the_weights_file(
