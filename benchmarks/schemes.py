@@ -13,7 +13,7 @@ from hwsim.trace.mask_trace import MaskTrace
 from .masks import MAIN_SCHEMES, Settings, label, of_images
 from .measure import Figure, alone, cores, keep_to, median_spent
 
-MACHINE = "pe16x16"
+MACHINE = "pe16x16-baseline"
 
 SCALING_IMAGES = (64, 640, 2_560)
 """And as many as the settings say at most."""

@@ -87,12 +87,13 @@ result.to_frame()[
 #
 # `compare` replays each trace under every scheme that fits it. Batch 16 is about throughput.
 #
-# - `dense` computes everything; `dense-zero-gated` switches the multiplier off where an operand
-#   is zero.
-# - `gated` visits every pixel, but switches masked-off multipliers off.
+# - `dense` computes everything.
+# - `clock-gated` visits every pixel, but switches masked-off multipliers off.
 # - `unstructured` gives each column its own list of pixels.
 # - `structured-8x` and `lockstep-8` share a list among eight columns; lockstep takes masks that
 #   were not made for it.
+#
+# All of them switch multipliers off where an activation is zero, so each trace has a dense row.
 #
 # *Ideal* is the speed-up that the MACs of the whole network promise. *Share realised* is the part
 # of the promised time that is really saved. Energies are estimates from published prices per

@@ -32,6 +32,12 @@ def pe16x16() -> ArchConfig:
     return load_arch("pe16x16")
 
 
+@pytest.fixture(scope="session")
+def baseline() -> ArchConfig:
+    """Neither zeros gated nor run-ahead: a MAC of a mask's bit is an executed one."""
+    return load_arch("pe16x16-baseline")
+
+
 @pytest.fixture(params=[parameter(model) for model in MODELS])
 def model(request: pytest.FixtureRequest) -> Model:
     """Kernel, reference and RTL in turn."""

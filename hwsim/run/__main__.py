@@ -123,7 +123,7 @@ def _run(options: argparse.Namespace) -> None:
         for line in left_out(arch, traces, options.scheme):
             print(line)
         for line in notes(arch, comparison.results()):
-            print(line)
+            print(fill(line, 100, subsequent_indent="  ", break_on_hyphens=False))
     if options.json and options.json != "-":
         write_whole(Path(options.json), report)
     if options.out:

@@ -206,6 +206,6 @@ def _not_gated(result: SimResult) -> str:
     if result.scheme.kind == "channels":
         return "channels: zeros beside skipped channels are not counted, and not gated."
     return (
-        f"{result.trace_name} does not count the zero operands that its schemes meet: "
-        "array.zero_gating is without effect on it; hwsim record counts them"
+        f"{result.trace_name} lacks the zeros that its schemes meet: array.zero_gating is without "
+        "effect on it; hwsim record counts them"
     )

@@ -157,7 +157,8 @@ def usable_schemes(arch: ArchConfig, trace: MaskTrace) -> list[str]:
     if not trace.header.of_channels:
         names = schemes_for(arch, trace.mask_group, trace.network.layers)
     # Where all schemes gate zeros, dense does.
-    if not trace.counts_zero_operands or arch.array.zero_gating:
+    all_gate = arch.array.zero_gating and trace.counts_conditional_zeros
+    if all_gate or not trace.counts_zero_operands:
         names.remove("dense-zero-gated")
     return names
 
@@ -210,9 +211,11 @@ def _shape_held(
 
 def gates_zeros(arch: ArchConfig, trace: MaskTrace, scheme: Scheme) -> bool:
     """Whether MACs of gated layers with a zero operand are gated: asked for, and counted."""
-    if not (arch.array.zero_gating or scheme.zero_gated) or scheme.kind == "channels":
+    if scheme.zero_gated:
+        return trace.counts_zero_operands
+    if scheme.kind == "channels":
         return False
-    return trace.counts_zero_operands if scheme.kind == "dense" else trace.counts_conditional_zeros
+    return arch.array.zero_gating and trace.counts_conditional_zeros
 
 
 def _gate_zero_operands(trace: MaskTrace, scheme: Scheme, counters: np.ndarray) -> None:

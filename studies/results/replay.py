@@ -18,7 +18,7 @@ from .runs import GROUPS, Run, only_file
 
 _KEPT = Path(__file__).parents[2] / "docs" / "results"
 HARDWARE, MASKS = (_KEPT / name for name in ("hardware.csv", "masks.csv"))
-ARCH = "pe16x16"
+ARCH = "pe16x16-baseline"
 
 ARRAYS = {"16x16": {}, "best shape": {"array.reshape": [[64, 4], [32, 8], [8, 32], [4, 64]]}}
 """The array as it is, and every layer on the fastest of five shapes: a narrow network's gating

@@ -59,7 +59,7 @@ class Group:
     ``training`` and ``evaluation``: options of `hwsim train` and `hwsim evaluate`; ``more``: more
     training options of single methods. ``starts``: SHA-256 of the weights that methods are trained
     on from (:func:`start_file`). ``paths``: methods whose base and conditional paths `python -m
-    studies.paths` measures. ``machine``: keys in which the machine differs from pe16x16.
+    studies.paths` measures. ``machine``: keys in which the machine differs from the baseline.
     """
 
     title: str

@@ -29,10 +29,10 @@ FIGURES = [
 @pytest.mark.parametrize(("scheme", "mask_group"), [("unstructured", 1), ("structured-8x", 8)])
 @pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
 def test_plain_loop_equals_the_kernel(
-    pe16x16: ArchConfig, small_network: Network, scheme: str, mask_group: int, density: float
+    baseline: ArchConfig, small_network: Network, scheme: str, mask_group: int, density: float
 ) -> None:
     trace = synthetic_trace(small_network, density, mask_group=mask_group, images=4)
-    layers = list(gated_layers(pe16x16, trace, scheme, batch=2))
+    layers = list(gated_layers(baseline, trace, scheme, batch=2))
     assert len(layers) == len(small_network.gated_layers)
     for layer in layers:
         for found, expected in zip(layer.by_index(), layer.by_kernel(), strict=True):

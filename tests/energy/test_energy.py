@@ -24,7 +24,7 @@ DOC = Path(__file__).resolve().parents[2] / "docs" / "model" / "energy.md"
 
 @pytest.fixture
 def arch():
-    return load_arch("pe16x16")
+    return load_arch("pe16x16-baseline")
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_memories_of_the_default_machine(arch):
 
 
 def test_wide_words_are_split(cacti22):
-    wide = load_arch("pe16x16", {"array.rows": 2, "array.columns": 128})
+    wide = load_arch("pe16x16-baseline", {"array.rows": 2, "array.columns": 128})
     dense = hardware_of("dense", wide)  # 1,024-bit weights, 4,096-bit rows of partial sums
     assert (dense.weight.split, dense.weight.capacity_bytes, dense.weight.width_bits) == (
         2,
@@ -190,7 +190,7 @@ def test_wide_words_are_split(cacti22):
 
 
 def test_a_lane_group_is_never_wider_than_the_array():
-    narrow = load_arch("pe16x16", {"array.rows": 64, "array.columns": 4})
+    narrow = load_arch("pe16x16-baseline", {"array.rows": 64, "array.columns": 4})
     hardware = hardware_of("structured-8x", narrow)
     assert (hardware.lanes, hardware.lane_groups, hardware.pointers) == (4, 1, 64)
 
@@ -259,7 +259,7 @@ def test_every_counter_is_covered_above_and_priced(arch, cacti22):
 
 
 def test_a_gated_or_idle_pe_takes_a_share_of_a_mac(cacti22):
-    shared = load_arch("pe16x16", {"pricing.gated_mac_share": 0.25})
+    shared = load_arch("pe16x16-baseline", {"pricing.gated_mac_share": 0.25})
     mac_pj = 0.3393 + 64 * 0.0030461
     # 3 of the 2 x 256 PE cycles execute, 5 are gated, the other 504 are idle.
     counts = counted(macs_base=3, macs_gated_off=1, macs_zero_gated=4)
@@ -268,7 +268,7 @@ def test_a_gated_or_idle_pe_takes_a_share_of_a_mac(cacti22):
 
 
 def test_entries_of_line_registers_that_run_ahead(cacti22, arch):
-    ahead = load_arch("pe16x16", {"activation.run_ahead": 2})
+    ahead = load_arch("pe16x16-baseline", {"activation.run_ahead": 2})
     found = price(counted(line_fills=1000), 0, ahead, "dense", cacti22)
     assert found["activation_buffer"] == pytest.approx(64 * 3.0461 + 2 * 32 * 1.0154)
     # 256 pointers x 32 bits: four entries, and two 2:1 multiplexers for each bit
@@ -280,7 +280,7 @@ def test_entries_of_line_registers_that_run_ahead(cacti22, arch):
 
 
 def test_comparators_of_a_window(cacti22, arch):
-    windowed = load_arch("pe16x16", {"index.window": 56})
+    windowed = load_arch("pe16x16-baseline", {"index.window": 56})
     found, without = (area(each, "structured-8x", cacti22) for each in (windowed, arch))
     # two lists: each of 2 x 16 places compares, one finds the smaller first index; 8 of 32 bits
     comparators_um2 = (2 * 17 - 1) * 8 / 32 * 26.015
@@ -315,7 +315,7 @@ def test_leakage_by_hand_and_in_proportion_to_time(arch, cacti22):
     watt = 641.28 + 92.688 + 23.1737 + 5.7046 + 12.9968 + 268.8574
     assert price(counted(), 500, arch, "dense", cacti22)["leakage"] == pytest.approx(watt, rel=1e-5)
     assert leakage_uw(arch, "dense", cacti22) == pytest.approx(watt, rel=1e-5)
-    slower = load_arch("pe16x16", {"clock_mhz": 250})
+    slower = load_arch("pe16x16-baseline", {"clock_mhz": 250})
     for cycles, machine, factor in ((0, arch, 0), (1500, arch, 3), (500, slower, 2)):
         found = price(counted(), cycles, machine, "dense", cacti22)["leakage"]
         assert found == pytest.approx(factor * watt, rel=1e-5)
@@ -323,7 +323,7 @@ def test_leakage_by_hand_and_in_proportion_to_time(arch, cacti22):
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 4.0])
 def test_operand_network_scale(cacti22, scale):
-    scaled = load_arch("pe16x16", {"pricing.operand_network_scale": scale})
+    scaled = load_arch("pe16x16-baseline", {"pricing.operand_network_scale": scale})
     found = price(counted(line_fills=10), 0, scaled, "unstructured", cacti22)
     assert found["operand_network"] == pytest.approx(scale * 13.14611, rel=2e-6)
     assert found["activation_buffer"] == pytest.approx(10 * 64 * 0.0030461)
@@ -334,7 +334,7 @@ def test_operand_network_scale(cacti22, scale):
 
 @pytest.mark.parametrize("pj_per_bit", [4.0, 8.0, 20.0])
 def test_dram_price_is_the_machines(cacti22, pj_per_bit):
-    machine = load_arch("pe16x16", {"dram.pj_per_bit": pj_per_bit})
+    machine = load_arch("pe16x16-baseline", {"dram.pj_per_bit": pj_per_bit})
     found = price(counted(**dict.fromkeys(DRAM_COUNTERS, 1)), 0, machine, "dense", cacti22)
     assert found["dram"] == pytest.approx(5 * 8 * pj_per_bit)
 
@@ -351,7 +351,7 @@ def test_counters_must_be_exactly_the_known_ones(arch, cacti22):
 # --- area and latency -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", scheme_names(load_arch("pe16x16")))
+@pytest.mark.parametrize("scheme", scheme_names(load_arch("pe16x16-baseline")))
 @pytest.mark.parametrize("name", table_names())
 def test_area_adds_up(arch, scheme, name):
     table = EnergyTable.load(name)
@@ -399,7 +399,9 @@ def test_slow_memories_must_be_pipelined(arch, horowitz45):
     # 45 nm, 160 KiB x 128 bits: 2.0098 x (2.4755 / 2.0098)^0.321928 = 2.1493 ns, period 2 ns
     slow = slow_memories(arch, "dense", horowitz45)
     assert slow == pytest.approx({"weight_buffer": 2.1493}, rel=1e-4)
-    assert slow_memories(load_arch("pe16x16", {"clock_mhz": 400}), "dense", horowitz45) == {}
+    assert (
+        slow_memories(load_arch("pe16x16-baseline", {"clock_mhz": 400}), "dense", horowitz45) == {}
+    )
 
 
 # --- command and page -------------------------------------------------------------------------

@@ -38,11 +38,11 @@ def gated_layer(name: str) -> ConvLayer:
 
 
 @pytest.fixture(scope="module", params=SCHEMES, ids=lambda scheme: scheme[0])
-def whole_layer(request: pytest.FixtureRequest, pe16x16: ArchConfig) -> Replay:
+def whole_layer(request: pytest.FixtureRequest, baseline: ArchConfig) -> Replay:
     """64 -> 64 channels on 32x32 pixels, two images, three bits in ten set."""
     scheme, mask_group = request.param
     data = draw_data(gated_layer("layer1.0.conv1"), 2, mask_group, 0.7, False, seed=1)
-    return replay(pe16x16, parse_scheme(scheme, pe16x16), data)
+    return replay(baseline, parse_scheme(scheme, baseline), data)
 
 
 def draws(seeds: range, check: Callable[[Replay], None]) -> set[str]:
@@ -81,12 +81,12 @@ def test_small_layers_in_torch() -> None:
 
 
 def test_a_pixel_lost_or_computed_twice_is_noticed(
-    pe16x16: ArchConfig, monkeypatch: pytest.MonkeyPatch
+    baseline: ArchConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = conv(channels=(8, 8), size=(8, 8), kernel=3, groups=2)
     data = draw_data(layer, 1, 1, 0.7, False, seed=1)
-    scheme = parse_scheme("unstructured", pe16x16)
-    check(replay(pe16x16, scheme, data))
+    scheme = parse_scheme("unstructured", baseline)
+    check(replay(baseline, scheme, data))
     dispatched = replaying.rounds_of_tile
 
     def lose(*tile: object) -> list[list[np.ndarray]]:
@@ -100,7 +100,7 @@ def test_a_pixel_lost_or_computed_twice_is_noticed(
     for spoilt in (lose, repeat):
         monkeypatch.setattr(replaying, "rounds_of_tile", spoilt)
         with pytest.raises(AssertionError):
-            check(replay(pe16x16, scheme, data))
+            check(replay(baseline, scheme, data))
 
 
 @pytest.mark.slow
@@ -112,10 +112,10 @@ def test_many_small_layers() -> None:
 @pytest.mark.parametrize(("scheme", "mask_group"), SCHEMES)
 @pytest.mark.parametrize("inverse", [False, True])
 def test_every_gated_shape_of_resnet18(
-    pe16x16: ArchConfig, scheme: str, mask_group: int, inverse: bool
+    baseline: ArchConfig, scheme: str, mask_group: int, inverse: bool
 ) -> None:
     for stage in (1, 2, 3, 4):
         for name in ("0.conv1", "1.conv2"):
             layer = gated_layer(f"layer{stage}.{name}")
             data = draw_data(layer, 2, mask_group, 0.75, inverse, seed=stage)
-            check(replay(pe16x16, parse_scheme(scheme, pe16x16), data))
+            check(replay(baseline, parse_scheme(scheme, baseline), data))

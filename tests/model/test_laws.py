@@ -73,7 +73,7 @@ def test_index_bits_per_image(pe16x16: ArchConfig) -> None:
     ],
 )
 def test_an_independent_implementation_agrees_within_one_per_cent(
-    pe16x16: ArchConfig, scheme: str, mask_group: int, millions: float
+    baseline: ArchConfig, scheme: str, mask_group: int, millions: float
 ) -> None:
     """Each gated layer of ResNet-18 alone, batch 16, independent masks at density 0.2836.
 
@@ -84,7 +84,7 @@ def test_an_independent_implementation_agrees_within_one_per_cent(
         trace = synthetic_trace(
             alone(layer), 0.2836, images=16, mask_group=mask_group, seed=seed
         )  # fmt: skip
-        cycles += simulate(pe16x16, trace, scheme).cycles
+        cycles += simulate(baseline, trace, scheme).cycles
     assert cycles / 1e6 == pytest.approx(millions, rel=0.01)
 
 
@@ -97,14 +97,14 @@ def test_batches_may_be_any_size(pe16x16: ArchConfig) -> None:
     assert cut.totals["dram_weight_bytes"] == 3 * whole.totals["dram_weight_bytes"]
 
 
-def test_zero_gating_moves_macs_and_nothing_else(pe16x16: ArchConfig) -> None:
+def test_zero_gating_moves_macs_and_nothing_else(baseline: ArchConfig) -> None:
     network = resnet18(input_size=8)
     made = synthetic_trace(network, 0.3, images=2)
     zeros = {layer.name: np.array([layer.macs // 3, 7]) for layer in network.gated_layers}
     trace = MaskTrace.from_masks(
         made.header, {name: made.masks(name) for name in zeros}, zeros
     )  # fmt: skip
-    dense, gated = (simulate(pe16x16, trace, name) for name in ("dense", "dense-zero-gated"))
+    dense, gated = (simulate(baseline, trace, name) for name in ("dense", "dense-zero-gated"))
     np.testing.assert_array_equal(dense.causes, gated.causes)
     moved = sum(int(counts.sum()) for counts in zeros.values())
     assert gated.totals["macs_zero_gated"] == moved

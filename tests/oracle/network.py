@@ -44,10 +44,8 @@ def run(
         shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm
     )
     dense = scheme.startswith("dense")
-    if scheme == "dense-zero-gated" or arch.array.zero_gating:
+    if scheme == "dense-zero-gated" or (arch.array.zero_gating and zero_operand_macs_conditional):
         for name, zeros in (zero_operand_macs or {}).items():
-            if not dense and not zero_operand_macs_conditional:
-                continue
             for image in range(images):
                 base, conditional = int(zeros[image]), 0
                 if not dense:

@@ -223,16 +223,19 @@ class TestZeroGating:
             {"macs_conditional": -6, "macs_zero_gated": 6},
         ]
 
-    @pytest.mark.parametrize("scheme", ["dense", "dense-zero-gated"])
-    def test_a_dense_pass_has_all_zeros(self, scheme: str) -> None:
-        assert self.moved(machine(zero_gating=True), scheme, conditional=False) == [
+    @pytest.mark.parametrize(
+        ("scheme", "conditional"), [("dense", True), ("dense-zero-gated", False)]
+    )
+    def test_a_dense_pass_has_all_zeros(self, scheme: str, conditional: bool) -> None:
+        assert self.moved(machine(zero_gating=True), scheme, conditional) == [
             {"macs_base": -10, "macs_zero_gated": 10},
             {"macs_base": -17, "macs_zero_gated": 17},
         ]
 
-    def test_a_trace_without_conditional_counts_runs_ungated(self) -> None:
+    @pytest.mark.parametrize("scheme", ["dense", "unstructured"])
+    def test_a_trace_without_conditional_counts_runs_ungated(self, scheme: str) -> None:
         arch = machine(zero_gating=True)
-        assert self.moved(arch, "unstructured", conditional=False) == [{}, {}]
+        assert self.moved(arch, scheme, conditional=False) == [{}, {}]
 
     @pytest.mark.parametrize("scheme", ["dense", "unstructured"])
     def test_without_the_option_nothing_moves(self, scheme: str) -> None:

@@ -396,12 +396,12 @@ def test_a_frame_that_does_not_fit_is_told(
     assert "synthetic; barely trained" in draw(labelled, *machine).get_suptitle()
 
 
-def test_frames_of_real_runs_are_drawn(pe16x16: ArchConfig, trace_folder: Path) -> None:
+def test_frames_of_real_runs_are_drawn(baseline: ArchConfig, trace_folder: Path) -> None:
     traces = [MaskTrace.open(path) for path in sorted(trace_folder.glob("*.h5"))]
-    comparison = compare(pe16x16, traces, batches=[4, 1])
+    comparison = compare(baseline, traces, batches=[4, 1])
     rows = pd.DataFrame([flat(row) for row in comparison.distinct().rows()])
     layers = layers_frame(comparison.results())
-    sweep = density_sweep(pe16x16, traces, densities=[0.3])
+    sweep = density_sweep(baseline, traces, densities=[0.3])
     assert len(plots.energy_vs_sparsity(sweep).axes) == 2
     bars = plots.energy_breakdown(rows)
     assert [panel.get_title() for panel in bars.axes] == ["batch 4", "batch 1"]
@@ -412,4 +412,4 @@ def test_frames_of_real_runs_are_drawn(pe16x16: ArchConfig, trace_folder: Path) 
     assert len(plots.realised_speedup(rows).axes) == 2
     assert sum(panel.get_visible() for panel in plots.cycles_by_cause(layers).axes) == 20
     assert len(plots.utilisation_by_layer(layers).axes) == 4
-    assert len(plots.roofline(layers, pe16x16).axes) == 4
+    assert len(plots.roofline(layers, baseline).axes) == 4

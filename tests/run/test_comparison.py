@@ -21,8 +21,8 @@ def traces(trace_folder: Path) -> list[MaskTrace]:
     return [MaskTrace.open(path) for path in sorted(trace_folder.glob("*.h5"))]
 
 
-def test_dense_is_the_yardstick(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
-    rows = compare(pe16x16, traces, batches=[2]).rows()
+def test_dense_is_the_yardstick(baseline: ArchConfig, traces: list[MaskTrace]) -> None:
+    rows = compare(baseline, traces, batches=[2]).rows()
     assert [row["speedup"] for row in rows if row["scheme"] == "dense"] == [1.0, 1.0]
     assert all(row["share_realised"] is None for row in rows if row["scheme"].startswith("dense"))
     for row in rows:
@@ -31,31 +31,31 @@ def test_dense_is_the_yardstick(pe16x16: ArchConfig, traces: list[MaskTrace]) ->
 
 
 def test_share_realised_is_the_part_of_the_promised_time(
-    pe16x16: ArchConfig, traces: list[MaskTrace]
+    baseline: ArchConfig, traces: list[MaskTrace]
 ) -> None:
-    (row,) = compare(pe16x16, traces[1:], ["structured-8x"], [2]).rows()
+    (row,) = compare(baseline, traces[1:], ["structured-8x"], [2]).rows()
     saved, promised = 1 - 1 / row["speedup"], 1 - 1 / row["ideal_speedup_network"]
     assert row["share_realised"] == pytest.approx(saved / promised)
 
 
-def test_equal_dense_runs_are_one_row(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
-    comparison = compare(pe16x16, traces, ["dense", "unstructured"], [4, 1]).distinct()
+def test_equal_dense_runs_are_one_row(baseline: ArchConfig, traces: list[MaskTrace]) -> None:
+    comparison = compare(baseline, traces, ["dense", "unstructured"], [4, 1]).distinct()
     schemes = [row["scheme"] for row in comparison.rows()]
     assert schemes.count("dense") == 2
     assert schemes.count("unstructured") == 4
 
 
-def test_a_comparison_is_a_frame(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
-    comparison = compare(pe16x16, traces, ["dense", "unstructured"], [4])
+def test_a_comparison_is_a_frame(baseline: ArchConfig, traces: list[MaskTrace]) -> None:
+    comparison = compare(baseline, traces, ["dense", "unstructured"], [4])
     frame = comparison.to_frame()
     assert list(frame["scheme"]) == ["dense", "unstructured", "unstructured"]
     assert frame["mac_uj"].iloc[0] == comparison.rows()[0]["energy_uj"]["mac"]
 
 
 def test_a_frame_of_prices_has_a_column_for_each(
-    pe16x16: ArchConfig, traces: list[MaskTrace]
+    baseline: ArchConfig, traces: list[MaskTrace]
 ) -> None:
-    comparison = compare(pe16x16, traces, ["dense", "unstructured"], [4])
+    comparison = compare(baseline, traces, ["dense", "unstructured"], [4])
     prices = comparison.other_prices()
     assert prices.shape == (3, len(PRICES))
     assert list(prices.index.get_level_values("scheme")) == list(comparison.to_frame()["scheme"])
@@ -65,8 +65,8 @@ def test_a_frame_of_prices_has_a_column_for_each(
     assert list(prices.iloc[0]) == listed
 
 
-def test_two_by_two_meets_the_density(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
-    rows = two_by_two(pe16x16, traces)
+def test_two_by_two_meets_the_density(baseline: ArchConfig, traces: list[MaskTrace]) -> None:
+    rows = two_by_two(baseline, traces)
     assert [(row["density"], row["method"], row["lane_group"]) for row in rows] == [
         (density, method, lane_group)
         for density in ("recorded", "equal")
@@ -77,12 +77,12 @@ def test_two_by_two_meets_the_density(pe16x16: ArchConfig, traces: list[MaskTrac
     assert max(equal) - min(equal) < 0.01
 
 
-def test_two_by_two_needs_a_pair(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
-    assert two_by_two(pe16x16, traces[:1]) == []
+def test_two_by_two_needs_a_pair(baseline: ArchConfig, traces: list[MaskTrace]) -> None:
+    assert two_by_two(baseline, traces[:1]) == []
 
 
-def test_other_prices_price_the_same_counts(pe16x16: ArchConfig, traces: list[MaskTrace]) -> None:
-    results = compare(pe16x16, traces[:1], ["unstructured"], [2]).results()
+def test_other_prices_price_the_same_counts(baseline: ArchConfig, traces: list[MaskTrace]) -> None:
+    results = compare(baseline, traces[:1], ["unstructured"], [2]).results()
     rows = pd.DataFrame(other_prices(results))
     assert not rows["zeros_run"].any()
     shared = rows[rows["gated_mac_share"] > 0]["energy_uj_per_image"].item()
@@ -105,9 +105,9 @@ def test_other_prices_price_the_same_counts(pe16x16: ArchConfig, traces: list[Ma
 
 
 def test_the_density_axis_holds_the_recorded_network(
-    pe16x16: ArchConfig, traces: list[MaskTrace]
+    baseline: ArchConfig, traces: list[MaskTrace]
 ) -> None:
-    frame = density_sweep(pe16x16, traces, ["dense", "unstructured"], [0.2, 0.6])
+    frame = density_sweep(baseline, traces, ["dense", "unstructured"], [0.2, 0.6])
     for _, points in frame[frame["scheme"] == "unstructured"].groupby("trace"):
         ordered = points.sort_values("threshold_shift")
         assert len(ordered) == 3
@@ -118,16 +118,16 @@ def test_the_density_axis_holds_the_recorded_network(
 
 
 def test_a_trace_without_margins_has_no_density_axis(
-    pe16x16: ArchConfig, small_network: Network
+    baseline: ArchConfig, small_network: Network
 ) -> None:
-    assert density_sweep(pe16x16, [synthetic_trace(small_network, 0.3, images=1)]).empty
+    assert density_sweep(baseline, [synthetic_trace(small_network, 0.3, images=1)]).empty
 
 
 def test_a_scheme_that_fits_no_trace_is_refused(
-    pe16x16: ArchConfig, traces: list[MaskTrace]
+    baseline: ArchConfig, traces: list[MaskTrace]
 ) -> None:
     with pytest.raises(UserError, match="'structured-8x' cannot use these masks"):
-        compare(pe16x16, traces[:1], ["structured-8x"])
+        compare(baseline, traces[:1], ["structured-8x"])
 
 
 def test_machines_and_traces_by_name(trace_folder: Path) -> None:

@@ -46,7 +46,7 @@ def toy() -> EnergyTable:
 def test_rows_that_the_area_of_unstructured_hardware_buys(
     toy: EnergyTable, scale: float, limit: float, dense_rows: int, structured_rows: int
 ) -> None:
-    arch = load_arch("pe16x16", {"pricing.operand_network_scale": scale})
+    arch = load_arch("pe16x16-baseline", {"pricing.operand_network_scale": scale})
     found = area_mm2(arch, "unstructured", table=toy)
     assert found == pytest.approx(limit)
     for scheme, expected in (("dense", dense_rows), ("structured-8x", structured_rows)):
@@ -77,7 +77,9 @@ def test_a_machine_of_its_own_area_is_itself(pe16x16: ArchConfig) -> None:
 def found(trace_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     out = tmp_path_factory.mktemp("fair")
     setup = Setup(columns=[8, 16], banks=[8, 16], operand_network=[1.0, 4.0])
-    shown = run_equal_area(load_arch("pe16x16"), out, setup, traces=[trace_folder], workers=1)
+    shown = run_equal_area(
+        load_arch("pe16x16-baseline"), out, setup, traces=[trace_folder], workers=1
+    )
     pd.testing.assert_frame_equal(pd.read_parquet(out / TABLE), shown)
     shown.attrs["out"] = out
     return shown
@@ -117,7 +119,9 @@ def test_speedups_are_over_both_dense_machines(found: pd.DataFrame) -> None:
 def test_bytes_really_read_are_words_over_cycles(trace_folder: Path, found: pd.DataFrame) -> None:
     row = found[(found["scheme"] == "structured-8x") & (found["machine"] == BASELINE)].iloc[0]
     result = simulate(
-        load_arch("pe16x16"), MaskTrace.open(trace_folder / "small-scdg.h5"), "structured-8x"
+        load_arch("pe16x16-baseline"),
+        MaskTrace.open(trace_folder / "small-scdg.h5"),
+        "structured-8x",
     )
     read = 4 * result.totals["activation_word_reads"] / result.cycles
     assert row[rows.READ] == read < row["peak_bytes_per_cycle"] == 64
@@ -129,7 +133,7 @@ def test_a_repeated_comparison_replays_nothing(
     monkeypatch.setattr(rows, "simulate", None)
     setup = Setup(columns=[8, 16], banks=[16], schemes=["structured"])
     again = run_equal_area(
-        load_arch("pe16x16"), found.attrs["out"], setup,
+        load_arch("pe16x16-baseline"), found.attrs["out"], setup,
         traces=[trace_folder / "small-scdg.h5"], workers=1,
     )  # fmt: skip
     assert set(again["scheme"]) == {"dense", "unstructured", "structured-8x"}
@@ -159,9 +163,8 @@ def test_the_command_prints_the_table(
     trace_folder: Path, found: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = str(found.attrs["out"])
-    assert (
-        main(["--trace", str(trace_folder / "small-cdg.h5"), "--out", out, "--workers", "1"]) == 0
-    )
+    options = ["--trace", str(trace_folder / "small-cdg.h5"), "--out", out, "--workers", "1"]
+    assert main(["--arch", "pe16x16-baseline", *options]) == 0
     printed = capsys.readouterr().out
     assert "cacti22, operand network x1, batch 4, channel order natural" in printed
     machines = [line.split("x16")[0] for line in printed.splitlines() if "x16 " in line]

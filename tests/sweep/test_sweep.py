@@ -74,12 +74,12 @@ def expected(row: pd.Series, base: ArchConfig, trace: MaskTrace) -> dict[str, An
     )
 
 
-def test_rows_equal_simulate(trace_folder: Path, tmp_path: Path, pe16x16: ArchConfig) -> None:
+def test_rows_equal_simulate(trace_folder: Path, tmp_path: Path, baseline: ArchConfig) -> None:
     """Every scheme that fits, on four machines: two batches, a last one smaller; two shifts."""
     options = {"traces": [trace_folder], "workers": 1}
-    recorded = run_sweep("pe16x16", AXES, tmp_path, **options, batches=(2, 1), images=3)
+    recorded = run_sweep(baseline, AXES, tmp_path, **options, batches=(2, 1), images=3)
     few = {"index.lane_group": (1, 4)}
-    shifted = run_sweep(pe16x16, few, tmp_path, **options, shifts=(0.0, 0.5), images=1)
+    shifted = run_sweep(baseline, few, tmp_path, **options, shifts=(0.0, 0.5), images=1)
     assert len(recorded) == 2 * 2 * 2 * (
         4 + 5
     )  # traces, batches, banks; schemes of V = 1 and of V = 4
@@ -87,7 +87,7 @@ def test_rows_equal_simulate(trace_folder: Path, tmp_path: Path, pe16x16: ArchCo
     for frame in (recorded, shifted):
         for _, row in frame.iterrows():
             trace = MaskTrace.open(trace_folder / f"{row['trace']}.h5")
-            for name, value in expected(row, pe16x16, trace).items():
+            for name, value in expected(row, baseline, trace).items():
                 if name not in NAMED_OTHERWISE:
                     same = row[name] == value or (value is None and pd.isna(row[name]))
                     assert same, (row["scheme"], name)

@@ -229,16 +229,16 @@ def counters_by_hand(trace: MaskTrace, scheme: str, layer: ConvLayer) -> dict[st
 
 
 @with_trace
-def test_every_scheme_counts_the_macs_of_the_masks(run: Run, pe16x16: ArchConfig) -> None:
+def test_every_scheme_counts_the_macs_of_the_masks(run: Run, baseline: ArchConfig) -> None:
     trace = run.trace
-    schemes = usable_schemes(pe16x16, trace)
+    schemes = usable_schemes(baseline, trace)
     of_masks = {"fbs": ["channels"], "dgc": ["channels"]}.get(
         run.method,
         ["clock-gated", "unstructured", "structured-8x" if run.method == "scdg" else "lockstep-8"],
     )
     assert schemes == ["dense", "dense-zero-gated", *of_masks]
     for scheme in schemes:
-        found = simulate(pe16x16, trace, scheme)
+        found = simulate(baseline, trace, scheme)
         for position, layer in enumerate(trace.network.layers):
             row = found.counters[position]
             wanted = counters_by_hand(trace, scheme, layer)

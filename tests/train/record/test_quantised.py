@@ -79,7 +79,7 @@ def check_recorded(encoder: models.ResNet18, layer: str, drawn: Path, tmp_path: 
     trace = verify(out)
     assert trace.header.gate_norm == encoder.gate_norm
     data = sampled(trace)
-    arch = load_arch("pe16x16")
+    arch = load_arch("pe16x16-baseline")
     for scheme in ("unstructured", "structured-8x" if trace.mask_group == 8 else "lockstep-8"):
         run = replay(arch, parse_scheme(scheme, arch), data)
         check(run)

@@ -66,7 +66,7 @@ def test_a_foreign_network_runs_in_every_scheme_that_fits(share: int, tmp_path: 
     assert layers["blocks.1.down"].input == "blocks.0.second"
     assert (layers["head.1"].input, layers["blocks.1.down"].pool) == ("blocks.1.down", 4)
     assert (layers["head.3"].in_channels, layers["head.3"].out_channels) == (20, 7)
-    arch = load_arch("pe16x16")
+    arch = load_arch("pe16x16-baseline")
     schemes = usable_schemes(arch, trace)
     assert {"dense", "dense-zero-gated", "clock-gated", "unstructured"} < set(schemes)
     assert ("structured-8x" if share == 8 else "lockstep-8") in schemes
