@@ -51,7 +51,9 @@ class Layer:
         masked = kernel.Masked(plan.visits, self.words, plan.mask_group, plan.in_bank)
         results = Results(cycles, counts, 0)
         machine = plan.machine, plan.conditional
-        kernel.sparse_batches(*machine, masked, self.transfers, results, plan.ahead, plan.window())
+        kernel.sparse_batches(
+            *machine, masked, self.transfers, results, plan.ahead, plan.window(), None
+        )
         return cycles, counts
 
     def by_index(self) -> tuple[np.ndarray, np.ndarray]:
@@ -77,12 +79,14 @@ def gated_layers(arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int) ->
     shapes = (arch.array.shapes[0],) * len(trace.network.layers)
     chosen = parse_scheme(scheme, arch)
     (segment,) = segments(arch, trace, chosen, batch, shapes, at_once=trace.images)
-    masks = segment.read(trace)
+    masks = segment.read(trace).masks
     for position, plan in enumerate(segment.plans):
         if plan.name not in masks:
             continue
         ahead = segment.loads_ahead(position)
-        transfers = plan.transfers(loads_before(plan, segment.prefetched(position)), ahead)
+        transfers = plan.transfers(
+            plan.fixed_cycles, loads_before(plan, segment.prefetched(position)), ahead
+        )
         yield Layer(plan, plan.words.gather(masks[plan.name]), transfers)
 
 
@@ -98,7 +102,7 @@ def plain_batches(
     for b in range(masks.shape[0]):
         clock = start(transfers, b)
         for t in range(tiles.width.size):
-            computed = transfers.computed[t]
+            computed = transfers.computed[0, t]
             if tiles.finishes[t]:
                 p = tiles.pixel_tile[t]
                 slots[:] = 0

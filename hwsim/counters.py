@@ -11,9 +11,11 @@ COUNTERS: tuple[str, ...] = (
     "macs_conditional",  # executed in conditional passes
     "macs_gated_off",  # MAC slots that were scheduled but clock-gated by a mask
     "macs_zero_gated",  # MACs that a mask lets run, clock-gated because their operand is zero
+    "macs_zero_skipped",  # MACs with a zero operand, where steps without operands are skipped
     "activation_word_reads",  # buffer words of A channels read, after merging equal addresses
     "line_fills",  # line registers filled, one per pointer and beat
-    "weight_word_reads",  # buffer words of C bytes read, one per step and round
+    "weight_word_reads",  # buffer words read, one per step and round (of C bytes) or per beat
+    "steps_skipped",  # steps of a round's beats in which no pointer has an operand
     "psum_base_writes",  # partial-sum words written by dense and base passes
     "psum_conditional_reads",  # partial-sum words read to be added to
     "psum_conditional_writes",  # ... and written back

@@ -29,6 +29,7 @@ module bank_arbiter #(
     input  wire [ALL*ADDRESS_BITS-1:0] addresses,
     output reg  [ALL-1:0]              served,    // pointers whose word is read in this cycle
     output reg  [B-1:0]                reading,   // banks that read
+    output reg  [(Q+1)*B-1:0]          reads,     // ... by the beat that they read for
     output reg  [B*ADDRESS_BITS-1:0]   words,     // and what
     output reg  [ALL*BANK_BITS-1:0]    banks,     // of the pointers' addresses
     output wire                        complete
@@ -56,6 +57,7 @@ module bank_arbiter #(
     always @* begin
         served = {ALL{1'b0}};
         reading = {B{1'b0}};
+        reads = {(Q+1)*B{1'b0}};
         words = {B*ADDRESS_BITS{1'b0}};
         for (bank = 0; bank < B; bank = bank + 1) begin
             word = {ADDRESS_BITS{1'b0}};
@@ -66,6 +68,7 @@ module bank_arbiter #(
                         if (asking[beat*N + pointer]
                             && banks[(beat*N + pointer)*BANK_BITS +: BANK_BITS] == bank) begin
                             reading[bank] = 1'b1;
+                            reads[beat*B + bank] = 1'b1;
                             base = beat * N;
                             word = addresses[(beat*N + pointer)*ADDRESS_BITS +: ADDRESS_BITS];
                         end

@@ -4,9 +4,13 @@
 // only when the words are there: it runs a beat of s steps in the cycles A - s + 1 to A behind the
 // beat's end. Beats keep their distance, none overlaps the next, and everything behind the array
 // trails by the same A cycles, whatever the load was.
+//
+// A word of weights is one step's, read in the step. With SKIP it is one beat's, A for each column: it
+// is read in the cycle before the beat's first step, into registers that hold it for all of them.
 module beat_follower #(
     parameter A = 4,
     parameter ENTRIES = 2,                   // of a line register
+    parameter SKIP = 0,
     parameter WEIGHT_BITS = 10,
     parameter STEP_BITS = $clog2(A + 1),
     parameter ENTRY_BITS = $clog2(ENTRIES)
@@ -14,7 +18,7 @@ module beat_follower #(
     input  wire                   clk,
     input  wire                   rst,
     input  wire                   start,        // of a pass; nothing is under way
-    input  wire [WEIGHT_BITS-1:0] first_weight, // word of the pass's first step
+    input  wire [WEIGHT_BITS-1:0] first_weight, // word of the pass's first step, or beat
     input  wire                   beat_ends,
     input  wire [STEP_BITS-1:0]   steps,
     input  wire                   beats_end,
@@ -23,6 +27,7 @@ module beat_follower #(
     output wire                   runs,         // a step
     output wire [STEP_BITS-1:0]   step,
     output wire                   first,        // of the round
+    output wire                   reads_weight,
     output reg  [WEIGHT_BITS-1:0] weight,
     output reg                    accumulator   // bank
 );
@@ -44,6 +49,14 @@ module beat_follower #(
     wire                 ends = runs && step + 1'b1 == these;
     wire                 round_ends = ends && is_last;
 
+    // A beat whose first step is in the next cycle: one on its way, or a full one that ends now.
+    wire [A-1:0] moved = due >> 1;
+    wire [A-1:0] moved_last = due_last >> 1;
+    wire         comes = moved[0] || (beat_ends && steps == A);
+    wire         comes_last = moved[0] ? moved_last[0] : beats_end;
+    assign reads_weight = SKIP ? comes : runs;
+    wire         last_weight = SKIP ? comes_last : round_ends;
+
     always @(posedge clk) begin
         if (rst || start) begin
             due <= {A{1'b0}};
@@ -59,8 +72,8 @@ module beat_follower #(
             weight <= first_weight;
             accumulator <= 1'b0;
         end else begin
-            due <= due >> 1;
-            due_last <= due_last >> 1;
+            due <= moved;
+            due_last <= moved_last;
             due_steps <= due_steps >> STEP_BITS;
             if (beat_ends) begin
                 due[A - steps] <= 1'b1;
@@ -72,10 +85,8 @@ module beat_follower #(
             last <= is_last;
             at <= step + 1'b1;
             of <= these;
-            if (runs) begin
-                round_begins <= round_ends;
-                weight <= round_ends ? first_weight : weight + 1'b1;
-            end
+            if (runs) round_begins <= round_ends;
+            if (reads_weight) weight <= last_weight ? first_weight : weight + 1'b1;
             if (ends) reading <= reading == ENTRIES - 1 ? {ENTRY_BITS{1'b0}} : reading + 1'b1;
             if (round_ends) accumulator <= !accumulator;
         end

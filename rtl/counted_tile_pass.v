@@ -2,6 +2,10 @@
 //
 // Contract (docs/model/counters.md): every counter counts what happens in a cycle, none is
 // calculated. `clear` sets all to 0; they run on over the passes of a tile.
+//
+// With SKIP (docs/model/zero_skipping.md) it has the activation buffer with one bit for a channel,
+// which is what the test for zero would say of the byte. Banks read it at the address of the grant.
+// What a cycle of a beat was is then known at the beat's end, and counted there.
 module counted_tile_pass #(
     parameter R = 16,
     parameter C = 16,
@@ -13,6 +17,7 @@ module counted_tile_pass #(
     parameter Q = 0,
     parameter P = 256,
     parameter SHARED = 0,
+    parameter SKIP = 0,
     parameter MOST_TAPS = 9,
     parameter ADDRESS_BITS = 16,
     parameter GROUP_BITS = 4,
@@ -28,6 +33,10 @@ module counted_tile_pass #(
 ) (
     input  wire                              clk,
     input  wire                              rst,
+    // SKIP: the channels of a word that are not zero, written beside the passes.
+    input  wire                              write_nonzero,
+    input  wire [ADDRESS_BITS-1:0]           nonzero_address,
+    input  wire [A-1:0]                      nonzero_word,
     input  wire                              clear,
     input  wire                              start,
     input  wire                              decoded,
@@ -56,6 +65,8 @@ module counted_tile_pass #(
     output reg  [31:0]                       rounds,
     output reg  [31:0]                       word_reads,
     output reg  [31:0]                       line_fills,
+    output reg  [31:0]                       weight_word_reads,
+    output reg  [31:0]                       steps_skipped,
     output reg  [31:0]                       decoder_cycles,
     output reg  [31:0]                       window_compares,
     output reg  [31:0]                       pixel_uses        // pixels of all rounds' lists
@@ -67,22 +78,41 @@ module counted_tile_pass #(
     wire [N*INDEX_BITS-1:0]   round_indices;
     wire [B-1:0]              reading;
     wire [B*ADDRESS_BITS-1:0] bank_words;
+    wire                      beat_ends;
+    wire [STEP_BITS-1:0]      beat_steps, beat_skipped;
+    wire [B*A-1:0]            nonzero;
 
     tile_pass #(
         .R(R), .C(C), .V(V), .E(E), .W(W), .A(A), .B(B), .Q(Q), .P(P),
-        .SHARED(SHARED), .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS), .GROUP_BITS(GROUP_BITS),
-        .BEAT_BITS(BEAT_BITS)
+        .SHARED(SHARED), .SKIP(SKIP), .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS),
+        .GROUP_BITS(GROUP_BITS), .BEAT_BITS(BEAT_BITS)
     ) pass (
         .clk(clk), .rst(rst), .start(start), .decoded(decoded), .pixels(pixels), .words(words),
         .lane_groups(lane_groups), .window(window), .lists(lists), .pixel_addresses(pixel_addresses),
         .first_group(first_group), .last_group(last_group), .skips(skips),
         .skip_group(skip_group), .taps(taps), .tap_offsets(tap_offsets),
         .full_beats(full_beats), .short_steps(short_steps), .pitch(pitch),
-        .group_pitch(group_pitch), .first_offset(first_offset), .active(active), .take(take),
-        .stepping(stepping), .bank_stall(bank_stall), .draining(draining),
+        .group_pitch(group_pitch), .first_offset(first_offset), .nonzero(nonzero), .active(active),
+        .take(take), .stepping(stepping), .bank_stall(bank_stall), .draining(draining),
         .decode_stall(decode_stall), .decoding(decoding), .round_valid(round_valid),
         .round_indices(round_indices), .served(served), .reading(reading),
-        .bank_words(bank_words));
+        .bank_words(bank_words), .beat_ends(beat_ends), .beat_steps(beat_steps),
+        .beat_skipped(beat_skipped));
+
+    genvar bank;
+    generate
+        if (SKIP) begin : skip
+            reg [A-1:0] held [0:(1 << ADDRESS_BITS)-1];
+            always @(posedge clk) if (write_nonzero) held[nonzero_address] <= nonzero_word;
+            for (bank = 0; bank < B; bank = bank + 1) begin : activation_bank
+                assign nonzero[bank*A +: A] = held[bank_words[bank*ADDRESS_BITS +: ADDRESS_BITS]];
+            end
+        end else begin : all
+            assign nonzero = {B*A{1'b0}};
+        end
+    endgenerate
+    wire                 beat_runs = stepping || bank_stall;
+    wire [STEP_BITS-1:0] steps_of_ended = beat_ends ? beat_steps : {STEP_BITS{1'b0}};
 
     reg [31:0] banks_reading, pointers_served, decoders_working, pointers, compares;
     integer at;
@@ -111,17 +141,23 @@ module counted_tile_pass #(
             rounds <= 0;
             word_reads <= 0;
             line_fills <= 0;
+            weight_word_reads <= 0;
+            steps_skipped <= 0;
             decoder_cycles <= 0;
             window_compares <= 0;
             pixel_uses <= 0;
         end else begin
-            steps <= steps + stepping;
-            bank_stall_cycles <= bank_stall_cycles + bank_stall;
+            // Of the cycles of a beat that has ended, its steps are taken back from the stalls.
+            steps <= steps + (SKIP ? steps_of_ended : stepping);
+            bank_stall_cycles <=
+                bank_stall_cycles + (SKIP ? beat_runs - steps_of_ended : bank_stall);
             drain_cycles <= drain_cycles + draining;
             decode_stall_cycles <= decode_stall_cycles + decode_stall;
             rounds <= rounds + take;
             word_reads <= word_reads + banks_reading;
             line_fills <= line_fills + pointers_served;
+            weight_word_reads <= weight_word_reads + (SKIP ? beat_ends : stepping);
+            steps_skipped <= steps_skipped + (beat_ends ? beat_skipped : 0);
             decoder_cycles <= decoder_cycles + decoders_working;
             window_compares <= window_compares + (take ? compares : 0);
             pixel_uses <= pixel_uses + (take ? pointers : 0);

@@ -5,6 +5,9 @@
 // (`beat_follower`) and the drain at one more, so that a pass's last sums, and the lists that the
 // comparators write, stand A + 1 cycles behind its last cycle: `idle` says so, and the conditional
 // pass may start. `cycles` counts those of the contract. R >= A: a drain begins before the next.
+//
+// With SKIP (docs/model/zero_skipping.md) a weight word is one beat's, A bytes for each column, held in
+// registers, and the banks' words say themselves which of their channels are not zero.
 module gated_tile #(
     parameter R = 4,
     parameter C = 4,
@@ -16,8 +19,10 @@ module gated_tile #(
     parameter Q = 0,                              // beats that banks may be ahead
     parameter P = 32,
     parameter SHARED = 0,
+    parameter SKIP = 0,
     parameter DEPTH = 256,                        // words of a bank
     parameter STEPS = 1024,                       // words of weights
+    parameter WEIGHTS = SKIP ? A : 1,             // of a column, in a word
     parameter MOST_TAPS = 9,
     parameter ADDRESS_BITS = 16,
     parameter GROUP_BITS = 4,
@@ -40,7 +45,7 @@ module gated_tile #(
     input  wire [8*A-1:0]                    activation_word,
     input  wire                              write_weight,
     input  wire [WEIGHT_BITS-1:0]            weight_address,
-    input  wire [8*C-1:0]                    weight_word,
+    input  wire [8*C*WEIGHTS-1:0]            weight_word,  // column by column
     input  wire [INDEX_BITS-1:0]             read_pixel,
     output wire [C*32-1:0]                   sums,
     // The tile.
@@ -67,7 +72,8 @@ module gated_tile #(
     input  wire [ADDRESS_BITS-1:0]           first_offset,
     input  wire [WEIGHT_BITS-1:0]            first_weight,
     output wire                              idle,
-    output reg  [31:0]                       cycles
+    output reg  [31:0]                       cycles,
+    output reg  [31:0]                       weight_word_reads
 );
     // Q + 2, where every beat has A steps; short beats follow closer.
     localparam ENTRIES = Q + A + 1;
@@ -83,32 +89,40 @@ module gated_tile #(
     wire [ALL*BANK_BITS-1:0]  pointer_banks;
     wire                      beat_ends, beats_end, drain_starts;
     wire [STEP_BITS-1:0]      beat_steps;
+    wire [B*A-1:0]            nonzero;           // channels of the words that the banks read
     wire [J*WORDS*W-1:0]      lists;
 
     tile_pass #(
         .R(R), .C(C), .V(V), .E(E), .W(W), .A(A), .B(B), .Q(Q), .P(P),
-        .SHARED(SHARED), .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS), .GROUP_BITS(GROUP_BITS),
-        .BEAT_BITS(BEAT_BITS)
+        .SHARED(SHARED), .SKIP(SKIP), .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS),
+        .GROUP_BITS(GROUP_BITS), .BEAT_BITS(BEAT_BITS)
     ) pass (
         .clk(clk), .rst(rst), .start(start), .decoded(decoded), .pixels(pixels), .words(words),
         .lane_groups(lane_groups), .window(window), .lists(lists), .pixel_addresses(pixel_addresses),
         .first_group(first_group), .last_group(last_group), .skips(skips),
         .skip_group(skip_group), .taps(taps), .tap_offsets(tap_offsets),
         .full_beats(full_beats), .short_steps(short_steps), .pitch(pitch),
-        .group_pitch(group_pitch), .first_offset(first_offset), .active(active), .take(take),
-        .stepping(stepping), .bank_stall(bank_stall), .draining(draining),
+        .group_pitch(group_pitch), .first_offset(first_offset), .nonzero(nonzero), .active(active),
+        .take(take), .stepping(stepping), .bank_stall(bank_stall), .draining(draining),
         .decode_stall(decode_stall), .decoding(), .round_valid(round_valid),
         .round_indices(round_indices), .served(served), .reading(),
         .bank_words(bank_addresses), .banks(pointer_banks), .beat_ends(beat_ends),
-        .beat_steps(beat_steps), .beats_end(beats_end), .drain_starts(drain_starts));
+        .beat_steps(beat_steps), .beat_skipped(), .beats_end(beats_end),
+        .drain_starts(drain_starts));
 
+    wire reads_weight;
     always @(posedge clk)
-        if (rst || start) cycles <= 0;
-        else cycles <= cycles + (stepping || bank_stall || draining || decode_stall);
+        if (rst || start) begin
+            cycles <= 0;
+            weight_word_reads <= 0;
+        end else begin
+            cycles <= cycles + (stepping || bank_stall || draining || decode_stall);
+            weight_word_reads <= weight_word_reads + reads_weight;
+        end
 
     // Activation banks, read in the cycle of the grant.
     wire [B*8*A-1:0] read_words;
-    genvar bank;
+    genvar bank, channel;
     generate
         for (bank = 0; bank < B; bank = bank + 1) begin : activation_bank
             reg [8*A-1:0] held [0:DEPTH-1];
@@ -117,6 +131,9 @@ module gated_tile #(
             always @(posedge clk)
                 if (write_activation && activation_address % B == bank)
                     held[activation_address / B] <= activation_word;
+            for (channel = bank * A; channel < bank * A + A; channel = channel + 1) begin : at_channel
+                assign nonzero[channel] = |read_words[channel*8 +: 8];
+            end
         end
     endgenerate
 
@@ -125,13 +142,26 @@ module gated_tile #(
     wire [ENTRY_BITS-1:0]  filling, reading_entry;
     wire [WEIGHT_BITS-1:0] weight;
     wire [N*8*A-1:0]       operands;
-    reg  [8*C-1:0]         weights [0:STEPS-1];
+    reg  [8*C*WEIGHTS-1:0] weights [0:STEPS-1];
+    wire [8*C*WEIGHTS-1:0] array_weights;
     always @(posedge clk) if (write_weight) weights[weight_address] <= weight_word;
+    generate
+        if (SKIP) begin : skip
+            reg [8*C*WEIGHTS-1:0] held;
+            always @(posedge clk) if (reads_weight) held <= weights[weight];
+            assign array_weights = held;
+        end else begin : all
+            assign array_weights = weights[weight];
+        end
+    endgenerate
 
-    beat_follower #(.A(A), .ENTRIES(ENTRIES), .WEIGHT_BITS(WEIGHT_BITS)) follower (
+    beat_follower #(
+        .A(A), .ENTRIES(ENTRIES), .SKIP(SKIP), .WEIGHT_BITS(WEIGHT_BITS)
+    ) follower (
         .clk(clk), .rst(rst), .start(start), .first_weight(first_weight), .beat_ends(beat_ends),
         .steps(beat_steps), .beats_end(beats_end), .filling(filling), .reading(reading_entry),
-        .runs(runs), .step(step), .first(first), .weight(weight), .accumulator(accumulator));
+        .runs(runs), .step(step), .first(first), .reads_weight(reads_weight), .weight(weight),
+        .accumulator(accumulator));
 
     operand_network #(.N(N), .B(B), .A(A), .Q(Q), .ENTRIES(ENTRIES)) network (
         .clk(clk), .served(served), .banks(pointer_banks), .words(read_words),
@@ -183,9 +213,9 @@ module gated_tile #(
         end
     endgenerate
 
-    pe_array #(.R(R), .C(C), .V(V), .A(A)) array (
+    pe_array #(.R(R), .C(C), .V(V), .A(A), .SKIP(SKIP)) array (
         .clk(clk), .runs(runs), .first(first), .accumulator(accumulator), .step(step),
-        .operands(operands), .weights(weights[weight]), .drain_bank(drain_bank),
+        .operands(operands), .weights(array_weights), .drain_bank(drain_bank),
         .drain_row(drain_row), .drained(entries));
 
     partial_sums #(

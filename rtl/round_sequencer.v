@@ -11,10 +11,16 @@
 // beats behind it, in each cycle anew: `next_beat` in a chain from the place of the running one. So
 // a round's first cycle has the offsets of its first Q + 1 beats. `there` says which of the beats
 // the round has: the one that runs, and those ahead of it up to the round's last.
+//
+// With SKIP (docs/model/zero_skipping.md) a beat's steps are its `length`, which grows as its words
+// are read and is right when all are: a beat does not end before. So it is only at a beat's end that
+// it is told how many of its cycles were steps; until then `stepping` and `bank_stall` together say
+// that a beat runs, and which of the two it is goes by what has been read.
 module round_sequencer #(
     parameter R = 16,
     parameter A = 4,
     parameter Q = 0,                               // beats that banks may be ahead
+    parameter SKIP = 0,                            // steps in which no pointer has an operand
     parameter MOST_TAPS = 9,
     parameter ADDRESS_BITS = 16,
     parameter GROUP_BITS = 4,
@@ -48,9 +54,11 @@ module round_sequencer #(
     output wire [Q:0]                    there,         // the beat that runs in place 0
     output wire [(Q+1)*ADDRESS_BITS-1:0] offsets,
     input  wire                          fetched,       // no pointer waits for it after this cycle
+    input  wire [STEP_BITS-1:0]          length,        // SKIP: of the beat, by the words read so far
     // What the datapath follows.
     output wire                          beat_ends,     // with this cycle
     output wire [STEP_BITS-1:0]          steps,         // of the beat
+    output wire [STEP_BITS-1:0]          skipped,       // ... that it would have besides
     output wire                          beats_end,     // the beat is the round's last
     output wire                          drain_starts,  // of the round before; with this cycle
     // What the cycle is spent on: at most one of these.
@@ -69,7 +77,7 @@ module round_sequencer #(
     reg                    in_last_drain;
     reg [ROW_BITS-1:0]     drained;
     reg                    begun;                 // the beat has run a cycle
-    reg [STEP_BITS-1:0]    step;                  // stays at the beat's steps while words are awaited
+    reg [STEP_BITS-1:0]    step;                  // stays at all steps while words are awaited
     reg [PLACE_BITS-1:0]   place;                 // of the beat
 
     // Nothing holds a round back but the lists: it begins in the cycle that finds them ready.
@@ -112,12 +120,14 @@ module round_sequencer #(
         end
     endgenerate
 
-    assign steps = steps_of[STEP_BITS-1:0];
+    wire [STEP_BITS-1:0] all_steps = steps_of[STEP_BITS-1:0];
+    assign steps = SKIP ? length : all_steps;
+    assign skipped = all_steps - steps;
     assign beat_runs = round_runs && !beats_ended;
     assign beat_start = beat_runs && !begun;
-    assign stepping = beat_runs && step != steps;
-    assign bank_stall = beat_runs && step == steps;
-    wire steps_end = step == steps || step + 1'b1 == steps;
+    assign stepping = beat_runs && step < steps;
+    assign bank_stall = beat_runs && step >= steps;
+    wire steps_end = step >= steps || step + 1'b1 == steps;
     assign beat_ends = beat_runs && steps_end && fetched;
     assign beats_end = beat_ends && last[0];
 
@@ -159,7 +169,7 @@ module round_sequencer #(
 
             if (beat_runs) begun <= !beat_ends;
             if (beat_ends) step <= {STEP_BITS{1'b0}};
-            else if (stepping) step <= step + 1'b1;
+            else if (beat_runs && step != all_steps) step <= step + 1'b1;
             // Back at the first beat when a round's beats have ended.
             if (beat_ends) place <= places[PLACE_BITS +: PLACE_BITS];
         end

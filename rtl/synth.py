@@ -1,4 +1,4 @@
-"""Synthesise decoder, arbiter and operand network with yosys: no latch may come out; count cells.
+"""Synthesise the parts of the machine with yosys: no latch may come out; count cells.
 
     python rtl/synth.py
 
@@ -61,6 +61,8 @@ def main() -> int:
                     ("operand_network", {"A": A, "ENTRIES": ahead + 2}),
                 )
             ),
+            *(("beat_length", 1, {"A": A, "B": B, "Q": ahead}) for ahead in AHEAD),
+            ("next_operand", pointers, {"A": A}),
         ]
         for module, copies, parameters in parts:
             kinds = cells(module, [f"{module}.v"], **parameters)

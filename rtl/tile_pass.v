@@ -9,6 +9,8 @@
 // `lists` is the index memory, one list of WORDS words per lane group, 0 behind the last pixel. The
 // tile's pixel addresses are a table: their arithmetic is the address generator's, not modelled.
 // A `window` other than 0 keeps the lists of a decoded pass together (docs/model/window.md).
+// With SKIP the steps of a beat are as many as its words need (docs/model/zero_skipping.md), and which
+// cycles of a beat were steps is told at its end, by `beat_steps`. Without it nobody asks `nonzero`.
 // A lane group that the tile does not have is 0 in `lane_groups`. With SHARED the decoders' states
 // take turns at what would be one decoder: the cycles are those of one, the gates are not.
 module tile_pass #(
@@ -22,6 +24,7 @@ module tile_pass #(
     parameter Q = 0,                              // beats that banks may be ahead
     parameter P = 256,                            // most pixels of a tile
     parameter SHARED = 0,
+    parameter SKIP = 0,
     parameter MOST_TAPS = 9,
     parameter ADDRESS_BITS = 16,
     parameter GROUP_BITS = 4,
@@ -57,6 +60,7 @@ module tile_pass #(
     input  wire [ADDRESS_BITS-1:0]           pitch,
     input  wire [ADDRESS_BITS-1:0]           group_pitch,
     input  wire [ADDRESS_BITS-1:0]           first_offset,
+    input  wire [B*A-1:0]                    nonzero,         // channels of the words read now
     output wire                              active,
     output wire                              take,            // a round starts
     output wire                              stepping,
@@ -72,6 +76,7 @@ module tile_pass #(
     output wire [ALL*BANK_BITS-1:0]          banks,           // of the pointers
     output wire                              beat_ends,       // what the datapath follows
     output wire [STEP_BITS-1:0]              beat_steps,
+    output wire [STEP_BITS-1:0]              beat_skipped,
     output wire                              beats_end,
     output wire                              drain_starts
 );
@@ -88,6 +93,8 @@ module tile_pass #(
     wire                      beat_start;
     wire                      beat_runs;
     wire                      fetched;
+    wire [STEP_BITS-1:0]      length;
+    wire [(Q+1)*B-1:0]        reads;
     wire [Q:0]                there;
     wire [(Q+1)*ADDRESS_BITS-1:0] offsets;
     wire [N*ADDRESS_BITS-1:0] round_addresses;   // of the pointers' pixels
@@ -144,7 +151,7 @@ module tile_pass #(
                     + offsets[ahead*ADDRESS_BITS +: ADDRESS_BITS];
 
     round_sequencer #(
-        .R(R), .A(A), .Q(Q), .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS),
+        .R(R), .A(A), .Q(Q), .SKIP(SKIP), .MOST_TAPS(MOST_TAPS), .ADDRESS_BITS(ADDRESS_BITS),
         .GROUP_BITS(GROUP_BITS), .BEAT_BITS(BEAT_BITS)
     ) sequencer (
         .clk(clk), .rst(rst), .start(start), .first_group(first_group), .last_group(last_group),
@@ -152,13 +159,24 @@ module tile_pass #(
         .full_beats(full_beats), .short_steps(short_steps), .pitch(pitch),
         .group_pitch(group_pitch), .first_offset(first_offset), .ready(ready), .any(any),
         .take(take), .beat_start(beat_start), .beat_runs(beat_runs), .there(there),
-        .offsets(offsets), .fetched(fetched), .beat_ends(beat_ends), .steps(beat_steps),
-        .beats_end(beats_end), .drain_starts(drain_starts), .stepping(stepping), .bank_stall(bank_stall),
+        .offsets(offsets), .fetched(fetched), .length(length), .beat_ends(beat_ends),
+        .steps(beat_steps), .skipped(beat_skipped), .beats_end(beats_end),
+        .drain_starts(drain_starts), .stepping(stepping), .bank_stall(bank_stall),
         .draining(draining), .decode_stall(decode_stall), .active(active));
 
     bank_arbiter #(.N(N), .B(B), .Q(Q), .ADDRESS_BITS(ADDRESS_BITS)) arbiter (
         .clk(clk), .rst(rst), .first(take), .start(beat_start), .enable(beat_runs), .there(there),
         .valid(round_valid),
-        .addresses(addresses), .served(served), .reading(reading), .words(bank_words),
+        .addresses(addresses), .served(served), .reading(reading), .reads(reads), .words(bank_words),
         .banks(banks), .complete(fetched));
+
+    generate
+        if (SKIP) begin : skip
+            beat_length #(.A(A), .B(B), .Q(Q)) needed (
+                .clk(clk), .first(take), .start(beat_start), .reads(reads), .nonzero(nonzero),
+                .length(length));
+        end else begin : all
+            assign length = {STEP_BITS{1'b0}};
+        end
+    endgenerate
 endmodule

@@ -30,6 +30,7 @@ def machine(
     index_format: str = "bitmap",
     run_length_bits: int = 4,
     zero_gating: bool = False,
+    zero_skipping: str = "none",
     run_ahead: int = 0,
     window: int = 0,
 ) -> ArchConfig:
@@ -38,7 +39,10 @@ def machine(
         "name": "small",
         "clock_mhz": 500,
         "batch": 1,
-        "array": {"rows": rows, "columns": columns, "feed": feed, "zero_gating": zero_gating},
+        "array": {
+            "rows": rows, "columns": columns, "feed": feed, "zero_gating": zero_gating,
+            "zero_skipping": zero_skipping,
+        },
         "partial_sums": {"entries": tile_pixels * columns},
         "activation": {
             "word_channels": word_channels,

@@ -22,5 +22,5 @@ def in_memory_trace(case: Case) -> MaskTrace:
         synthetic=True,
     )
     return MaskTrace.from_masks(
-        header, case.masks, case.zero_operand_macs, case.zero_operand_macs_conditional
+        header, case.masks, case.zero_operand_macs, case.zero_operand_macs_conditional, case.inputs
     )

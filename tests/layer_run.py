@@ -26,6 +26,8 @@ class LayerRun:
     mask_group: int
     images: int
     masks: np.ndarray | None
+    inputs: np.ndarray | None = None
+    """bool (images, C_in, H, W): input bits, where the scheme skips zeros."""
 
     only: tuple[tuple[range, tuple[Pixel, ...]], ...] = ()
 
@@ -55,4 +57,8 @@ class LayerRun:
             image_ids=list(range(self.images)), training={}, synthetic=True,
         )  # fmt: skip
         masks = {} if self.masks is None else {self.layer.name: self.masks}
-        return MaskTrace.from_masks(header, masks, {})
+        if self.inputs is None:
+            return MaskTrace.from_masks(header, masks, {})
+        none = {self.layer.name: np.zeros(self.images, np.int64)} if masks else {}
+        inputs = {self.layer.name: self.inputs}
+        return MaskTrace.from_masks(header, masks, none, none, inputs)

@@ -40,6 +40,7 @@ class Model:
             "feed": arch.array.feed,
             "bank conflicts": arch.activation.bank_conflicts,
             "format": arch.index.format,
+            "zero skipping": arch.array.zero_skipping,
         }
         return all(there[name] in values for name, values in self.options.items())
 
@@ -63,7 +64,7 @@ def _rtl(runs: Sequence[LayerRun]) -> list[list[Counted]]:
 
 
 COUNTED_BY_RTL = (
-    "activation_word_reads", "line_fills", "weight_word_reads", "decoder_cycles",
+    "activation_word_reads", "line_fills", "weight_word_reads", "steps_skipped", "decoder_cycles",
     "window_compares", "psum_base_writes", "psum_conditional_reads",
 )  # fmt: skip
 
@@ -71,7 +72,10 @@ KERNEL = Model("kernel", partial(_engine, "kernel"), NAMES, examples=120)
 REFERENCE = Model("reference", partial(_engine, "reference"), NAMES, examples=40)
 RTL = Model(
     "rtl", _rtl, WITHIN + COUNTED_BY_RTL, examples=2,
-    options={"feed": ("broadcast",), "bank conflicts": ("exact",), "format": ("bitmap",)},
+    options={
+        "feed": ("broadcast",), "bank conflicts": ("exact",), "format": ("bitmap",),
+        "zero skipping": ("none", "word"),
+    },
     missing=missing_tools(),
 )  # fmt: skip
 """Gates normalised by batch; neither output stage nor DMA."""

@@ -28,7 +28,8 @@ def on_reference(run: LayerRun, norm: Gating = "batch") -> list[Counted]:
         masks = run.masks.swapaxes(0, 1).reshape(run.masks.shape[1], -1)
     tiles = tile_layer(mapping)
     idle = np.zeros(len(tiles) + 1, np.int64)
-    layer = Layer(scheme, mapping, tiles, masks, run.mask_group)
+    inputs = None if scheme.skipping == "none" else run.inputs
+    layer = Layer(scheme, mapping, tiles, masks, run.mask_group, inputs)
     tables = run_layer(layer, idle, idle[1:], idle[1:])
     names = (*CAUSES, *COUNTERS)
     return [+Counter(dict(zip(names, row, strict=True))) for row in np.hstack(tables).tolist()]

@@ -30,6 +30,7 @@ class Array(_Part):
     columns: int = Field(gt=0, le=1024, description="C: output channels")
     feed: Literal["broadcast", "systolic"] = "broadcast"
     zero_gating: bool = Field(default=False, description="no MAC of a gated layer with operand 0")
+    zero_skipping: Literal["none", "word", "free-rows"] = "none"
     reshape: tuple[Annotated[Shape, Field(strict=False)], ...] = Field(default=(), strict=False)
 
     @property
@@ -117,6 +118,11 @@ class ArchConfig(_Part):
                     f"array.reshape: {rows} x {columns} is not as many PEs as the array's "
                     f"{self.array.rows} x {self.array.columns}"
                 )
+        if self.array.zero_skipping != "none" and self.array.feed == "systolic":
+            raise ValueError(
+                f"array.zero_skipping: {self.array.zero_skipping} goes with array.feed broadcast "
+                "alone: operands of a systolic array hop in step"
+            )
         if len(set(self.array.shapes)) < len(self.array.shapes):
             raise ValueError("array.reshape: duplicate shape")
         if self.partial_sums.entries < self.array.columns * self.array.rows:

@@ -8,7 +8,7 @@ A scheme is a name on the command line and a :class:`Scheme` everywhere else. ``
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hwsim.arch.config import ArchConfig
@@ -20,6 +20,13 @@ Gating = Literal["off", "batch", "instance"]
 instance."""
 
 Kind = Literal["dense", "clock-gated", "sparse", "channels"]
+
+Skipping = Literal["none", "word", "free-rows"]
+"""Of steps without operands (docs/model/zero_skipping.md)."""
+
+SKIP, BOUND = "-skip", "-skip-bound"
+SUFFIXES: dict[str, Skipping] = {BOUND: "free-rows", SKIP: "word"}
+"""Of a scheme on the machine with such ``array.zero_skipping``."""
 
 _ALWAYS = ("dense", "dense-zero-gated", "clock-gated", "unstructured")
 
@@ -47,6 +54,7 @@ class Scheme:
     lane_group: int
     lockstep: bool = False
     zero_gated: bool = False
+    skipping: Skipping = "none"
 
     def gating(self, gate_norm: Literal["batch", "instance"]) -> Gating:
         """What runs under the scheme do with gated layers whose gates are normalised so."""
@@ -69,19 +77,45 @@ def scheme_names(arch: ArchConfig) -> list[str]:
     return [*_ALWAYS, f"structured-{lane_group}x", f"lockstep-{lane_group}", "channels"]
 
 
+def skipping_schemes(arch: ArchConfig) -> list[str]:
+    """Schemes with one of SUFFIXES: they exist where the machine itself skips nothing."""
+    if arch.array.zero_skipping != "none" or arch.array.feed == "systolic":
+        return []
+    plain = [name for name in scheme_names(arch) if name not in ("dense-zero-gated", "channels")]
+    return [name + suffix for name in plain for suffix in (SKIP, BOUND)]
+
+
+def with_suffixes(names: Iterable[str], arch: ArchConfig) -> list[str]:
+    """Those of the names that exist with a suffix on this machine, with each."""
+    known = skipping_schemes(arch)
+    return [name + suffix for name in names for suffix in (SKIP, BOUND) if name + suffix in known]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A scheme's name without its suffix, and the suffix."""
+    suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+    return name.removesuffix(suffix), suffix
+
+
 def of_machine(name: str, arch: ArchConfig) -> str:
     """The scheme's name on this machine: one of FAMILIES takes its lane group."""
     lane_group = arch.index.lane_group
-    if name not in FAMILIES:
+    family, suffix = _split(name)
+    if family not in FAMILIES:
         return name
     if lane_group == 1:
-        return "unstructured"
-    return f"structured-{lane_group}x" if name == "structured" else f"lockstep-{lane_group}"
+        return "unstructured" + suffix
+    return (
+        f"structured-{lane_group}x" if family == "structured" else f"lockstep-{lane_group}"
+    ) + suffix
 
 
 def parse_scheme(name: str, arch: ArchConfig) -> Scheme:
     """The scheme called ``name`` on this machine; SchemeError names the nearest valid one."""
     name = of_machine(name, arch)
+    plain, suffix = _split(name)
+    if suffix and name in skipping_schemes(arch):
+        return replace(parse_scheme(plain, arch), name=name, skipping=SUFFIXES[suffix])
     columns, lane_group = arch.array.columns, arch.index.lane_group
     schemes = {
         "dense": Scheme("dense", "dense", columns),
@@ -96,12 +130,13 @@ def parse_scheme(name: str, arch: ArchConfig) -> Scheme:
     }
     valid = scheme_names(arch)
     if name in valid:
-        return schemes[name]
+        skipping = "none" if name == "channels" else arch.array.zero_skipping
+        return replace(schemes[name], skipping=skipping)
     if "," in name:
         raise SchemeError(f"scheme {name!r}: separate several with blanks")
     raise SchemeError(
         f"scheme {name!r}: unknown on {arch.name} (index.lane_group = {lane_group})"
-        + nearest(name, [*valid, *FAMILIES])
+        + nearest(name, [*valid, *FAMILIES, *skipping_schemes(arch)])
     )
 
 

@@ -21,6 +21,7 @@ AREA_COMPONENTS: tuple[str, ...] = (
     "weight_buffer",
     "partial_sums",
     "operand_network",
+    "zero_skipping",
     "index_memory",
     "decoders",
     "gate",
@@ -92,8 +93,18 @@ def parts(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Part
     window = buffers * (arch.array.rows + 1) - 1 if buffers and index.window else 0
     encoders = index.indices_per_cycle * index.word_bits / 32
     scale = arch.pricing.operand_network_scale
+    # Where zeros are skipped: A weights a column, a choice among them at each PE, and a test of
+    # each pointer's A channels for zero.
+    word = arch.activation.word_channels if hardware.skips else 0
     return [
         _pe_array(arch, table),
+        _logic(
+            "zero_skipping",
+            table,
+            register_bit=8 * word * columns,
+            mux2_bit=8 * max(0, word - 1) * arch.pes,
+            comparator_32b=8 / 32 * word * hardware.pointers,
+        ),
         *(_memory_part(memory, table) for memory in hardware.memories),
         _logic(
             "line_registers",

@@ -67,6 +67,11 @@ class Hardware:
         return self.lists * self.list_bits
 
     @property
+    def skips(self) -> bool:
+        """Whether PEs choose their weights from a word of them, and skip those of zeros."""
+        return self.scheme.skipping == "word"
+
+    @property
     def pixel_bits(self) -> int:
         """Bits of one pixel index within a tile."""
         return max(1, (self.tile_pixels - 1).bit_length())
@@ -96,6 +101,7 @@ def hardware_of(
         mask_group = scheme.lane_group if sparse and not scheme.lockstep else 1
     decisions = 0 if scheme.kind == "dense" else -(-columns // mask_group)
     halves = 2
+    weights = columns * (arch.activation.word_channels if scheme.skipping == "word" else 1)
     return Hardware(
         scheme=scheme,
         lanes=lanes,
@@ -113,7 +119,7 @@ def hardware_of(
             arch.activation_buffer_bytes / arch.activation.banks,
             8 * arch.activation.word_channels,
         ),
-        weight=_memory("weight_buffer", 1, arch.weight_buffer_bytes, 8 * columns),
+        weight=_memory("weight_buffer", 1, arch.weight_buffer_bytes, 8 * weights),
         partial_sums=_memory(
             "partial_sums",
             halves * lane_groups,

@@ -89,7 +89,7 @@ def prices(
     """What one count of each counter costs on this hardware; every counter appears."""
     hardware = hardware_of(scheme, arch)
     return (
-        *_mac(arch, table),
+        *_mac(arch, hardware, table),
         *_activation_buffer(arch, hardware, table),
         *_weight_buffer(arch, hardware, table),
         *_partial_sums(hardware, table),
@@ -107,15 +107,23 @@ def mac_pj(table: EnergyTable) -> float:
     return table.energy_pj("mac_int8_acc32") + 2 * SUM_BITS * table.energy_pj("register_bit")
 
 
-def _mac(arch: ArchConfig, table: EnergyTable) -> list[Price]:
-    """A gated PE takes ``pricing.gated_mac_share`` of a MAC; it leaks like any other."""
-    executed_pj = mac_pj(table)
-    gated_pj = arch.pricing.gated_mac_share * executed_pj
+def _mac(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
+    """A gated PE takes ``pricing.gated_mac_share`` of a MAC; it leaks like any other.
+
+    Where zeros are skipped a MAC's weight comes through a multiplexer of A.
+    """
+    gated_pj = arch.pricing.gated_mac_share * mac_pj(table)
+    executed_pj, action = mac_pj(table), "MAC, accumulator"
+    if hardware.skips:
+        chosen = 8 * (arch.activation.word_channels - 1) * table.energy_pj("mux2_bit")
+        executed_pj, action = executed_pj + chosen, "MAC, accumulator, A:1 multiplexer"
     return [
-        Price("mac", "macs_base", executed_pj, "MAC, accumulator"),
-        Price("mac", "macs_conditional", executed_pj, "MAC, accumulator"),
+        Price("mac", "macs_base", executed_pj, action),
+        Price("mac", "macs_conditional", executed_pj, action),
         Price("mac", "macs_gated_off", gated_pj, "clock-gated (share of a MAC)"),
         Price("mac", "macs_zero_gated", gated_pj, "clock-gated (share of a MAC)"),
+        Price("mac", "macs_zero_skipped", 0.0, "none: no PE takes a step for it"),
+        Price("mac", "steps_skipped", 0.0, "none: no step"),
     ]
 
 
@@ -123,10 +131,16 @@ def _activation_buffer(arch: ArchConfig, hardware: Hardware, table: EnergyTable)
     """Buffer words of A bytes, and the line registers that hold a word at every pointer."""
     name, word_bytes = "activation_buffer", arch.activation.word_channels
     read_pj, write_pj = _word_pj(hardware.activation, table)
-    line_pj = 8 * word_bytes * _line_bit_pj(arch, table)
+    line_pj, line = (
+        8 * word_bytes * _line_bit_pj(arch, table),
+        "line register: 8A bits written, read",
+    )
+    if hardware.skips:
+        line_pj += 8 / 32 * word_bytes * table.energy_pj("comparator_32b")
+        line += ", tested for zero"
     return [
         Price(name, "activation_word_reads", read_pj, "word read"),
-        Price(name, "line_fills", line_pj, "line register: 8A bits written, read"),
+        Price(name, "line_fills", line_pj, line),
         Price(name, "residual_word_reads", read_pj, "word read"),
         Price(name, "activation_word_writes", write_pj, "word written"),
         Price(name, "dram_input_bytes", write_pj / word_bytes, "1/A word written"),
@@ -142,11 +156,17 @@ def _line_bit_pj(arch: ArchConfig, table: EnergyTable) -> float:
 
 
 def _weight_buffer(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
+    """Words of C bytes; where zeros are skipped of A x C, into registers that are read by steps."""
     read_pj, write_pj = _word_pj(hardware.weight, table)
-    byte_pj = write_pj / arch.array.columns
+    read, word_bytes = "word read", arch.array.columns
+    if hardware.skips:
+        word_bytes *= arch.activation.word_channels
+        read_pj += 2 * 8 * word_bytes * table.energy_pj("register_bit")
+        read = "word of A x C bytes read, registers written, read"
+    byte_pj, share = write_pj / word_bytes, "1/AC" if hardware.skips else "1/C"
     return [
-        Price("weight_buffer", "weight_word_reads", read_pj, "word read"),
-        Price("weight_buffer", "dram_weight_bytes", byte_pj, "1/C word written"),
+        Price("weight_buffer", "weight_word_reads", read_pj, read),
+        Price("weight_buffer", "dram_weight_bytes", byte_pj, f"{share} word written"),
     ]
 
 

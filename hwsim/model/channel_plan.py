@@ -19,14 +19,15 @@ from hwsim.mapping.tiles import (
     pooled_pixels,
     tile_rows,
 )
-from hwsim.model.kernel import channel_visits, passes
-from hwsim.model.kernel.channel_layers import Dma
+from hwsim.model.kernel import passes
+from hwsim.model.kernel.channels import visits
+from hwsim.model.kernel.channels.layers import Dma
 from hwsim.model.plan import LayerPlan, machine_of, plan_layer
 from hwsim.workload import ConvLayer, Network
 
-SOURCES = {"chip": 0, "whole": channel_visits.WHOLE, "tiled": channel_visits.TILED}
-RESIDUALS = {None: 0, "chip": channel_visits.ON_CHIP, "dram": channel_visits.IN_DRAM}
-REACH = {"all": 0, "two": 2, "one": channel_visits.ONE}
+SOURCES = {"chip": 0, "whole": visits.WHOLE, "tiled": visits.TILED}
+RESIDUALS = {None: 0, "chip": visits.ON_CHIP, "dram": visits.IN_DRAM}
+REACH = {"all": 0, "two": 2, "one": visits.ONE}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ChannelPlan:
     row: int
     mapping: Mapping
     machine: passes.Machine
-    layer: channel_visits.Selecting
+    layer: visits.Selecting
     dma: Dma
     first_weights_cycles: int
 
@@ -86,13 +87,13 @@ def _plan(
 
 def _selecting(
     mapping: Mapping, machine: passes.Machine, compacted: bool, gates: Gates
-) -> channel_visits.Selecting:
+) -> visits.Selecting:
     layer, arch, cuts = mapping.layer, mapping.arch, image_cuts(mapping)
     tiles = np.array(mapping.channel_tiles, np.int64)
     banks = pixel_addresses(mapping) % machine.banks
     heads = layer.groups if layer.gated and gates.by_head else 1
     bits = layer.gated * (heads * layer.in_channels if gates.by_head else layer.out_channels)
-    return channel_visits.Selecting(
+    return visits.Selecting(
         images=mapping.images,
         taps=layer.kernel_size**2,
         steps=layer.steps,

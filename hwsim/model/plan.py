@@ -21,6 +21,7 @@ from hwsim.model.kernel.mask_words import TileWords
 from hwsim.model.kernel.pipeline import Transfers
 from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
 from hwsim.model.kernel.window import Lists, room_for_lists
+from hwsim.model.skip_plan import Pass, SkipPlan, walk_of
 from hwsim.workload import Network
 
 
@@ -57,10 +58,20 @@ class LayerPlan:
     def name(self) -> str:
         return self.mapping.layer.name
 
-    def transfers(self, first_load: np.ndarray, next_load: np.ndarray) -> Transfers:
-        """What visits wait for, with the loads of each batch around them: int64 (batches,)."""
+    @property
+    def skips(self) -> bool:
+        """Whether steps without operands are skipped, where input bits tell them."""
+        return self.scheme.skipping != "none"
+
+    def transfers(
+        self, fixed_cycles: np.ndarray, first_load: np.ndarray, next_load: np.ndarray
+    ) -> Transfers:
+        """What visits wait for, with the loads of each batch around them: int64 (batches,).
+
+        ``fixed_cycles``: by cause, of all batches (visits, CAUSES), or of each.
+        """
         return Transfers(
-            computed=self.fixed_cycles.sum(axis=1),
+            computed=np.atleast_2d(fixed_cycles.sum(axis=-1)),
             emptied=self.tiles.emptied_pixels,
             loads=self.load_cycles,
             stores=self.store_cycles,
@@ -96,6 +107,37 @@ class LayerPlan:
         if not self.machine.window:
             return None
         return room_for_lists(self.machine.columns, self.words.words)
+
+    @cached_property
+    def skip(self) -> SkipPlan:
+        """The layer where zeros are skipped."""
+        mapping, layer = self.mapping, self.mapping.layer
+        groups = range(layer.groups)
+        others = [[other for other in groups if other != own] for own in groups]
+        passing = [[0]] if layer.zeroes else others
+        first, first_sequence, _ = _pass_of(mapping, [range(1 if mapping.gating else layer.groups)])
+        own = [[group] for group in groups] if mapping.gating else [list(groups)]
+        _, _, order = _pass_of(mapping, passing)
+        banks = pixel_addresses(mapping) % self.machine.banks
+        words = passes.consecutive_words(self.machine, banks, *mapping.pixel_cuts)
+        group = self.tiles.channel_start // (layer.out_channels // layer.groups)
+        return SkipPlan(
+            mapping=mapping,
+            machine=self.machine,
+            visits=self.visits,
+            group=group if mapping.gating else np.zeros_like(group),
+            words=words,
+            first=Pass(
+                first, first_sequence, walk_of(mapping, own), np.zeros(len(own), np.int64),
+                passes.busy_of(self.machine, first, first_sequence, words),
+            ),
+            conditional=Pass(
+                self.conditional, self.sequence, walk_of(mapping, passing), order,
+                passes.busy_of(self.machine, self.conditional, self.sequence, words),
+            ),
+            masked=mapping.gating and self.scheme.kind == "clock-gated",
+            free_rows=self.scheme.skipping == "free-rows",
+        )  # fmt: skip
 
     @cached_property
     def words(self) -> TileWords:

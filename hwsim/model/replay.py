@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,7 @@ from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.channels import Gates
 from hwsim.model import Engine
 from hwsim.model.channel_plan import ChannelPlan, plan_channels
-from hwsim.model.kernel import channel_layers, gated_layers
-from hwsim.model.kernel.pipeline import Results
+from hwsim.model.engines import ENGINES, run_channels, run_kernel
 from hwsim.model.plan import LayerPlan, comes_prefetched, load_ahead, loads_before, plan_network
 from hwsim.trace.active_channels import Channels, channels_of
 from hwsim.trace.header import TraceHeader
@@ -29,6 +29,13 @@ SEGMENT_BYTES = 1 << 22, 1 << 24
 
 Packed = Mapping[str, np.ndarray]
 """Packed masks of a segment's images by layer."""
+
+
+class Bits(NamedTuple):
+    """What a segment's layers use of a trace."""
+
+    masks: Packed
+    inputs: Packed
 
 
 @dataclass(frozen=True)
@@ -62,12 +69,21 @@ class Segment:
         """Whether masks are of channels, and used: each layer's hang on those before it."""
         return any(isinstance(plan, ChannelPlan) for plan in self.plans)
 
-    def read(self, trace: MaskTrace) -> dict[str, np.ndarray]:
-        """The masks that the segment's layers use."""
+    def read(self, trace: MaskTrace) -> Bits:
+        """The masks and input bits that the segment's layers use."""
         names = [plan.name for plan in self.plans if plan.mapping.gating]
         if self.selects:
             names = [layer.name for layer in trace.network.gated_layers]
-        return {name: trace.packed(name, self.start, self.start + self.images) for name in names}
+        skip = [plan.name for plan in self.plans if isinstance(plan, LayerPlan) and plan.skips]
+        start, stop = self.start, self.start + self.images
+        return Bits(
+            {name: trace.packed(name, start, stop) for name in names},
+            {
+                name: trace.packed_inputs(name, start, stop)
+                for name in skip
+                if trace.has_inputs(name)
+            },
+        )
 
     def channels(self, packed: Packed) -> dict[str, Channels]:
         """The channels of each layer that selects."""
@@ -94,7 +110,7 @@ class Segment:
         self,
         position: int,
         engine: Engine,
-        masks: Packed,
+        bits: Bits,
         found: Mapping[str, Channels],
         *,
         by_tile: bool,
@@ -103,12 +119,13 @@ class Segment:
         plan, ahead = self.plans[position], self.loads_ahead(position)
         there = self.prefetched(position)
         if isinstance(plan, ChannelPlan):
-            return _select(plan, found[plan.name], there, ahead, by_tile=by_tile)
+            return run_channels(plan, found[plan.name], there, ahead, by_tile=by_tile)
         first = loads_before(plan, there)
-        packed = masks.get(plan.name) if plan.mapping.gating else None
+        packed = bits.masks.get(plan.name) if plan.mapping.gating else None
+        inputs = bits.inputs.get(plan.name)
         if engine == "kernel" and not by_tile:
-            return _kernel(plan, packed, first, ahead, by_tile=False)
-        return ENGINES[engine](plan, packed, first, ahead)
+            return run_kernel(plan, packed, first, ahead, inputs, by_tile=False)
+        return ENGINES[engine](plan, packed, first, ahead, inputs)
 
 
 def batch_sizes(images: int, batch: int) -> set[int]:
@@ -200,115 +217,23 @@ def replay(
     return Totals(causes, counters, np.concatenate(batch_cycles), ones or None)
 
 
-def _run_when_read(
-    engine: Engine, segment: Segment, reading: Future[dict[str, np.ndarray]]
-) -> Totals:
+def _run_when_read(engine: Engine, segment: Segment, reading: Future[Bits]) -> Totals:
     return _run(engine, segment, reading.result())
 
 
-def _run(engine: Engine, segment: Segment, masks: Packed) -> Totals:
+def _run(engine: Engine, segment: Segment, bits: Bits) -> Totals:
     """A segment, layer by layer."""
     layers = len(segment.header.network.layers)
     causes = np.zeros((layers, len(CAUSES)), np.int64)
     counters = np.zeros((layers, len(COUNTERS)), np.int64)
     batch_cycles = np.zeros(segment.batches, np.int64)
-    found = segment.channels(masks)
+    found = segment.channels(bits.masks)
     for position, plan in enumerate(segment.plans):
-        cycles, counts = segment.run_layer(position, engine, masks, found, by_tile=False)
+        cycles, counts = segment.run_layer(position, engine, bits, found, by_tile=False)
         batch_cycles += cycles.sum(axis=1) if len(cycles) == segment.batches else cycles.sum()
         causes[plan.row] += cycles.sum(axis=0)
         counters[plan.row] += counts.sum(axis=0)
         if isinstance(plan, LayerPlan):
             counters[plan.row] += segment.batches * plan.static_counts
-    ones = {name: count_ones(packed) for name, packed in masks.items()}
+    ones = {name: count_ones(packed) for name, packed in bits.masks.items()}
     return Totals(causes, counters, batch_cycles, ones or None)
-
-
-def _select(
-    plan: ChannelPlan,
-    found: Channels,
-    prefetched: np.ndarray,
-    next_load: np.ndarray,
-    *,
-    by_tile: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles and counters of a layer that selects, in the rows of :func:`_kernel`."""
-    rows = len(prefetched)
-    if by_tile:
-        rows = int(channel_layers.visit_count(plan.layer, found))
-    results = _results(rows, by_tile)
-    loads = prefetched.astype(np.int64), next_load
-    channel_layers.channel_batches(plan.machine, plan.layer, found, plan.dma, *loads, results)
-    return results.cycles, results.counts
-
-
-def _kernel(
-    plan: LayerPlan,
-    packed: np.ndarray | None,
-    first_load: np.ndarray,
-    next_load: np.ndarray,
-    *,
-    by_tile: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, a row per visit."""
-    visits, batches = len(plan.tiles), len(first_load)
-    rows = visits if by_tile else batches
-    results = _results(rows, by_tile)
-    transfers = plan.transfers(first_load, next_load)
-    if packed is None:
-        gated_layers.dense_batches(transfers, batches, results)
-    else:
-        masked, machine = plan.masked(packed), (plan.machine, plan.conditional)
-        if plan.scheme.kind == "clock-gated":
-            gated_layers.clock_gated_batches(*machine, masked, transfers, results)
-        else:
-            options = plan.ahead, plan.window()
-            gated_layers.sparse_batches(*machine, masked, transfers, results, *options)
-    fixed = plan.fixed_cycles, plan.fixed_counts
-    if not by_tile:
-        fixed = tuple(each.sum(axis=0) for each in fixed)
-    return results.cycles + fixed[0], results.counts + fixed[1]
-
-
-def _results(rows: int, by_tile: bool) -> Results:
-    cycles = np.zeros((rows, len(CAUSES)), np.int64)
-    return Results(cycles, np.zeros((rows, len(COUNTERS)), np.int64), int(by_tile))
-
-
-def _kernel_tiles(
-    plan: LayerPlan, packed: np.ndarray | None, first_load: np.ndarray, next_load: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel's run of one batch; stalls between visits are booked at the last one."""
-    return _kernel(plan, packed, first_load, next_load, by_tile=True)
-
-
-def _reference_tiles(
-    plan: LayerPlan, packed: np.ndarray | None, first_load: np.ndarray, next_load: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The reference's run of one batch; SimPy is loaded only where it is used."""
-    from hwsim.model.reference.machine import run_layer
-    from hwsim.model.reference.tile import Layer
-
-    mapping, masks = plan.mapping, None
-    if packed is not None:
-        layer = mapping.layer
-        shape = (layer.out_channels // plan.mask_group, layer.out_pixels)
-        bits = unpack_bits(packed, shape)
-        masks = bits.swapaxes(0, 1).reshape(shape[0], mapping.total_pixels)
-    return run_layer(
-        Layer(plan.scheme, mapping, plan.tiles, masks, plan.mask_group),
-        np.concatenate([first_load, plan.load_cycles[1:], next_load]),
-        plan.store_cycles,
-        plan.exposed_cycles,
-    )
-
-
-_RunLayer = Callable[
-    [LayerPlan, np.ndarray | None, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]
-]
-ENGINES: dict[Engine, _RunLayer] = {"kernel": _kernel_tiles, "reference": _reference_tiles}
-"""Each model's run of a layer and one batch: cycles (visits, CAUSES), counters (visits, COUNTERS).
-
-The packed masks of the batch's images are None where none are used; the loads, (1,) each, are the
-DMA cycles before the first visit and, during the last one, for the next layer.
-"""

@@ -93,7 +93,15 @@ def _run(options: argparse.Namespace) -> None:
     # Numba and the simulator are loaded once the input is known to be good.
     from hwsim.energy.table import EnergyTable
     from hwsim.run.answer import notes
-    from hwsim.run.comparison import compare, left_out, other_prices, require_models, two_by_two
+    from hwsim.run.comparison import (
+        Comparison,
+        compare,
+        left_out,
+        other_prices,
+        require_models,
+        two_by_two,
+    )
+    from hwsim.run.skipping import compare_skipping
 
     EnergyTable.load(arch.pricing.table)
     require_models(arch, traces, options.scheme, options.engine)
@@ -110,16 +118,19 @@ def _run(options: argparse.Namespace) -> None:
     cells: list[dict[str, Any]] = []
     if not options.scheme and ("masks" in shown or options.out or options.json):
         cells = two_by_two(arch, traces, options.threads)
+    skipping = Comparison([])
+    if not options.scheme and options.engine == "kernel":
+        skipping = compare_skipping(arch, traces, options.threads)
     runs = comparison.distinct().results()
     largest = max(run.batch for run in runs)
     prices = other_prices([run for run in runs if run.batch == largest])
-    summaries = _report(arch, comparison, cells, prices)
+    summaries = _report(arch, comparison, cells, prices, skipping)
     report = json.dumps(summaries, indent=2)
     if options.json == "-":
         print(report)
     else:
         title = _title(arch, comparison, options.set)
-        _show(title, comparison, cells, prices, shown, all_batches=bool(options.batch))
+        _show(title, comparison, skipping, cells, prices, shown, all_batches=bool(options.batch))
         for line in left_out(arch, traces, options.scheme):
             print(line)
         for line in notes(arch, comparison.results()):
@@ -193,6 +204,7 @@ def _report(
     comparison: Comparison,
     cells: list[dict[str, Any]],
     prices: list[dict[str, Any]],
+    skipping: Comparison,
 ) -> dict[str, Any]:
     """What ``summary.json`` holds."""
     from hwsim.run.provenance import provenance
@@ -211,6 +223,7 @@ def _report(
         "schemes": comparison.rows(),
         "mask_by_hardware": cells,
         "other_prices": prices,
+        "zero_skipping": skipping.rows(),
         "provenance": provenance(arch, traces) | {"runs": runs},
     }
 
@@ -226,6 +239,7 @@ def _title(arch: ArchConfig, comparison: Comparison, changed: Sequence[str]) -> 
 def _show(
     title: str,
     comparison: Comparison,
+    skipping: Comparison,
     cells: Sequence[dict[str, Any]],
     prices: Sequence[dict[str, Any]],
     shown: set[str],
@@ -233,7 +247,7 @@ def _show(
 ) -> None:
     """The table of schemes, the sentences below it, then the tables asked for."""
     from hwsim.run import tables
-    from hwsim.run.answer import sentences
+    from hwsim.run.answer import sentences, zeros_skipped
 
     distinct = comparison.distinct()
     rows = distinct.rows()
@@ -245,6 +259,14 @@ def _show(
     for sentence in sentences(distinct, prices):
         print(fill(sentence, 100, subsequent_indent="  "))
     print()
+    if skipping.runs:
+        first, _ = skipping.runs[0]
+        images = f"where zeros are skipped: the {first.images} images with input bits"
+        pairs = list(zip(skipping.rows(), skipping.dense_rows(), strict=True))
+        tables.summary_table(f"{images}, batch {first.batch}", pairs, dram=False)
+        for sentence in zeros_skipped(skipping):
+            print(fill(sentence, 100, subsequent_indent="  ", break_on_hyphens=False))
+        print()
     if "counts" in shown:
         tables.counts_table(title, rows)
     if "causes" in shown:

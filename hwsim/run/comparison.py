@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import as_arch
-from hwsim.arch.schemes import lane_group_scheme, parse_scheme
+from hwsim.arch.schemes import lane_group_scheme, parse_scheme, with_suffixes
 from hwsim.cli import Advance, progress
 from hwsim.errors import UserError
 from hwsim.model import Engine
@@ -111,6 +111,7 @@ def choose_schemes(
     fitting = [usable_schemes(arch, trace) for trace in traces]
     if not wanted:
         return fitting
+    fitting = [[*usable, *with_suffixes(usable, arch)] for usable in fitting]
     names = [parse_scheme(name, arch).name for name in wanted]
     for asked, name in zip(wanted, names, strict=True):
         if not any(name in usable for usable in fitting):
@@ -164,11 +165,11 @@ def compare(
     with progress("replaying", total) as advance:
         for batch in batches:
             for trace, names in zip(traces, chosen, strict=True):
-                dense = _advancing(arch, trace, "dense", batch, advance, engine, threads)
+                dense = simulated(arch, trace, "dense", batch, advance, engine, threads)
                 for name in names:
                     result = dense
                     if name != "dense":
-                        result = _advancing(arch, trace, name, batch, advance, engine, threads)
+                        result = simulated(arch, trace, name, batch, advance, engine, threads)
                     runs.append((result, dense))
     return Comparison(runs)
 
@@ -251,10 +252,10 @@ def two_by_two(
     total = 3 * runs_needed(arch) * sum(trace.images for _, trace in cells)
     with progress("mask by hardware", total) as advance:
         for density, trace in cells:
-            dense = _advancing(arch, trace, "dense", arch.batch, advance, threads=threads)
+            dense = simulated(arch, trace, "dense", arch.batch, advance, threads=threads)
             of_lane_group = lane_group_scheme(arch, trace.mask_group, trace.network.layers)
             for name in ("unstructured", of_lane_group):
-                result = _advancing(arch, trace, name, arch.batch, advance, threads=threads)
+                result = simulated(arch, trace, name, arch.batch, advance, threads=threads)
                 rows.append({"density": density, **summary(result, dense)})
     return rows
 
@@ -286,11 +287,11 @@ def density_sweep(
     with progress("shifting thresholds", runs_needed(arch) * replayed) as advance:
         for trace, names, shift in points:
             shifted = trace.shifted(shift)
-            dense = _advancing(arch, shifted, "dense", arch.batch, advance, threads=threads)
+            dense = simulated(arch, shifted, "dense", arch.batch, advance, threads=threads)
             for name in names:
                 result = dense
                 if name != "dense":
-                    result = _advancing(arch, shifted, name, arch.batch, advance, threads=threads)
+                    result = simulated(arch, shifted, name, arch.batch, advance, threads=threads)
                 rows.append(flat(summary(result, dense)) | {"threshold_shift": shift})
     return pd.DataFrame(rows)
 
@@ -313,7 +314,7 @@ def _replays(chosen: Sequence[Sequence[str]], batches: Sequence[int]) -> list[in
     return [len(batches) * len({"dense", *names}) for names in chosen]
 
 
-def _advancing(
+def simulated(
     arch: ArchConfig,
     trace: MaskTrace,
     scheme: str,

@@ -189,7 +189,8 @@ class SimResult:
     def ideal_speedup(self) -> float:
         """Dense MACs over promised ones in the gated layers; 1 without gating.
 
-        Promised: 1/G + (1 - 1/G) d_MAC of them, or the MACs of kept channels.
+        Promised: 1/G + (1 - 1/G) d_MAC of them, or the MACs of kept channels; where zeros are
+        skipped, those of them whose operand is not zero.
         """
         return _ratio(self.network.gated_macs, self._promised_gated_macs())
 
@@ -199,7 +200,15 @@ class SimResult:
         if self.scheme.kind == "channels":
             return _ratio(self.network.macs, self._kept(self.network.layers))
         dense_layers = self.network.macs - self.network.gated_macs
+        dense_layers -= self._skipped(gated=False)
         return self.network.macs / (dense_layers + self._promised_gated_macs())
+
+    def _skipped(self, gated: bool) -> float:
+        """MACs an image that are skipped because their operand is zero, in such layers."""
+        rows = [
+            position for position, layer in enumerate(self.network.layers) if layer.gated is gated
+        ]
+        return float(self.counters[rows, C["macs_zero_skipped"]].sum()) / self.images
 
     def to_frame(self) -> pd.DataFrame:
         """One row per layer: shape, cycles by cause, counters, energy in pJ; totals over images."""
@@ -251,12 +260,13 @@ class SimResult:
         }
 
     def _promised_gated_macs(self) -> float:
-        if self.scheme.kind == "dense":
-            return self.network.gated_macs
         if self.scheme.kind == "channels":
             return self._kept(self.network.gated_layers)
-        gated = self.network.gated_layers
-        return sum(layer.executed_macs(self.density(layer)) for layer in gated)
+        left: float = self.network.gated_macs
+        if self.scheme.kind != "dense":
+            gated = self.network.gated_layers
+            left = sum(layer.executed_macs(self.density(layer)) for layer in gated)
+        return left - self._skipped(gated=True)
 
     def _kept(self, layers: Iterable[ConvLayer]) -> float:
         """Kept MACs per image of these layers."""

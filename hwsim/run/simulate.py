@@ -17,6 +17,7 @@ from hwsim.arch.schemes import (
     lanes_align,
     parse_scheme,
     schemes_for,
+    with_suffixes,
 )
 from hwsim.counters import C
 from hwsim.mapping.channels import Gates, channel_shapes_held
@@ -26,6 +27,7 @@ from hwsim.model.replay import Totals, batch_sizes, replay, segments
 from hwsim.run.results import SimResult
 from hwsim.trace.active_channels import kept_macs
 from hwsim.trace.mask_trace import MaskTrace
+from hwsim.workload import ConvLayer
 
 
 def simulate(
@@ -61,8 +63,7 @@ def simulate(
     totals = run(shapes)
     if totals.ones is not None:
         trace.remember_ones(totals.ones)
-    if gates_zeros(arch, trace, chosen):
-        _gate_zero_operands(trace, chosen, totals.counters)
+    _move_zero_operands(arch, trace, chosen, totals.counters)
     return SimResult(
         arch=arch, header=trace.header, trace_name=trace.name, trace_sha256=trace.sha256,
         scheme=chosen, batch=batch, causes=totals.causes, counters=totals.counters,
@@ -91,10 +92,10 @@ def replay_by_tile(
     require_model(chosen, trace, engine)
     found = []
     for segment in segments(arch, trace, chosen, batch, shapes, at_once=batch):
-        masks = segment.read(trace)
-        channels = segment.channels(masks)
+        bits = segment.read(trace)
+        channels = segment.channels(bits.masks)
         found += [
-            segment.run_layer(position, engine, masks, channels, by_tile=True)
+            segment.run_layer(position, engine, bits, channels, by_tile=True)
             for position in range(len(segment.plans))
         ]
     return found
@@ -119,6 +120,7 @@ def _checked(
 ) -> tuple[Scheme, int]:
     chosen = parse_scheme(scheme, arch)
     require_usable(chosen, arch, trace)
+    require_inputs(chosen, trace, trace.images)
     if batch is not None and batch < 1:
         raise SchemeError(f"batch {batch}: expected a positive integer")
     return chosen, min(batch or arch.batch, trace.images)
@@ -127,11 +129,27 @@ def _checked(
 def require_usable(scheme: Scheme, arch: ArchConfig, trace: MaskTrace) -> None:
     """Raise SchemeError unless the trace's masks can run under the scheme."""
     usable = usable_schemes(arch, trace)
-    if scheme.name not in usable:
+    if scheme.name not in [*usable, *with_suffixes(usable, arch)]:
         raise SchemeError(
             f"{trace.path or trace.name}: scheme {scheme.name!r} cannot use these masks "
             f"({masks_of(trace)}) on {arch.name}; valid: {', '.join(usable)}"
         )
+
+
+def require_inputs(scheme: Scheme, trace: MaskTrace, images: int) -> None:
+    """Raise SchemeError where the scheme skips zeros, and the first ``images`` lack input bits."""
+    has = trace.input_images
+    if scheme.skipping == "none" or has >= images:
+        return
+    advice = (
+        f"{has} images have them: --images {has}"
+        if has
+        else ("it has none; hwsim record --input-images N records them")
+    )
+    raise SchemeError(
+        f"{trace.path or trace.name}: scheme {scheme.name!r} with zeros skipped needs the input "
+        f"bits of all {images} images; {advice}"
+    )
 
 
 def require_model(scheme: Scheme, trace: MaskTrace, engine: Engine) -> None:
@@ -152,7 +170,7 @@ def masks_of(trace: MaskTrace) -> str:
 
 
 def usable_schemes(arch: ArchConfig, trace: MaskTrace) -> list[str]:
-    """The schemes that fit the trace's masks, and that it has the counts for."""
+    """The schemes that fit the trace's masks, and that it has the counts for; without suffixes."""
     names = list(OF_CHANNELS)
     if not trace.header.of_channels:
         names = schemes_for(arch, trace.mask_group, trace.network.layers)
@@ -218,15 +236,41 @@ def gates_zeros(arch: ArchConfig, trace: MaskTrace, scheme: Scheme) -> bool:
     return arch.array.zero_gating and trace.counts_conditional_zeros
 
 
-def _gate_zero_operands(trace: MaskTrace, scheme: Scheme, counters: np.ndarray) -> None:
-    """Move them to a counter of their own (docs/model/zero_gating.md)."""
+def _move_zero_operands(
+    arch: ArchConfig, trace: MaskTrace, scheme: Scheme, counters: np.ndarray
+) -> None:
+    """To counters of their own (docs/model/zero_gating.md, docs/model/zero_skipping.md)."""
+    gates = gates_zeros(arch, trace, scheme)
     for position, layer in enumerate(trace.network.layers):
-        if layer.gated:
-            base = int(trace.zero_operand_macs(layer.name).sum())
-            conditional = 0
-            if scheme.kind != "dense":
-                base = 0 if layer.zeroes else base // layer.groups
-                conditional = int(trace.zero_operand_macs_conditional(layer.name).sum())
-            counters[position, C["macs_base"]] -= base
-            counters[position, C["macs_conditional"]] -= conditional
-            counters[position, C["macs_zero_gated"]] += base + conditional
+        skips = scheme.skipping != "none" and trace.has_inputs(layer.name)
+        if not (skips or (gates and layer.gated)):
+            continue
+        base, conditional = _zero_operands(trace, scheme, layer)
+        counters[position, C["macs_base"]] -= base
+        counters[position, C["macs_conditional"]] -= conditional
+        moved = "macs_zero_skipped" if skips else "macs_zero_gated"
+        counters[position, C[moved]] += base + conditional
+
+
+def _zero_operands(trace: MaskTrace, scheme: Scheme, layer: ConvLayer) -> tuple[int, int]:
+    """MACs of the dense or base pass, and of the conditional pass, whose operand is zero."""
+    if not layer.gated:
+        return zero_macs(layer, trace.inputs(layer.name, 0, trace.images)), 0
+    dense = int(trace.zero_operand_macs(layer.name).sum())
+    if scheme.kind == "dense":
+        return dense, 0
+    base = 0 if layer.zeroes else dense // layer.groups
+    return base, int(trace.zero_operand_macs_conditional(layer.name).sum())
+
+
+def zero_macs(layer: ConvLayer, inputs: np.ndarray) -> int:
+    """MACs of the dense convolution whose operand is zero; ``inputs`` bool (images, C_in, H, W).
+
+    A tap in the zero padding is one, too.
+    """
+    padding = [(0, 0), (0, 0), *[(layer.padding,) * 2] * 2]
+    padded = np.pad(inputs, padding).sum(axis=1, dtype=np.int64)
+    kernel, stride = layer.kernel_size, layer.stride
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(1, 2))
+    operands = int(windows[:, ::stride, ::stride].sum())
+    return layer.macs * len(inputs) - operands * layer.out_channels

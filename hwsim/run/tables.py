@@ -80,13 +80,13 @@ SUMMARY = (
 """With NAMES at most 100 characters wide."""
 
 
-def summary_table(title: str, rows: Sequence[tuple[Row, Row]]) -> None:
+def summary_table(title: str, rows: Sequence[tuple[Row, Row]], *, dram: bool = True) -> None:
     """Schemes at one batch size, each with its dense run."""
     told = [
         row | {"energy_vs_dense": row["energy_uj_per_image"] / dense["energy_uj_per_image"]}
         for row, dense in rows
     ]
-    _print(title, NAMES, SUMMARY, told)
+    _print(title, NAMES, [column for column in SUMMARY if dram or column is not DRAM], told)
 
 
 COUNTS = (

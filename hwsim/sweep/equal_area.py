@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of, as_arch, build_arch
-from hwsim.arch.schemes import of_machine
+from hwsim.arch.schemes import of_machine, with_suffixes
 from hwsim.cli import OneLineParser, add_machine, add_results, finite, positive, run_command
 from hwsim.errors import UserError, nearest
 from hwsim.files import write_whole
@@ -112,16 +112,18 @@ def candidates_of(arch: ArchConfig, choice: Choice, setup: Setup) -> Iterator[Ca
     from hwsim.run.simulate import usable_schemes
 
     reference = of_machine(setup.reference, arch)
-    known = {name for trace in choice.traces for name in usable_schemes(arch, trace)}
+    plain = {name for trace in choice.traces for name in usable_schemes(arch, trace)}
+    known = {*plain, *with_suffixes(plain, arch)}
     for name in (setup.reference, *(setup.schemes or ())):
         if of_machine(name, arch) not in known:
             raise UserError(
                 f"scheme {name!r}: fits none of the masks{nearest(name, sorted(known))}"
             )
-    wanted = {of_machine(name, arch) for name in setup.schemes} if setup.schemes else known
+    wanted = {of_machine(name, arch) for name in setup.schemes} if setup.schemes else plain
     for priced in _priced(arch, setup):
         for trace in choice.traces:
             usable = usable_schemes(arch, trace)
+            usable = [*usable, *with_suffixes(usable, arch)]
             if reference in usable:
                 names = [name for name in usable if name in wanted | {"dense", reference}]
                 yield from _of_trace(priced, trace, names, reference, choice, setup)

@@ -12,10 +12,17 @@ from typing import Any
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import CombinationError, build_arch
-from hwsim.arch.schemes import FAMILIES, of_machine, parse_scheme, scheme_names
+from hwsim.arch.schemes import (
+    FAMILIES,
+    of_machine,
+    parse_scheme,
+    scheme_names,
+    skipping_schemes,
+    with_suffixes,
+)
 from hwsim.energy.table import EnergyTable
 from hwsim.errors import UserError, nearest
-from hwsim.run.simulate import require_usable, usable_schemes
+from hwsim.run.simulate import require_inputs, require_usable, usable_schemes
 from hwsim.sweep.axes import Settings
 from hwsim.sweep.row_key import row_key
 from hwsim.trace.channel_order import NATURAL, images_apart, require_order, same_gates
@@ -189,7 +196,7 @@ def points_of(base: ArchConfig, settings: Iterable[Settings], choice: Choice) ->
             if machine.impossible:
                 points[machine] = None
                 continue
-            valid.update(scheme_names(machine.arch))
+            valid.update(scheme_names(machine.arch), skipping_schemes(machine.arch))
             for point, name in _on_machine(machine, own, chosen):
                 points[point] = None
                 used.add(name)
@@ -255,6 +262,7 @@ def _on_machine(machine: Point, choice: Choice, scheme: str | None) -> Iterator[
     for trace in choice.traces:
         usable = usable_schemes(arch, trace)
         wanted = {name: name for name in usable}
+        usable = [*usable, *with_suffixes(usable, arch)]
         if scheme:
             wanted = {scheme: of_machine(scheme, arch)}
             require_usable(parse_scheme(wanted[scheme], arch), arch, trace)
@@ -265,4 +273,5 @@ def _on_machine(machine: Point, choice: Choice, scheme: str | None) -> Iterator[
             masks = Masks.of(trace, choice.images, shift, sources)
             for name, found in wanted.items():
                 if found in usable:
+                    require_inputs(parse_scheme(found, arch), trace, masks.images)
                     yield Point(machine.machine, masks, found), name

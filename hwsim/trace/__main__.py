@@ -1,11 +1,11 @@
-"""``hwsim trace inspect|verify|statistics``: what traces say of themselves and of their masks."""
+"""``hwsim trace inspect|verify|statistics``: what traces say of themselves, masks and inputs."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,16 @@ HEADINGS = {
 }
 """Columns of the table of statistics, beside the layer."""
 
+INPUT_HEADINGS = {
+    "zero_inputs": "zero\ninputs",
+    "nonzero_channels": "not zero\nin a word",
+    "largest_nonzero_channels": "in the\nfullest",
+    "dense_speedup": "dense\nspeed-up",
+    "horizontal_correlation": "horizontal\ncorrelation",
+    "channel_correlation": "channel\ncorrelation",
+}
+"""The same of the table of inputs."""
+
 
 def build_parser() -> OneLineParser:
     parser = OneLineParser(prog="hwsim trace", description="Show, check and measure mask traces.")
@@ -37,7 +47,7 @@ def build_parser() -> OneLineParser:
     for name, what in (
         ("inspect", "print what traces say of themselves, densities by layer"),
         ("verify", "read traces whole and check every checksum"),
-        ("statistics", "print how far masks are from independent bits (docs/guide/traces.md)"),
+        ("statistics", "print how masks and zero inputs are distributed (docs/guide/traces.md)"),
     ):
         action = actions.add_parser(name, help=what, description=what)
         action.add_argument(
@@ -47,7 +57,7 @@ def build_parser() -> OneLineParser:
         "--lanes", type=positive, default=8, metavar="V", help="channels of a lane group (8)"
     )
     add_images(action)
-    action.add_argument("--out", type=Path, metavar="DIR", help="write mask_statistics.csv here")
+    action.add_argument("--out", type=Path, metavar="DIR", help="write the tables as .csv here")
     return parser
 
 
@@ -73,6 +83,7 @@ def _verify(options: argparse.Namespace) -> None:
 
 def _statistics(options: argparse.Namespace) -> None:
     """Check every trace, count, write, show."""
+    from hwsim.trace.input_statistics import input_statistics
     from hwsim.trace.statistics import lists_per_lane_group, mask_statistics
 
     traces = [MaskTrace.open(path) for path in find_traces(options.files)]
@@ -84,15 +95,18 @@ def _statistics(options: argparse.Namespace) -> None:
         options.out.mkdir(parents=True, exist_ok=True)
     import pandas as pd
 
-    frames = [
-        mask_statistics(trace.head(options.images or trace.images), options.lanes)
-        for trace in traces
-    ]
+    heads = [trace.head(options.images or trace.images) for trace in traces]
+    frames = [mask_statistics(trace, options.lanes) for trace in heads]
+    inputs = [input_statistics(trace) for trace in heads]
     if options.out:
-        table = pd.concat(frames).to_csv(index=False)
-        write_whole(options.out / "mask_statistics.csv", table)
-    for frame in frames:
+        for name, tables in (("mask_statistics", frames), ("input_statistics", inputs)):
+            if any(len(table) for table in tables):
+                text = pd.concat(tables).to_csv(index=False)
+                write_whole(options.out / f"{name}.csv", text)
+    for frame, of_inputs in zip(frames, inputs, strict=True):
         _show(frame)
+        if len(of_inputs):
+            _show_inputs(of_inputs)
 
 
 def _show(frame: pd.DataFrame) -> None:
@@ -103,14 +117,26 @@ def _show(frame: pd.DataFrame) -> None:
         f"{first['trace']} ({first['label']}), {first['images']:,} images, lane groups of "
         f"{first['lanes']} channels, {lists} mask list{'s' if lists > 1 else ''}"
     )
+    _print(frame, HEADINGS, title)
+
+
+def _show_inputs(frame: pd.DataFrame) -> None:
+    """The statistics of one trace's inputs."""
+    first = frame.iloc[0]
+    title = (
+        f"{first['trace']} ({first['label']}), inputs of {first['images']:,} images, words of "
+        f"A = {first['word_channels']} channels, rounds of R = {first['pointers']} pixels"
+    )
+    _print(frame, INPUT_HEADINGS, title)
+
+
+def _print(frame: pd.DataFrame, headings: Mapping[str, str], title: str) -> None:
+    """A row per layer, a column for each of the headings."""
     rows = [
-        [
-            row["layer"],
-            *("-" if row[name] != row[name] else f"{row[name]:.3f}" for name in HEADINGS),
-        ]
+        [row["layer"], *(_share(row[name]) for name in headings)]
         for row in frame.to_dict("records")
     ]
-    print_table(["layer", *HEADINGS.values()], rows, title=title)
+    print_table(["layer", *headings.values()], rows, title=title)
 
 
 def _share(value: float) -> str:
@@ -135,7 +161,11 @@ def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
     yield of_bit[0], f"{of_bit[1]} ({header.bits:,} bits per image)"
     yield "branch, gate norm", f"{header.branch}, {header.gate_norm}"
     yield "dataset", header.dataset
-    yield "images", f"{trace.images} (salience for {trace.salience_images})"
+    yield (
+        "images",
+        f"{trace.images} (salience for {trace.salience_images}, "
+        f"input bits for {trace.input_images})",
+    )
     for key, value in header.training.items():
         yield key, json.dumps(value) if isinstance(value, dict | list) else str(value)
     if trace.sample:

@@ -26,6 +26,7 @@ def write_trace(
     salience_scale: Mapping[str, float] | None = None,
     sample: LayerSample | None = None,
     zero_operand_macs_conditional: Mapping[str, np.ndarray] | None = None,
+    input_bits: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Write a trace: to a temporary name, flushed, fsynced, then renamed.
 
@@ -34,13 +35,15 @@ def write_trace(
     int64 (N,); without it a dense machine that gates zeros cannot be priced.
     ``zero_operand_macs_conditional``: int64 (N,), for zero gating in every scheme. ``salience``:
     int8 (images, bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip.
-    ``sample``: one layer's int8 data. Raises :class:`TraceError` where the arrays do not fit the
+    ``sample``: one layer's int8 data. ``input_bits``: uint8 (images, ceil(C_in H W / 8)) of any
+    layers, for the first images; bits in the order (channel, y, x), 1 where the input is not zero.
+    Raises :class:`TraceError` where the arrays do not fit the
     header's layer list.
     """
     counted = zero_operand_macs_conditional or {}
     contents = TraceContents(
         header.counted() if counted else header, masks, zero_operand_macs or {}, counted,
-        salience or {}, salience_scale or {}, sample,
+        salience or {}, salience_scale or {}, sample, input_bits or {},
     )  # fmt: skip
     contents.write(Path(path))
 

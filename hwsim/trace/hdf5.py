@@ -21,6 +21,8 @@ CHUNK_IMAGES = 64
 
 CONDITIONAL = "zero_operand_macs_conditional"
 
+INPUT_BITS = "input_bits"
+
 KEPT_BITS = 8 << 26
 """Masks of no more bits, 64 MiB, are read once and kept; larger ones are read as they are used."""
 
@@ -32,8 +34,9 @@ class TraceContents:
     ``masks``: uint8 (N, ceil(bits/8)), bits in the order of ``header.mask_shape``, little-endian
     within the byte. ``zero_operand_macs`` and ``zero_operand_macs_conditional``: int64 (N,), or
     none. ``salience``: int8 (images, bits), margins in steps of ``salience_scale`` (units of Z), or
-    none. ``sample``: one layer's int8 data, or None. ``path``, ``sha256``: of the file. Raises
-    TraceError where data do not fit the header's layer list.
+    none. ``input_bits``: uint8 (images, ceil(C_in H W / 8)), bits in the order (channel, y, x), of
+    any layers, where an input is not zero. ``sample``: one layer's int8 data, or None. ``path``,
+    ``sha256``: of the file. Raises TraceError where data do not fit the header's layer list.
     """
 
     header: TraceHeader
@@ -43,6 +46,7 @@ class TraceContents:
     salience: Mapping[str, Any] = field(default_factory=dict)
     salience_scale: Mapping[str, float] = field(default_factory=dict)
     sample: LayerSample | None = None
+    input_bits: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
     sha256: str | None = None
     _kept: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
@@ -69,6 +73,26 @@ class TraceContents:
         if self.salience:
             decisions = {name: (margins, count) for name, count in bits.items()}
             self._check("salience", self.salience, decisions)
+        if self.input_bits:
+            self._check_input_bits()
+
+    def _check_input_bits(self) -> None:
+        """Raise TraceError where they are no maps of layers, or zero operands are not counted."""
+        layers, images = self.header.network.by_name, self.input_images
+        known = {name: layers[name] for name in self.input_bits if name in layers}
+        shapes = {
+            name: (images, -(-layer.in_channels * layer.in_height * layer.in_width // 8))
+            for name, layer in known.items()
+        }
+        self._check(INPUT_BITS, self.input_bits, shapes)
+        where = self.path or "trace"
+        if images > self.header.images:
+            raise TraceError(
+                f"{where}: {INPUT_BITS} of {images} images, masks of {self.header.images}"
+            )
+        gated = any(layer.gated for layer in known.values())
+        if gated and not self.zero_operand_macs_conditional:
+            raise TraceError(f"{where}: {INPUT_BITS} of gated layers go with {CONDITIONAL}")
 
     def _check_counts(self) -> None:
         """Raise TraceError where zero operands cannot be split into base and conditional MACs."""
@@ -123,6 +147,7 @@ class TraceContents:
                 salience=margins,
                 salience_scale={name: float(data.attrs["scale"]) for name, data in margins.items()},
                 sample=LayerSample.read(file["sample"]) if "sample" in file else None,
+                input_bits=dict(file.get(INPUT_BITS, {})),
                 path=path,
                 sha256=str(file.attrs["sha256"]),
             )
@@ -133,6 +158,11 @@ class TraceContents:
     def salience_images(self) -> int:
         """Images for which margins are stored."""
         return min((len(data) for data in self.salience.values()), default=0)
+
+    @property
+    def input_images(self) -> int:
+        """Images for which input bits are stored."""
+        return min((len(data) for data in self.input_bits.values()), default=0)
 
     def packed(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """uint8 (images, ceil(bits/8)); not to be written to. Raises TraceError."""
@@ -145,6 +175,10 @@ class TraceContents:
     def margins(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """int8 (images, bits). Raises TraceError."""
         return self._read(self.salience, layer, start, stop).astype(np.int8, copy=False)
+
+    def packed_inputs(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """uint8 (images, ceil(bits/8)). Raises TraceError."""
+        return self._read(self.input_bits, layer, start, stop)
 
     def _read(
         self, data: Mapping[str, Any], layer: str, start: int = 0, stop: int | None = None
@@ -161,6 +195,16 @@ class TraceContents:
         with whole(path) as temporary, h5py.File(temporary, "w") as file:
             for layer in self.header.network.gated_layers:
                 self._write_layer(file, layer.name)
+            for name in self.input_bits:
+                packed = self.packed_inputs(name)
+                file.create_dataset(
+                    f"{INPUT_BITS}/{name}",
+                    data=packed,
+                    fletcher32=True,
+                    chunks=(1, packed.shape[1]),
+                    compression="gzip",
+                    compression_opts=9,
+                )
             if self.sample:
                 self.sample.write(file.create_group("sample"))
             text = self.header.as_json()
@@ -206,6 +250,9 @@ class TraceContents:
             if self.salience:
                 digest.update(np.float64(self.salience_scale[layer.name]).tobytes())
                 digest.update(self.margins(layer.name).tobytes())
+        for layer in self.header.network.layers:
+            if layer.name in self.input_bits:
+                digest.update(self.packed_inputs(layer.name).tobytes())
         if self.sample:
             digest.update(self.sample.contents())
         return digest.hexdigest()

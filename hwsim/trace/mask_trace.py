@@ -38,12 +38,19 @@ class MaskTrace:
         masks: Mapping[str, np.ndarray],
         zero_operand_macs: Mapping[str, np.ndarray] | None = None,
         zero_operand_macs_conditional: Mapping[str, np.ndarray] | None = None,
+        inputs: Mapping[str, np.ndarray] | None = None,
     ) -> MaskTrace:
-        """In memory, from bool arrays (N, *header.mask_shape(layer)) per gated layer."""
+        """In memory, from bool arrays (N, *header.mask_shape(layer)) per gated layer.
+
+        ``inputs``: bool (images, C_in, H, W) of any layers, where an input is not zero.
+        """
         packed = {name: pack_bits(bits) for name, bits in masks.items()}
+        input_bits = {name: pack_bits(bits) for name, bits in (inputs or {}).items()}
         counted = zero_operand_macs_conditional or {}
         header = header.counted() if counted else header
-        return cls(TraceContents(header, packed, zero_operand_macs or {}, counted))
+        return cls(
+            TraceContents(header, packed, zero_operand_macs or {}, counted, input_bits=input_bits)
+        )
 
     @classmethod
     def open(cls, path: str | Path) -> MaskTrace:
@@ -116,6 +123,25 @@ class MaskTrace:
     def zero_operand_macs_conditional(self, layer: str) -> np.ndarray:
         """int64 (N,): conditional MACs that the mask lets run, whose activation operand is zero."""
         return np.asarray(self.contents.zero_operand_macs_conditional[layer], np.int64)
+
+    @property
+    def input_images(self) -> int:
+        """Images for which input bits are stored; 0 where no machine can skip zeros."""
+        return self.contents.input_images
+
+    def has_inputs(self, layer: str) -> bool:
+        """Whether the layer's input bits are stored."""
+        return layer in self.contents.input_bits
+
+    def packed_inputs(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """uint8 (images, ceil(C_in H W / 8)), bits in the order (channel, y, x)."""
+        return self.contents.packed_inputs(layer, start, stop)
+
+    def inputs(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """bool (images, C_in, H, W): where an input of the layer is not zero."""
+        of = self.network.by_name[layer]
+        packed = self.packed_inputs(layer, start, stop)
+        return unpack_bits(packed, (of.in_channels, of.in_height, of.in_width))
 
     def ones(self) -> dict[str, int]:
         """Set mask bits per gated layer, over all images; counted once."""
@@ -197,7 +223,10 @@ class MaskTrace:
         packed = {name: self._moved_masks(name, orders[name]) for name in names}
         margins = {name: self._moved_margins(name, orders[name]) for name in self.contents.salience}
         training = {**self.header.training, "channels_reordered": True}
-        return self._part(self.images, packed, training, margins)
+        part = self._part(self.images, packed, training, margins)
+        # Whose input channels move with which output channels is not said: no words are known.
+        part.contents = replace(part.contents, input_bits={})
+        return part
 
     def shift_for_density(self, density_macs: float) -> float:
         """The threshold shift whose MAC-weighted density is nearest to ``density_macs``."""
@@ -224,6 +253,9 @@ class MaskTrace:
             zero_operand_macs_conditional=conditional,
             salience=margins,
             sample=None,
+            input_bits={
+                name: contents.packed_inputs(name, 0, images) for name in contents.input_bits
+            },
         )
         return MaskTrace(part)
 

@@ -27,7 +27,7 @@ BLOCK = re.compile(
     r"(?:\n```text\n(?P<printed>.*?)```\n)?",
     re.DOTALL | re.MULTILINE,
 )
-SLOW = ("F2", "F8", "F11", "F12")
+SLOW = ("F2", "F8", "F11", "F12", "F22")
 """Hundreds of points, or masks drawn by the million: ten seconds and more."""
 
 

@@ -214,10 +214,21 @@ BY_HAND = [
     ("structured-8x", "macs_conditional", {"mac": 0.3393 + 64 * 0.0030461}),
     ("clock-gated", "macs_gated_off", {}),
     ("structured-8x", "macs_zero_gated", {}),
+    ("dense-skip", "macs_zero_skipped", {}),
+    ("dense-skip", "steps_skipped", {}),
+    # 8 bits of a 4:1 multiplexer, three 2:1 ones each
+    ("dense-skip", "macs_base", {"mac": 0.3393 + 64 * 0.0030461 + 24 * 0.0010154}),
+    # four channels of 8 bits, each a quarter of a 32-bit comparison with zero
+    ("dense-skip", "line_fills", LINE_PJ | {"activation_buffer": 64 * 0.0030461 + 0.0099742}),
     ("dense", "activation_word_reads", {"activation_buffer": 2.5474}),
     ("dense", "line_fills", LINE_PJ),
     ("unstructured", "line_fills", LINE_PJ),
     ("dense", "weight_word_reads", {"weight_buffer": 13.4977}),
+    # 160 KiB x 512 bits: read 31.342 x 1.61818^0.321928 = 36.5947, write 41.337 x
+    # 1.30302^0.321928 = 45.0137; four weights of 16 columns written to registers and read.
+    ("dense-skip", "weight_word_reads", {"weight_buffer": 36.5947 + 1024 * 0.0030461}),
+    ("dense-skip", "dram_weight_bytes", {"dram": 64, "weight_buffer": 45.0137 / 64}),
+    ("dense-skip-bound", "weight_word_reads", {"weight_buffer": 13.4977}),
     ("dense", "psum_base_writes", {"partial_sums": 15.135}),
     ("unstructured", "psum_base_writes", {"partial_sums": 0.4512}),
     ("structured-8x", "psum_base_writes", {"partial_sums": 6.1644}),
@@ -371,6 +382,7 @@ def test_area_by_hand(arch, cacti22):
         "line_registers": 256 * 64 * 2.1911e-6,
         "partial_sums": 32 * 0.00081742 + 16 * 101.86e-6,
         "operand_network": 256 * 480 * 0.73037e-6,
+        "zero_skipping": 0.0,
         "index_memory": 4096 * 2.1911e-6,
         "decoders": 16 * decoder_um2 * 1e-6,
         "gate": 16 * 26.015e-6,
@@ -379,6 +391,17 @@ def test_area_by_hand(arch, cacti22):
         "weight_buffer": 0.147511,
     }
     assert found == pytest.approx(expected, rel=5e-5)
+
+
+def test_what_skipping_zeros_needs(arch, cacti22):
+    """Of 16 x 16 PEs, A = 4: four weights a column, a multiplexer a PE, four tests a pointer."""
+    found, without = (area(arch, name, cacti22) for name in ("dense-skip", "dense"))
+    um2 = 16 * 4 * 8 * 2.1911 + 256 * 24 * 0.73037 + 16 * 4 * 26.015 / 4
+    assert found["zero_skipping"] == pytest.approx(um2 * 1e-6, rel=1e-4)
+    changed = {name for name in found if found[name] != without[name]}
+    assert changed == {"zero_skipping", "weight_buffer"}  # whose words are A times as wide
+    bound = area(arch, "dense-skip-bound", cacti22)
+    assert bound == without
 
 
 def test_structure_saves_pointers_not_buffers(arch, cacti22):

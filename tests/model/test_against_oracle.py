@@ -19,6 +19,7 @@ from oracle.coverage import (
 from oracle.machines import conv, machine, network, random_masks
 from oracle.network import chosen_shapes, run
 from oracle.residency import DoesNotFit
+from oracle.skip_coverage import SKIPPED, skips
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
@@ -34,10 +35,10 @@ def compare(case: Case) -> set[str]:
     trace = in_memory_trace(case)
     inputs = (case.network, case.arch, case.scheme, case.masks, case.mask_group, case.batch)
     try:
-        shapes = chosen_shapes(*inputs, case.images, case.gate_norm)
+        shapes = chosen_shapes(*inputs, case.images, case.gate_norm, case.inputs)
         causes, counters = run(
             *inputs, case.images, case.zero_operand_macs, case.gate_norm, shapes,
-            case.zero_operand_macs_conditional,
+            case.zero_operand_macs_conditional, case.inputs,
         )  # fmt: skip
     except DoesNotFit:
         with pytest.raises(MappingError):
@@ -49,6 +50,7 @@ def compare(case: Case) -> set[str]:
     expected = tuple(shapes), causes, counters
     assert against_oracle(case, replayed, totals, expected) is None, case.scheme
     met = residencies(case, shapes) | options(case, shapes, causes, counters)
+    met |= skips(case, shapes, causes, counters)
     return met | instances(case, shapes) | reshapes(case, shapes)
 
 
@@ -63,7 +65,7 @@ def compare_many(examples: dict[str, int]) -> None:
             except BaseException as error:
                 error.add_note(f"draw_case({kind!r}, seed={seed}) is {case}")
                 raise
-    wanted = RESIDENCIES | OPTIONS | INSTANCE | RESHAPE
+    wanted = RESIDENCIES | OPTIONS | INSTANCE | RESHAPE | SKIPPED
     assert seen >= wanted, f"never met: {sorted(wanted - seen)}"
 
 

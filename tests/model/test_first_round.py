@@ -17,7 +17,7 @@ from rtl.simulator import missing_tools
 from hwsim.counters import CAUSES
 from hwsim.model import Engine
 from hwsim.model import replay as engines
-from hwsim.model.replay import ENGINES
+from hwsim.model.engines import ENGINES
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.workload import ConvLayer
@@ -104,18 +104,21 @@ def test_an_error_that_both_engines_share(monkeypatch: pytest.MonkeyPatch) -> No
     """The oracle compares layers; its tiles are looked at where one differs."""
     for engine in ("kernel", "reference"):
         break_the_third_round(monkeypatch, engine, "conditional")
-    intact = engines._kernel
+    intact = engines.run_kernel
 
-    def in_all(plan: Any, packed: Any, *loads: np.ndarray, by_tile: bool) -> Any:
+    def in_all(
+        plan: Any, packed: Any, first: Any, ahead: Any, inputs: Any, *, by_tile: bool
+    ) -> Any:
         """The totals of the broken tiles."""
+        loads = first, ahead
         if by_tile or packed is None:
-            return intact(plan, packed, *loads, by_tile=by_tile)
+            return intact(plan, packed, *loads, inputs, by_tile=by_tile)
         one = [slice(batch, batch + 1) for batch in range(len(packed))]
         runs = [ENGINES["kernel"](plan, packed[at], *(load[at] for load in loads)) for at in one]
         causes, counters = zip(*runs, strict=True)
         return tuple(np.array([tiles.sum(axis=0) for tiles in of]) for of in (causes, counters))
 
-    monkeypatch.setattr(engines, "_kernel", in_all)
+    monkeypatch.setattr(engines, "run_kernel", in_all)
     case = two_tiles_of_16("unstructured")
     masks = {"gated": case.trace.masks("gated")}
     drawn = Case(case.arch, case.trace.network, case.scheme, 1, 1, 2, masks, {})

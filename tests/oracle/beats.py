@@ -12,10 +12,15 @@ from .layout import Layout
 
 
 class Beat(NamedTuple):
-    """The steps over one activation word; ``offset``: of that word from where pointers start."""
+    """The steps over one activation word; ``offset``: of that word from where pointers start.
+
+    ``tap``, ``channels``: which input the word is of, and what of it.
+    """
 
     steps: int
     offset: int = 0
+    tap: tuple[int, int] = (0, 0)
+    channels: range = range(0)
 
 
 def beats_over(
@@ -29,7 +34,9 @@ def beats_over(
                 for word, steps in enumerate(words_of_a_group(layer, arch)):
                     plane = group * len(words_of_a_group(layer, arch)) + word
                     offset = plane * layout.pitch + tap_offset(layer, layout, ky, kx)
-                    beats.append(Beat(steps, offset))
+                    first = group * (layer.in_channels // layer.groups)
+                    first += word * arch.activation.word_channels
+                    beats.append(Beat(steps, offset, (ky, kx), range(first, first + steps)))
     return beats
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import numpy as np
@@ -13,7 +13,9 @@ from hwsim.workload import INPUT, ConvLayer, Network
 
 from .lists import symbol_bits
 from .machines import conv, machine
+from .schemes import SKIP
 from .shapes import keeps_structure
+from .zero_draws import draw_inputs, draw_way
 
 Map = tuple[int, int, int]
 """(channels, height, width) of a tensor."""
@@ -28,7 +30,8 @@ CHANNELS = [2, 2, 3, 4, 4, 5, 6, 8, 9, 12, 16, 20, 24]
 class Case:
     """One run of either side, its masks and zero operands as the oracle's ``run`` takes them.
 
-    ``zero_operand_macs_conditional`` is empty where a trace has not counted them.
+    ``zero_operand_macs_conditional`` is empty where a trace has not counted them, ``inputs`` where
+    it has no input bits.
     """
 
     arch: ArchConfig
@@ -41,6 +44,7 @@ class Case:
     zero_operand_macs: dict[str, np.ndarray]
     gate_norm: str = "batch"
     zero_operand_macs_conditional: dict[str, np.ndarray] = field(default_factory=dict)
+    inputs: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def draw_machine(rng: Random) -> ArchConfig:
@@ -240,7 +244,7 @@ def draw_case(kind: str, seed: int) -> Case:
         least = base if layer.groups > 1 else 0
         most = np.minimum(run * layer.conditional_steps, zeros[layer.name] - least)
         conditional[layer.name] = noise.integers(0, most + 1)
-    return Case(
+    case = Case(
         arch=with_shapes(rng, arch, rng.choice([0, 0, 0, 1, 2])),
         network=network,
         scheme=scheme,
@@ -252,6 +256,24 @@ def draw_case(kind: str, seed: int) -> Case:
         zero_operand_macs_conditional=conditional if rng.random() < 0.8 else {},
         gate_norm=rng.choice(["batch", "instance"]),
     )
+    return with_zeros(Random(f"zeros of {kind} {seed}"), case, conditional)
+
+
+def with_zeros(rng: Random, case: Case, conditional: dict[str, np.ndarray]) -> Case:
+    """The case on a machine, or under a scheme, that skips zeros; or as it is, most often.
+
+    ``conditional``: the counts that go with the input bits of gated layers.
+    """
+    way = draw_way(rng, case.scheme, case.arch)
+    if way == "none":
+        return case
+    inputs = draw_inputs(rng, case.network, case.arch, case.images)
+    if not any(layer.name in inputs for layer in case.network.gated_layers):
+        conditional = case.zero_operand_macs_conditional
+    found = replace(case, inputs=inputs, zero_operand_macs_conditional=conditional)
+    if way == SKIP:
+        return replace(found, scheme=case.scheme + SKIP)
+    return replace(found, arch=changed(case.arch, array={"zero_skipping": way}))
 
 
 def exact(scheme: str, network: Network, arch: ArchConfig, mask_group: int) -> bool:

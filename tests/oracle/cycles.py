@@ -18,6 +18,7 @@ from .layout import Layout, Pixel
 from .lists import symbol_bits, words_of
 from .outputs import output_stage
 from .schemes import hardware
+from .skipping import Skipping, skipping
 from .visits import AT_ONCE, Visit
 from .window import choose
 
@@ -29,13 +30,14 @@ Counts = Counter[str]
 class Pass:
     """What the rounds of one pass have in common; ``width``: columns that a systolic feed skews.
 
-    ``adds``: to the sums of a base pass; else the tile's sums start here.
+    ``adds``: to the sums of a base pass; else the tile's sums start here. ``skips``: zeros.
     """
 
     cause: str  # "base" or "conditional"
     beats: Sequence[Beat]
     width: int
     adds: bool = True
+    skips: Skipping | None = None
 
     @property
     def steps(self) -> int:
@@ -53,21 +55,24 @@ def tile(
     pixels: list[Pixel],
     layout: Layout,
     visit: Visit = AT_ONCE,
+    inputs: np.ndarray | None = None,
 ) -> tuple[Causes, Counts]:
     """Compute cycles by cause and counters of a visit, without output stage and DMA time.
 
     ``mask`` is bool (images, out_channels / mask_group, out_height, out_width), images as the
     pixels number them; None runs one dense pass. ``layout`` is what the pointers step through, of
-    all images of the batch, at the pitch of the machine's own shape.
+    all images of the batch, at the pitch of the machine's own shape. ``inputs`` is bool (images,
+    in_channels, in_height, in_width), where an input is not zero; None where that is not known.
     """
     groups = hardware(scheme).lane_groups(len(channels))
     gated = layer.gated and hardware(scheme).masks != "none"
     addresses = [layout.address(pixel) for pixel in pixels]
     first, then = input_groups(layer, channels, gated)
+    skips = skipping(layer, arch, scheme, inputs, pixels, layout)
     causes, counts = Causes(), Counts()
     if visit.base and first:
         beats = beats_over(layer, arch, layout, first)
-        base_pass(addresses, len(channels), groups, beats, arch, causes, counts)
+        base_pass(addresses, len(channels), groups, beats, arch, causes, counts, skips)
     if visit.stores:
         counts["psum_output_reads"] += len(groups) * len(pixels)
     if not visit.rest:
@@ -88,7 +93,7 @@ def tile(
     decide(channels, mask_group, set(lists), pixels, bool(first), counts)
     beats = beats_over(layer, arch, layout, then)
     width = hardware(scheme).lanes or arch.array.columns
-    this = Pass("conditional", beats, width, adds=bool(first))
+    this = Pass("conditional", beats, width, adds=bool(first), skips=skips)
     masked(scheme, addresses, lanes, lists, this, arch, causes, counts)
     return causes, counts
 
@@ -112,9 +117,10 @@ def base_pass(
     arch: ArchConfig,
     causes: Causes,
     counts: Counts,
+    skips: Skipping | None = None,
 ) -> None:
     """The pass over every pixel that a tile's first partial sums come from, dense or base."""
-    this = Pass("base", beats, width=arch.array.columns)
+    this = Pass("base", beats, width=arch.array.columns, skips=skips)
     for pointers in consecutive(addresses, arch.array.rows):
         play_round([pointers] * len(groups), this, arch, causes, counts)
     last_drain(arch, causes)
@@ -160,12 +166,9 @@ def play_round(
     for pointers in pointer_lists:
         distinct.update(pointers)
 
-    cycles = reading_cycles(distinct, this.beats, arch)
-    causes["bank_stall"] += cycles - this.steps
-    for beat in this.beats:
-        causes[this.cause] += beat.steps
+    cycles = spend_beats(distinct, this, arch, causes, counts)
+    for _ in this.beats:
         counts["activation_word_reads"] += len(distinct)
-        counts["weight_word_reads"] += beat.steps
         for pointers in pointer_lists:
             counts["line_fills"] += len(pointers)
     if arch.array.feed == "systolic":  # operands reach each PE a cycle after its neighbours
@@ -175,6 +178,31 @@ def play_round(
     while cycles < arch.array.rows:  # the bank of the round before is still draining
         cycles += 1
         causes["drain"] += 1
+    return cycles
+
+
+def spend_beats(
+    distinct: set[int], this: Pass, arch: ArchConfig, causes: Causes, counts: Counts
+) -> int:
+    """A round's steps and stalls; returns the cycles of its beats."""
+    if this.skips is not None and this.skips.kind == "free-rows":
+        cycles = this.skips.freely(distinct, this.beats)
+        causes[this.cause] += cycles
+        counts["weight_word_reads"] += cycles * arch.array.rows  # each row has a port
+        counts["steps_skipped"] += this.steps - cycles
+        return cycles
+    beats = this.beats
+    if this.skips is None:
+        counts["weight_word_reads"] += this.steps
+    else:
+        beats = this.skips.shortened(distinct, this.beats)
+        counts["weight_word_reads"] += len(beats)  # each of the weights of all its channels
+    steps = sum(beat.steps for beat in beats)
+    cycles = reading_cycles(distinct, beats, arch)
+    causes[this.cause] += steps
+    causes["bank_stall"] += cycles - steps
+    if steps < this.steps:
+        counts["steps_skipped"] += this.steps - steps
     return cycles
 
 

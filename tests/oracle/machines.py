@@ -39,6 +39,7 @@ def machine(
     run_ahead: int = 0,
     window: int = 0,
     zero_gating: bool = False,
+    zero_skipping: str = "none",
 ) -> ArchConfig:
     """R, C, 4*entries bytes, A, B, W, E, V; the DMA moves one byte per cycle unless told."""
     return build_arch(
@@ -51,6 +52,7 @@ def machine(
                 "columns": columns,
                 "feed": feed,
                 "zero_gating": zero_gating,
+                "zero_skipping": zero_skipping,
                 "reshape": list(reshape),
             },
             "partial_sums": {"entries": entries},
@@ -119,13 +121,21 @@ def row(table: np.ndarray, names: tuple[str, ...], layer: int = 0) -> dict[str, 
 
 
 def whole_tile(
-    layer: ConvLayer, arch: ArchConfig, scheme: str, mask: np.ndarray | None, mask_group: int = 1
+    layer: ConvLayer,
+    arch: ArchConfig,
+    scheme: str,
+    mask: np.ndarray | None,
+    mask_group: int = 1,
+    inputs: np.ndarray | None = None,
 ) -> tuple[Counter[str], Counter[str]]:
-    """The layer's first channel tile over all pixels of one image."""
+    """The layer's first channel tile over all pixels of one image, or of those with input bits."""
     channels = cut_channels(layer, arch, scheme)[0]
-    pixels = flattened(layer, images=1)
-    layout = conv_layout(layer, arch)
-    causes, counts = tile(layer, arch, scheme, mask, mask_group, channels, pixels, layout)
+    images = 1 if inputs is None else len(inputs)
+    pixels = flattened(layer, images)
+    layout = conv_layout(layer, arch, images)
+    causes, counts = tile(
+        layer, arch, scheme, mask, mask_group, channels, pixels, layout, inputs=inputs
+    )
     return +causes, +counts
 
 

@@ -14,6 +14,7 @@ from hwsim.workload import Network
 from .cycles import tile as tile_cycles
 from .residency import LayerPlan, Tile, plan
 from .shapes import held_shapes
+from .skipping import move_zeros
 
 
 def run(
@@ -28,33 +29,28 @@ def run(
     gate_norm: str = "batch",
     shapes: Sequence[Shape] | None = None,
     zero_operand_macs_conditional: Mapping[str, np.ndarray] | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Totals over all images and batches; raises DoesNotFit.
 
     ``masks``: gated layer -> bool (images, out_channels / mask_group, out_height, out_width).
     ``zero_operand_macs``, ``zero_operand_macs_conditional``: gated layer -> int (images,), for
-    zero gating.
+    zeros gated or skipped.
     ``gate_norm``: "batch" or "instance". ``shapes``: of the array in each layer; None: the chosen.
+    ``inputs``: layer -> bool (images, in_channels, in_height, in_width), where an input is not
+    zero, of the layers of which that is known.
     Returns causes (layers, CAUSES) and counters (layers, COUNTERS), int64.
     """
     shapes = shapes or chosen_shapes(
-        network, arch, scheme, masks, mask_group, batch, images, gate_norm
+        network, arch, scheme, masks, mask_group, batch, images, gate_norm, inputs
     )
     causes, counts = run_shaped(
-        shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm
+        shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm, inputs
     )
-    dense = scheme.startswith("dense")
-    if scheme == "dense-zero-gated" or (arch.array.zero_gating and zero_operand_macs_conditional):
-        for name, zeros in (zero_operand_macs or {}).items():
-            for image in range(images):
-                base, conditional = int(zeros[image]), 0
-                if not dense:
-                    groups = network.by_name[name].groups
-                    base = base // groups if groups > 1 else 0  # without a base path
-                    conditional = int(zero_operand_macs_conditional[name][image])
-                counts[name]["macs_base"] -= base
-                counts[name]["macs_conditional"] -= conditional
-                counts[name]["macs_zero_gated"] += base + conditional
+    move_zeros(
+        network, arch, scheme, images, zero_operand_macs or {}, zero_operand_macs_conditional or {},
+        inputs or {}, counts,
+    )  # fmt: skip
     return table(causes, network, CAUSES), table(counts, network, COUNTERS)
 
 
@@ -67,6 +63,7 @@ def chosen_shapes(
     batch: int,
     images: int,
     gate_norm: str = "batch",
+    inputs: Mapping[str, np.ndarray] | None = None,
 ) -> list[Shape]:
     """The shape each layer takes: of those it can hold, the one in whose run it is fastest."""
     own, *others = arch.array.shapes
@@ -78,7 +75,7 @@ def chosen_shapes(
     for shape in arch.array.shapes:
         shapes = [shape if shape in held[layer.name] else own for layer in network.layers]
         causes, _ = run_shaped(
-            shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm
+            shapes, network, arch, scheme, masks, mask_group, batch, images, gate_norm, inputs
         )
         cycles[shape] = {name: sum(spent.values()) for name, spent in causes.items()}
     # The first of the fastest: the array's own, then those of the list in its order.
@@ -103,6 +100,7 @@ def run_shaped(
     batch: int,
     images: int,
     gate_norm: str,
+    inputs: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[dict[str, Counter[str]], dict[str, Counter[str]]]:
     """Causes and counters of every layer, in these shapes; raises DoesNotFit."""
     plans: list[tuple[range, LayerPlan]] = []  # (images, layer), one behind the other
@@ -118,9 +116,12 @@ def run_shaped(
         following = plans[at + 1][1] if at + 1 < len(plans) else None
         prefetches = following is not None and both_fit(this, following, arch)
         next_bytes = following.tiles[0].weight_bytes if following and prefetches else 0
-        mask = masks[name][numbers.start : numbers.stop] if name in masks else None
+        mask, bits = (
+            known[name][numbers.start : numbers.stop] if name in known else None
+            for known in (masks, inputs or {})
+        )
         run_layer(
-            this, scheme, mask, mask_group, prefetched, next_bytes, causes[name], counts[name]
+            this, scheme, mask, mask_group, prefetched, next_bytes, causes[name], counts[name], bits
         )
         prefetched = prefetches
     return causes, counts
@@ -141,6 +142,7 @@ def run_layer(
     next_layer_bytes: int,
     causes: Counter[str],
     counts: Counter[str],
+    inputs: np.ndarray | None = None,
 ) -> None:
     """Add one layer of one batch: load_0, every visit beside output stage and DMA, the rest.
 
@@ -159,7 +161,7 @@ def run_layer(
     for k, tile in enumerate(this.tiles):
         computed, counted = tile_cycles(
             this.layer, arch, scheme, mask, mask_group, tile.channels, tile.pixels,
-            this.placement.layout, tile.visit,
+            this.placement.layout, tile.visit, inputs,
         )  # fmt: skip
         causes.update(computed)
         counts.update(counted)

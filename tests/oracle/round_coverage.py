@@ -17,7 +17,7 @@ from .decoders import Decoder, fill
 from .layout import ceil_div
 from .network import batches, run_shaped
 from .residency import LayerPlan, Tile, plan, uses_masks
-from .schemes import hardware
+from .schemes import SKIP, hardware
 from .window import choose
 
 MASKED = ("gated", "sparse", "lockstep")
@@ -98,8 +98,9 @@ def within_rounds(
 
 
 def kind(case: Case) -> str:
-    """The scheme's name without its lanes and without zero gating."""
-    return case.scheme if case.scheme == "clock-gated" else case.scheme.split("-")[0]
+    """The scheme's name without its lanes, and without zero gating or skipping."""
+    plain = case.scheme.removesuffix(SKIP)
+    return plain if plain == "clock-gated" else plain.split("-")[0]
 
 
 def masks_of(layer: ConvLayer, case: Case) -> str:
@@ -115,7 +116,7 @@ def run_ahead(case: Case, shapes: Sequence[Shape], stalls: list[int]) -> set[str
         return {f"run-ahead beside {arch.activation.bank_conflicts}"}
     causes, _ = run_shaped(
         shapes, case.network, changed(arch, activation={"run_ahead": 0}), case.scheme,
-        case.masks, case.mask_group, case.batch, case.images, case.gate_norm,
+        case.masks, case.mask_group, case.batch, case.images, case.gate_norm, case.inputs,
     )  # fmt: skip
     met = set()
     for layer, shape, stall in zip(case.network.layers, shapes, stalls, strict=True):

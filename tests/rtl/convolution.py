@@ -14,6 +14,7 @@ from oracle.machines import conv
 from hwsim.arch.config import ArchConfig
 from hwsim.workload import ConvLayer
 
+from .buffers import activation_words, padded
 from .simulator import Case
 from .tiles import tile_case
 from .vectors import pack
@@ -21,13 +22,17 @@ from .vectors import pack
 
 @dataclass(frozen=True)
 class Gated:
-    """A layer with int8 data; an output computes on where its base sum exceeds its threshold."""
+    """A layer with int8 data; an output computes on where its base sum exceeds its threshold.
+
+    ``skip``: on an array that skips zeros, whose weight words are a beat's.
+    """
 
     arch: ArchConfig
     layer: ConvLayer
     activations: np.ndarray
     weights: np.ndarray
     thresholds: np.ndarray
+    skip: bool = False
 
     @property
     def scheme(self) -> str:
@@ -76,20 +81,24 @@ class Gated:
         thresholds = [int(self.thresholds[column]) & 0xFFFFFFFF for column in channels]
         case["tile"]["thresholds"] = f"{pack(thresholds, 32):x}"
         own = channels[0] // (layer.out_channels // layer.groups)
-        base = weight_words(layer, self.weights, channels, [own])
+        of_column = self.arch.activation.word_channels if self.skip else 1
+        base = weight_words(layer, self.weights, channels, [own], of_column)
         others = [group for group in range(layer.groups) if group != own]
         case["passes"][0]["first_weight"] = "0"
         case["passes"][1]["first_weight"] = f"{len(base):x}"
         case["activations"] = activation_words(layer, self.arch, layout, self.activations)
-        case["weights"] = base + weight_words(layer, self.weights, channels, others)
+        case["weights"] = base + weight_words(layer, self.weights, channels, others, of_column)
         case["pixels"], case["width"] = len(pixels), width
         return case
 
 
-def draw(rng: np.random.Generator, arch: ArchConfig, one_step: bool = False) -> Gated:
+def draw(
+    rng: np.random.Generator, arch: ArchConfig, one_step: bool = False, zeros: float | None = None
+) -> Gated:
     """A random layer for this machine; a threshold is one of its channel's sums, met exactly.
 
-    ``one_step``: its base path is a single MAC an output.
+    ``one_step``: its base path is a single MAC an output. ``zeros``: that share of activations is
+    0, on an array that skips them.
     """
     groups, images = int(rng.choice([2, 3, 4])), int(rng.integers(1, 3))
     layer = conv(
@@ -104,17 +113,14 @@ def draw(rng: np.random.Generator, arch: ArchConfig, one_step: bool = False) -> 
     )
     shape = (images, layer.in_channels, layer.in_height, layer.in_width)
     activations = rng.integers(-128, 128, shape).astype(np.int8)
+    if zeros is not None:
+        activations[rng.random(shape) < zeros] = 0
     kernel = (layer.out_channels, layer.in_channels, layer.kernel_size, layer.kernel_size)
     weights = rng.integers(-128, 128, kernel).astype(np.int8)
     base = convolve(layer, activations, weights, same_group=True)
     ranked = np.sort(np.moveaxis(base, 1, 0).reshape(layer.out_channels, -1), axis=1)
     rank = int(rng.choice([0.0, 0.3, 0.6, 0.9, 1.0]) * (ranked.shape[1] - 1))
-    return Gated(arch, layer, activations, weights, ranked[:, rank])
-
-
-def padded(layer: ConvLayer, activations: np.ndarray) -> np.ndarray:
-    edge = (layer.padding, layer.padding + layer.kernel_size)  # the last phase may reach behind
-    return np.pad(activations.astype(np.int64), ((0, 0), (0, 0), edge, edge))
+    return Gated(arch, layer, activations, weights, ranked[:, rank], skip=zeros is not None)
 
 
 def convolve(
@@ -137,40 +143,29 @@ def convolve(
     return sums
 
 
-def activation_words(
-    layer: ConvLayer, arch: ArchConfig, layout: Layout, activations: np.ndarray
-) -> list[str]:
-    """The buffer's content: planes of words, split by the stride's phases, zero-padded."""
-    images, word = activations.shape[0], arch.activation.word_channels
-    source, stride = padded(layer, activations), layer.stride
-    inputs = layer.in_channels // layer.groups
-    words_of_group = layout.words // layer.groups
-    content = [0] * (layout.words * layout.pitch)
-    for channel in range(layer.in_channels):
-        group, within = divmod(channel, inputs)
-        plane, lane = group * words_of_group + within // word, within % word
-        for image in range(images):
-            for y in range(stride * layout.hq):
-                for x in range(stride * layout.wq):
-                    if y >= source.shape[2] or x >= source.shape[3]:
-                        continue
-                    phase = y % stride * stride + x % stride
-                    row = (phase * images + image) * layout.hq + y // stride
-                    address = plane * layout.pitch + row * layout.wq + x // stride
-                    byte = int(source[image, channel, y, x]) & 0xFF
-                    content[address] |= byte << (8 * lane)
-    return [f"{word:x}" for word in content]
-
-
 def weight_words(
-    layer: ConvLayer, weights: np.ndarray, channels: range, groups: list[int]
+    layer: ConvLayer, weights: np.ndarray, channels: range, groups: list[int], of_column: int = 1
 ) -> list[str]:
-    """A word of the tile's columns for every step of a pass: input group, tap, channel."""
+    """Words of the tile's columns in the order of a pass: input group, tap, channel.
+
+    A word is one step's; where it has more weights of each column, a beat's. What a beat of fewer
+    channels lacks is 0.
+    """
     inputs, kernel = layer.in_channels // layer.groups, range(layer.kernel_size)
-    return [
-        f"{pack([int(weights[column, channel, ky, kx]) & 0xFF for column in channels], 8):x}"
+
+    def byte(column: int, channel: int, group: int, ky: int, kx: int) -> int:
+        inside = channel < (group + 1) * inputs
+        return int(weights[column, channel, ky, kx]) & 0xFF if inside else 0
+
+    words = [
+        [
+            byte(column, first + at, group, ky, kx)
+            for column in channels
+            for at in range(of_column)
+        ]
         for group in groups
         for ky in kernel
         for kx in kernel
-        for channel in range(group * inputs, (group + 1) * inputs)
-    ]
+        for first in range(group * inputs, (group + 1) * inputs, of_column)
+    ]  # fmt: skip
+    return [f"{pack(word, 8):x}" for word in words]

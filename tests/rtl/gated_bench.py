@@ -9,7 +9,7 @@ from cocotb.handle import HierarchyObject
 from cocotb.triggers import FallingEdge, RisingEdge, Timer, with_timeout
 
 from rtl.clocking import PERIOD_NS, begin, read_cases, write_observations
-from rtl.tile_bench import PATIENCE, drive
+from rtl.tile_bench import PATIENCE, drive, load
 from rtl.vectors import unpack
 
 
@@ -24,12 +24,13 @@ async def play(dut: HierarchyObject, case: dict[str, Any]) -> dict[str, Any]:
     await load(dut, "activation", case["activations"])
     await load(dut, "weight", case["weights"])
     drive(dut, case["tile"])
-    cycles, waits, lists = [], [], []
+    cycles, waits, weight_reads, lists = [], [], [], []
     for inputs in case["passes"]:
         drive(dut, inputs)
         spent, waited = await run_pass(dut)
         cycles.append(spent)
         waits.append(waited)
+        weight_reads.append(int(dut.weight_word_reads.value))
         lists = read_lists(dut)
     sums = []
     for pixel in range(case["pixels"]):
@@ -41,23 +42,16 @@ async def play(dut: HierarchyObject, case: dict[str, Any]) -> dict[str, Any]:
         ]
         sums.append([int(word, 2) for word in words])
     await FallingEdge(dut.clk)
-    return {"cycles": cycles, "waits": waits, "sums": sums, "lists": lists}
+    return {
+        "cycles": cycles, "waits": waits, "weight_word_reads": weight_reads, "sums": sums,
+        "lists": lists,
+    }  # fmt: skip
 
 
 def read_lists(dut: HierarchyObject) -> list[str]:
     """The index memory, a list of WORDS words per lane group."""
     bits = int(dut.WORDS.value) * int(dut.W.value)
     return [f"{word:x}" for word in unpack(int(dut.lists.value), bits, int(dut.J.value))]
-
-
-async def load(dut: HierarchyObject, memory: str, words: list[str]) -> None:
-    """Write a memory from its first word on, one word per cycle."""
-    getattr(dut, f"write_{memory}").value = 1
-    for address, word in enumerate(words):
-        getattr(dut, f"{memory}_address").value = address
-        getattr(dut, f"{memory}_word").value = int(word, 16)
-        await FallingEdge(dut.clk)
-    getattr(dut, f"write_{memory}").value = 0
 
 
 async def run_pass(dut: HierarchyObject) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,13 +16,14 @@ from oracle.layout import conv_layout
 from oracle.machines import conv, network
 
 from hwsim.arch.config import ArchConfig
-from hwsim.arch.schemes import parse_scheme
+from hwsim.arch.schemes import SKIP, parse_scheme
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import tile_layer
 from hwsim.model import Engine
 from tools.verification.replay import NAMES, WITHIN, Place, Replayed, alone, replay, within_tiles
 from tools.verification.rounds import Cut, Work, first_round
 
+from .buffers import activation_words
 from .simulator import Case, Observation, observe
 from .tiles import causes_and_counts, parameters, passes_of, tile_case
 
@@ -59,16 +61,36 @@ def draw(rng: np.random.Generator, arch: ArchConfig) -> LayerRun:
     return LayerRun(arch, layer, scheme, mask_group, images, masks)
 
 
+def skipping(rng: np.random.Generator, run: LayerRun) -> LayerRun:
+    """The same on the machine that skips zeros, with random input bits."""
+    shape = (run.images, run.layer.in_channels, run.layer.in_height, run.layer.in_width)
+    inputs = rng.random(shape) < rng.choice([0.0, 0.05, 0.2, 0.5, 0.8, 1.0])
+    return replace(run, scheme=run.scheme + SKIP, inputs=inputs)
+
+
 def cases(run: LayerRun) -> list[Case]:
-    """The inputs of the RTL for every tile."""
+    """The inputs of the RTL for every tile; the first one's ``nonzero`` is that of all of them."""
+    run = replace(run, scheme=run.scheme.removesuffix(SKIP), inputs=_inputs(run))
     layout = conv_layout(run.layer, run.arch, run.images)
-    return [
+    tiles = [
         tile_case(
             run.layer, run.arch, run.scheme, run.masks, run.mask_group,
             channels, pixels, layout,
         )
         for channels, pixels in run.tiles()
     ]  # fmt: skip
+    if run.inputs is not None:
+        tiles[0]["nonzero"] = activation_words(run.layer, run.arch, layout, run.inputs, bits=1)
+    return tiles
+
+
+def _inputs(run: LayerRun) -> np.ndarray | None:
+    """The input bits by which the run skips zeros; None where it does not."""
+    skipping = parse_scheme(run.scheme, run.arch).skipping
+    if run.inputs is None or skipping == "none":
+        return None
+    assert skipping == "word", "a bound is no machine"
+    return run.inputs
 
 
 def play(runs: Sequence[LayerRun], folder: Path) -> list[list[Observation]]:
@@ -90,7 +112,9 @@ def play(runs: Sequence[LayerRun], folder: Path) -> list[list[Observation]]:
 def build_of(run: LayerRun) -> dict[str, int]:
     """The machine, with the lane groups of the scheme where it follows lists."""
     machine = parameters(run.arch)
-    return {**machine, "V": 1} if run.scheme == "unstructured" else machine
+    if _inputs(run) is not None:
+        machine["SKIP"] = 1
+    return {**machine, "V": 1} if run.scheme.removesuffix(SKIP) == "unstructured" else machine
 
 
 def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
@@ -112,16 +136,16 @@ def difference(run: LayerRun, observed: Sequence[Observation]) -> str | None:
 
 
 def _check_rounds(run: LayerRun, tile: int, passes: Observation) -> None:
-    """Every round of a pass takes as many steps as the pass has for an output."""
+    """Every round of a pass takes, or skips, as many steps as the pass has for an output."""
     layer, causes = run.layer, passes_of(run.layer, run.scheme)
     steps = {"base": layer.base_steps, "conditional": layer.conditional_steps}
     if len(causes) == 1:
         steps = dict.fromkeys(causes, layer.steps)
     for number, (seen, cause) in enumerate(zip(passes, causes, strict=True)):
         of_pass = steps[cause]
-        assert seen["steps"] == seen["rounds"] * of_pass, (
+        assert seen["steps"] + seen["steps_skipped"] == seen["rounds"] * of_pass, (
             f"tile {tile}, pass {number}: {seen['rounds']} rounds of {of_pass} steps, "
-            f"but {seen['steps']} steps"
+            f"but {seen['steps']} steps, {seen['steps_skipped']} skipped"
         )
 
 
@@ -170,8 +194,9 @@ def oracle_tiles(run: LayerRun) -> list[Counted]:
     tiles = []
     for channels, pixels in run.tiles():
         causes, counts = oracle_tile(
-            run.layer, run.arch, run.scheme, run.masks, run.mask_group, channels, pixels, layout
-        )
+            run.layer, run.arch, run.scheme, run.masks, run.mask_group, channels, pixels, layout,
+            inputs=run.inputs,
+        )  # fmt: skip
         tiles.append(Counter({**causes, **counts}))
     return tiles
 

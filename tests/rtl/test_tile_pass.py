@@ -10,13 +10,15 @@ from oracle.machines import machine
 
 from hwsim.arch.config import ArchConfig
 
-from .layers import difference, draw, play
+from .layers import difference, draw, play, skipping
 
 
-def compare(arch: ArchConfig, layers: int, seed: int, folder: Path) -> int:
+def compare(arch: ArchConfig, layers: int, seed: int, folder: Path, skips: bool = False) -> int:
     """Play random layers on one machine; every tile equals the oracle's and the kernel's."""
     rng = np.random.default_rng(seed)
     runs = [draw(rng, arch) for _ in range(layers)]
+    if skips:
+        runs = [skipping(rng, run) for run in runs]
     observed = play(runs, folder)
     for number, (run, seen) in enumerate(zip(runs, observed, strict=True)):
         assert difference(run, seen) is None, f"run {number}, {run.scheme}"
@@ -78,6 +80,11 @@ def test_random_tiles_of_banks_that_run_ahead_and_lists_that_a_window_keeps_toge
     assert compare(machine, layers=8, seed=2, folder=tmp_path) > 40
 
 
+def test_random_tiles_that_skip_zeros(tmp_path: Path) -> None:
+    machine = build(3, 4, 1, 2, 8, 3, 3, 24, ahead=1, window=6)
+    assert compare(machine, layers=8, seed=5, folder=tmp_path, skips=True) > 40
+
+
 def test_random_tiles_of_a_shared_decoder(tmp_path: Path) -> None:
     assert compare(shared(build(2, 4, 1, 1, 8, 2, 4, 16)), layers=3, seed=3, folder=tmp_path) > 8
 
@@ -88,6 +95,12 @@ def test_many_random_tiles(number: int, tmp_path: Path) -> None:
     arch = MACHINES[number]
     layers, least = (20, 40) if arch.activation.run_ahead else (60, 100)  # beats ahead cost time
     assert compare(arch, layers, seed=10 + number, folder=tmp_path) > least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(MACHINES)))
+def test_many_random_tiles_that_skip_zeros(number: int, tmp_path: Path) -> None:
+    compare(MACHINES[number], layers=12, seed=40 + number, folder=tmp_path, skips=True)
 
 
 @pytest.mark.slow

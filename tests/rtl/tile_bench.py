@@ -1,4 +1,7 @@
-"""Run the passes of tiles; a case gives inputs by name, for the tile and for each pass."""
+"""Run the passes of tiles; a case gives inputs by name, for the tile and for each pass.
+
+What a case has of ``nonzero`` stays for the cases behind it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ COUNTERS = [
     "rounds",
     "word_reads",
     "line_fills",
+    "weight_word_reads",
+    "steps_skipped",
     "decoder_cycles",
     "window_compares",
     "pixel_uses",
@@ -27,11 +32,12 @@ COUNTERS = [
 
 @cocotb.test()
 async def tiles(dut: HierarchyObject) -> None:
-    await begin(dut, clear=0, start=0, decoded=0)
+    await begin(dut, clear=0, start=0, decoded=0, write_nonzero=0)
     assert int(dut.active.value) == 0, "a reset leaves no pass behind"
     assert not any(counters(dut).values()), "nothing is counted before a pass"
     observations = []
     for case in read_cases():
+        await load(dut, "nonzero", case.get("nonzero", []))
         drive(dut, case["tile"])
         seen = []
         for inputs in case["passes"]:
@@ -45,6 +51,16 @@ def drive(dut: HierarchyObject, inputs: dict[str, str]) -> None:
     """Set inputs, written in hexadecimal: some are thousands of bits wide."""
     for name, level in inputs.items():
         getattr(dut, name).value = int(level, 16)
+
+
+async def load(dut: HierarchyObject, memory: str, words: list[str]) -> None:
+    """Write a memory from its first word on, one word per cycle."""
+    getattr(dut, f"write_{memory}").value = 1
+    for address, word in enumerate(words):
+        getattr(dut, f"{memory}_address").value = address
+        getattr(dut, f"{memory}_word").value = int(word, 16)
+        await FallingEdge(dut.clk)
+    getattr(dut, f"write_{memory}").value = 0
 
 
 async def run_pass(dut: HierarchyObject) -> dict[str, int]:

@@ -7,9 +7,10 @@ from collections import Counter
 import numpy as np
 from oracle.cycles import lane_bits
 from oracle.layout import Layout, Pixel
-from oracle.schemes import hardware
+from oracle.schemes import Hardware, hardware
 
 from hwsim.arch.config import ArchConfig
+from hwsim.arch.schemes import SKIP
 from hwsim.workload import ConvLayer
 
 from .simulator import Case
@@ -52,7 +53,7 @@ def tile_case(
     layout: Layout,
 ) -> Case:
     """Inputs of the tile and of its one or two passes; the conditional one is the last."""
-    machine = hardware(scheme)
+    machine = lists_of(scheme)
     lane_groups = machine.lane_groups(len(channels))
     word_bits = arch.index.word_bits
     words = len(range(0, len(pixels), word_bits))
@@ -84,9 +85,14 @@ def tile_case(
     return {"tile": hexadecimal(tile), "passes": [hexadecimal(inputs) for inputs in passes]}
 
 
+def lists_of(scheme: str) -> Hardware:
+    """What follows which list: skipping zeros changes nothing of it."""
+    return hardware(scheme.removesuffix(SKIP))
+
+
 def passes_of(layer: ConvLayer, scheme: str) -> list[str]:
     """The cause that the steps of each of a tile's passes are."""
-    if not layer.gated or hardware(scheme).masks == "none":
+    if not layer.gated or lists_of(scheme).masks == "none":
         return ["base"]
     return ["conditional"] if layer.zeroes else ["base", "conditional"]
 
@@ -140,12 +146,14 @@ def causes_and_counts(
         causes["decode_stall"] += seen["decode_stall_cycles"]
         counts["activation_word_reads"] += seen["word_reads"]
         counts["line_fills"] += seen["line_fills"]
-        counts["weight_word_reads"] += seen["steps"]
+        counts["weight_word_reads"] += seen["weight_word_reads"]
+        counts["steps_skipped"] += seen["steps_skipped"]
         counts["decoder_cycles"] += seen["decoder_cycles"]
         counts["window_compares"] += seen["window_compares"]
         if cause == "base":
             counts["psum_base_writes"] += seen["pixel_uses"]
-        elif scheme != "clock-gated":  # that updates the pixels whose bits it reads beside the pass
+        elif lists_of(scheme).masks != "gated":
+            # A clock-gated one updates the pixels whose bits it reads beside the pass.
             counts["psum_conditional_writes"] += seen["pixel_uses"]
             # Where no pass was before, nothing is added up.
             counts["psum_conditional_reads"] += 0 if layer.zeroes else seen["pixel_uses"]

@@ -14,7 +14,7 @@ import pytest
 from refusal import refusal
 
 from hwsim.counters import CAUSES
-from hwsim.model.replay import ENGINES
+from hwsim.model.engines import ENGINES
 from hwsim.run.__main__ import main
 from hwsim.trace.files import write_trace
 from hwsim.trace.synthetic import synthetic_trace

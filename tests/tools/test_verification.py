@@ -13,7 +13,7 @@ from rtl.simulator import missing_tools
 from hwsim.counters import COUNTERS
 from hwsim.model import Engine
 from hwsim.model import replay as engines
-from hwsim.model.replay import ENGINES
+from hwsim.model.engines import ENGINES
 from tools.verification import campaign as verify
 from tools.verification.campaign import main
 from tools.verification.cases import draw_case
@@ -39,14 +39,14 @@ def break_a_count(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
 
 def break_all_totals(monkeypatch: pytest.MonkeyPatch) -> None:
     """One fill too many in every batch of the kernel, which no comparison of visits meets."""
-    intact = engines._kernel
+    intact = engines.run_kernel
 
     def broken(*arguments: Any, by_tile: bool) -> Any:
         cycles, counts = intact(*arguments, by_tile=by_tile)
         counts[:, COUNTERS.index("line_fills")] += not by_tile
         return cycles, counts
 
-    monkeypatch.setattr(engines, "_kernel", broken)
+    monkeypatch.setattr(engines, "run_kernel", broken)
 
 
 def test_a_few_cases_are_equal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,9 @@ from rtl import layers, simulator
 from rtl import test_bank_arbiter as arbiter
 from rtl import test_bitmap_decoder as decoder
 from rtl import test_gated_tile as gated
+from rtl import test_skipped_operands as operands
 from rtl import test_tile_pass as tile
+from rtl import test_zero_skipping as zeros
 
 from .mutant import Mutant
 from .trials import DIFFERENCE, EXCEPTION, NOT_COMPILED, SURVIVED, TIMEOUT, Trial, Verdict
@@ -53,6 +55,16 @@ def _tiles(machine: int, layers: int, seed: int) -> Bench:
     return Bench(
         "counted_tile_pass", lambda folder: tile.compare(arch, layers, seed=seed, folder=folder)
     )
+
+
+def _zeros(test: Callable[..., None], *worked: object) -> Bench:
+    return Bench("counted_tile_pass", partial(test, *worked))
+
+
+def _sums_of_operands(folder: Path) -> None:
+    operands.computed.cache_clear()
+    operands.test_masks_and_sums_are_those_of_all_operands("short")
+    operands.test_cycles_are_the_same_by_bytes_and_by_bits("short", folder)
 
 
 def _sums(name: str) -> Bench:
@@ -103,7 +115,13 @@ BENCHES = (
     _tiles(13, 4, 22),
     _tiles(14, 4, 23),
     _tiles(15, 3, 24),
+    _zeros(zeros.test_a_beat_waits_for_its_words_and_for_the_longest, *zeros.ONE_BEAT[0]),
+    _zeros(zeros.test_all_zero),
+    _zeros(zeros.test_no_zero),
+    _zeros(zeros.test_a_conditional_pass_with_two_lists),
+    _zeros(zeros.test_banks_that_run_ahead, *zeros.AHEAD[1]),
     *(_sums(name) for name in list(gated.MACHINES)),
+    Bench("gated_tile", _sums_of_operands),
     _lists(2, 8, 1, 1, 20),
 )
 """Machines of the tests; those of tiles by their number."""

@@ -12,10 +12,12 @@ from by_hand import BETWEEN_TILES
 from in_memory import in_memory_trace
 from oracle.cases import Case as Drawn
 
+from hwsim.arch.schemes import parse_scheme
 from hwsim.counters import CAUSES, C
 from hwsim.mapping.tiles import MappingError
 from hwsim.model import Engine
-from hwsim.run.simulate import simulate
+from hwsim.model.replay import replay as run_batches
+from hwsim.run.simulate import chosen_shapes
 from tools.verification.cases import MASKED, PARAMETERS, Value, acting, build, draw_case, draw_value
 from tools.verification.replay import Replayed, replay, within_tiles
 
@@ -142,12 +144,13 @@ def counted(case: Replayed, model: Engine, with_totals: bool) -> Counted:
 def _totals(case: Replayed, model: Engine, runs: list[tuple[np.ndarray, np.ndarray]]) -> Counts:
     """Causes and counters by layer, cycles by batch: the kernel's of a whole run, others' summed.
 
-    Counters are those that masks decide, before zeros are gated, which no model does.
+    Counters are those that masks decide, before zero operands are moved, which no model does.
     """
     if model == "kernel":
-        array = case.arch.array.model_copy(update={"zero_gating": False})
-        arch = case.arch.model_copy(update={"array": array})
-        run = simulate(arch, case.trace, case.scheme, batch=case.batch, threads=1)
+        batch = min(case.batch, case.trace.images)
+        shapes = chosen_shapes(case.arch, case.trace, case.scheme, batch=batch)
+        scheme = parse_scheme(case.scheme, case.arch)
+        run = run_batches(case.arch, case.trace, scheme, batch, shapes, threads=1)
         return run.causes, run.counters[:, BY_MASKS], run.batch_cycles
     layers = len(case.trace.network.layers)
     cycles = np.array([cycles.sum(axis=0) for cycles, _ in runs]).reshape(-1, layers, len(CAUSES))

@@ -33,7 +33,7 @@ def modules_of(model: Engine) -> tuple[str, ...]:
     own = reached(ROOTS[model]) - reached(*INPUTS)
     if model == "kernel":
         compiled = {name for name in imported if JIT in imported[name]}
-        own |= compiled - (reached("hwsim.model.kernel.channel_layers") - reached(ROOTS[model]))
+        own |= compiled - (reached("hwsim.model.kernel.channels.layers") - reached(ROOTS[model]))
     return tuple(name for name in TopologicalSorter(imported).static_order() if name in own)
 
 

@@ -9,7 +9,7 @@ from by_hand import machine
 from oracle.cases import Case, with_shapes
 
 from hwsim.arch.config import Shape
-from hwsim.arch.schemes import schemes_for
+from hwsim.arch.schemes import SKIP, schemes_for
 from hwsim.workload import ConvLayer, Network
 
 Value = str | int | float
@@ -28,6 +28,8 @@ PARAMETERS: dict[str, tuple[Value, ...]] = {
     "run-ahead": (0, 1, 2, 5),
     "window": (0, 1, 3, 9, 40, 200),
     "zero gating": ("off", "on", "dense counts alone"),
+    "zero skipping": ("none", "word", "suffix", "free-rows"),
+    "inputs": (0.0, 0.1, 0.4, 0.8, 1.0),
     "V": (1, 2, 3, 4),
     "W": (8, 16, 32, 64),
     "E": (1, 2, 3, 4),
@@ -66,6 +68,7 @@ WEIGHTS = {
     "run-ahead": (2, 2, 1, 1),
     "window": (4, 1, 1, 1, 1, 1),
     "zero gating": (2, 2, 1),
+    "zero skipping": (4, 2, 1, 1),
     "G": (1, 2, 2, 2),
     "activation KiB": (1, 3, 4, 4),
 }
@@ -94,7 +97,9 @@ def draw_value(name: str, rng: Random) -> Value:
 def acting(values: dict[str, Value]) -> dict[str, Value]:
     """The values that the case's scheme makes use of, V as it sees it."""
     scheme = values["scheme"]
-    seen = {**values, "V": 1} if scheme == "unstructured" else values
+    seen = {**values, "V": 1} if scheme == "unstructured" else {**values}
+    if values["zero skipping"] == "none":
+        del seen["inputs"]
     return {name: value for name, value in seen.items() if not without_effect(scheme, name)}
 
 
@@ -112,6 +117,13 @@ def without_effect(scheme: Value, name: str) -> str | None:
 def impossible(pair: dict[str, Value]) -> str | None:
     """Why no case can have both values; None where one can."""
     scheme, lanes = pair.get("scheme"), pair.get("V")
+    skipping = pair.get("zero skipping", "none")
+    if "inputs" in pair and pair.get("zero skipping") == "none":
+        return "no input bits are read"
+    if skipping != "none" and pair.get("feed") == "systolic":
+        return "operands of a systolic array hop in step"
+    if skipping == "suffix" and scheme == "dense-zero-gated":
+        return "dense-zero-gated has no suffix"
     if scheme is None:
         return None
     (other,) = set(pair) - {"scheme"}
@@ -128,6 +140,11 @@ def build(values: dict[str, Value], rng: Random) -> Case | None:
     form, bits = [*v["format"].split(), "4"][:2]
     symbol = {"bitmap": 1, "coordinate": (v["P"] - 1).bit_length(), "run-length": int(bits)}[form]
     if v["scheme"] == "structured" and (v["V"] == 1 or v["mask group"] % v["V"]):
+        return None
+    skipping = v["zero skipping"]
+    if skipping != "none" and v["feed"] == "systolic":
+        return None
+    if skipping == "suffix" and v["scheme"] == "dense-zero-gated":
         return None
     network = draw_network(v, rng)
     if v["E"] > v["W"] // symbol or not network:
@@ -152,6 +169,7 @@ def build(values: dict[str, Value], rng: Random) -> Case | None:
         run_ahead=v["run-ahead"],
         window=v["window"],
         zero_gating=v["zero gating"] != "off" and v["scheme"] != "dense-zero-gated",
+        zero_skipping="none" if skipping == "suffix" else skipping,
     )
     others = PARAMETERS["reshape"].index(v["reshape"])
     arch = with_shapes(rng, arch, others)
@@ -168,14 +186,27 @@ def build(values: dict[str, Value], rng: Random) -> Case | None:
     masks = {gated.name: draw_masks(v, gated, noise)}
     most = gated.macs // gated.groups
     zeros = {gated.name: gated.groups * noise.integers(0, most + 1, v["images"])}
-    conditional = {}
-    if v["zero gating"] == "on":
+    conditional, inputs = {}, {}
+    if skipping != "none":
+        inputs = draw_inputs(v, network, noise)
+        scheme += SKIP if skipping == "suffix" else ""
+    if v["zero gating"] == "on" or gated.name in inputs:
         ones = masks[gated.name].reshape(v["images"], -1).sum(axis=1) * v["mask group"]
         conditional[gated.name] = noise.integers(0, ones * gated.conditional_steps + 1)
     return Case(
         arch, network, scheme, v["mask group"], v["batch"], v["images"], masks, zeros,
-        v["gate normalisation"], conditional,
+        v["gate normalisation"], conditional, inputs,
     )  # fmt: skip
+
+
+def draw_inputs(v: dict, network: Network, noise: np.random.Generator) -> dict[str, np.ndarray]:
+    """Input bits of some layers, at least of the gated one: bool (images, C_in, H, W)."""
+    return {
+        layer.name: noise.random((v["images"], layer.in_channels, layer.in_height, layer.in_width))
+        < v["inputs"]
+        for layer in network.layers
+        if layer.gated or noise.random() < 0.7
+    }
 
 
 def draw_network(v: dict, rng: Random) -> Network | None:

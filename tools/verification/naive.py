@@ -33,10 +33,10 @@ def oracle_totals(case: Case) -> Counted | None:
     """What the oracle counts; None where the machine cannot hold a layer."""
     inputs = (case.network, case.arch, case.scheme, case.masks, case.mask_group, case.batch)
     try:
-        shapes = chosen_shapes(*inputs, case.images, case.gate_norm)
+        shapes = chosen_shapes(*inputs, case.images, case.gate_norm, case.inputs)
         counted = run_oracle(
             *inputs, case.images, case.zero_operand_macs, case.gate_norm, shapes,
-            case.zero_operand_macs_conditional,
+            case.zero_operand_macs_conditional, case.inputs,
         )  # fmt: skip
     except DoesNotFit:
         return None
@@ -71,7 +71,8 @@ def _first_tile(
         planned = plan(case.network, case.arch, case.scheme, images, case.gate_norm, shapes)[layer]
         mask = case.masks.get(planned.layer.name)
         mask = None if mask is None else mask[first : first + images]
-        right = [_row(case, planned, mask, tile, tile.pixels) for tile in planned.tiles]
+        bits = _inputs(case, planned, first, images)
+        right = [_row(case, planned, mask, bits, tile, tile.pixels) for tile in planned.tiles]
         mine = _by_tile(within_tiles(runs[batch * len(case.network.layers) + layer]))
         if found := first_divergence(np.array(right), mine, BY_TILE):
             place = Place(layer, first, images, found.tile)
@@ -84,13 +85,14 @@ def _round(
 ) -> str:
     """The tile alone on both, with more and more rounds."""
     tile = planned.tiles[place.tile]
+    bits = _inputs(case, planned, place.first, place.images)
 
     def naive(cuts: Sequence[Cut]) -> Iterator[np.ndarray]:
         for cut in cuts:
             left = mask
             if mask is not None and cut.masks is not None:
                 left = cut.masks.reshape(mask.swapaxes(0, 1).shape).swapaxes(0, 1)
-            yield _row(case, planned, left, tile, tile.pixels[: cut.pixels])
+            yield _row(case, planned, left, bits, tile, tile.pixels[: cut.pixels])
 
     def kernel(cuts: Sequence[Cut]) -> Iterator[np.ndarray]:
         return map(_by_tile, alone(replayed, "kernel", place)(cuts))
@@ -98,13 +100,24 @@ def _round(
     return first_round(work(replayed, place).cuts(), naive, kernel, BY_TILE)
 
 
+def _inputs(case: Case, planned: LayerPlan, first: int, images: int) -> np.ndarray | None:
+    """A batch's input bits of the layer, where the case has them."""
+    bits = case.inputs.get(planned.layer.name)
+    return None if bits is None else bits[first : first + images]
+
+
 def _row(
-    case: Case, planned: LayerPlan, mask: np.ndarray | None, tile: Tile, pixels: list[Pixel]
+    case: Case,
+    planned: LayerPlan,
+    mask: np.ndarray | None,
+    inputs: np.ndarray | None,
+    tile: Tile,
+    pixels: list[Pixel],
 ) -> np.ndarray:
     """A tile of the oracle."""
     causes, counts = oracle_tile(
         planned.layer, planned.arch, case.scheme, mask, case.mask_group, tile.channels, pixels,
-        planned.placement.layout, tile.visit,
+        planned.placement.layout, tile.visit, inputs,
     )  # fmt: skip
     found = Counter({**causes, **counts})
     return np.array([found[name] for name in BY_TILE])

@@ -16,8 +16,8 @@ from hwsim.arch.schemes import parse_scheme
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.tiles import Mapping, Tiles, tile_layer
 from hwsim.model import Engine
+from hwsim.model.engines import ENGINES
 from hwsim.model.plan import LayerPlan, plan_network
-from hwsim.model.replay import ENGINES
 from hwsim.run.simulate import chosen_shapes, replay_by_tile
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.packing import pack_bits
@@ -137,7 +137,11 @@ def alone(case: Replayed, engine: Engine, place: Place) -> Any:
                 packed = pack_bits(
                     cut.masks.reshape(len(cut.masks), place.images, -1).swapaxes(0, 1)
                 )
-            (row,) = within_tiles(ENGINES[engine](plan, packed, idle, idle))
+            inputs = None
+            if plan.skips and case.trace.has_inputs(plan.name):
+                images = place.first, place.first + place.images
+                inputs = case.trace.packed_inputs(plan.name, *images)
+            (row,) = within_tiles(ENGINES[engine](plan, packed, idle, idle, inputs))
             yield row
 
     return rows

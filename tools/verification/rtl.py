@@ -30,14 +30,14 @@ LAYERS = 15
 MACHINE = {
     name: PARAMETERS[name]
     for name in ("R", "C", "P", "A", "B", "V", "W", "E", "decoders", "run-ahead")
-}
+} | {"zero skipping": ("none", "word")}
 """What the RTL is built for: each set of values is a compilation."""
 
 LAYER = {
     "scheme": tuple(name for name in PARAMETERS["scheme"] if name != "dense-zero-gated"),
     **{
         name: PARAMETERS[name]
-        for name in ("G", "mask group", "density", "masks", "kernel", "stride", "padding")
+        for name in ("G", "mask group", "density", "masks", "inputs", "kernel", "stride", "padding")
     },
     "images": PARAMETERS["images"],
     "window": PARAMETERS["window"],
@@ -92,8 +92,9 @@ def draw_run(seed: int) -> tuple[dict[str, Value], LayerRun]:
             (conv,) = case.network.layers
             (masks,) = case.masks.values()
             return values, LayerRun(
-                case.arch, conv, case.scheme, case.mask_group, case.images, masks
-            )
+                case.arch, conv, case.scheme, case.mask_group, case.images, masks,
+                case.inputs.get(conv.name),
+            )  # fmt: skip
 
 
 def _work(layer: ConvLayer, v: dict) -> int:

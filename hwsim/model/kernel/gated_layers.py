@@ -19,8 +19,9 @@ from hwsim.model.kernel.jit import compiled, inlined
 from hwsim.model.kernel.passes import TileArrays
 from hwsim.model.kernel.pipeline import finish, start, visit
 from hwsim.model.kernel.rounds import busy_cycles, round_cycles, steps_of, waits
-from hwsim.model.kernel.run_ahead import play_rounds
+from hwsim.model.kernel.run_ahead import play_late, room_for_late
 from hwsim.model.kernel.window import windowed_rounds
+from hwsim.model.kernel.zero_skipping import read_words_skipping, room_for_round
 
 _CONDITIONAL, _BANK_STALL = CAUSES.index("conditional"), CAUSES.index("bank_stall")
 _DRAIN, _DECODE_STALL = CAUSES.index("drain"), CAUSES.index("decode_stall")
@@ -53,11 +54,13 @@ class Masked(NamedTuple):
 @compiled
 def dense_batches(transfers, batches, results):
     """Batches whose visits all take ``transfers.computed`` cycles: the stalls between them."""
+    visits = transfers.computed.shape[1]
     for b in range(batches):
+        computed = transfers.computed[b if transfers.computed.shape[0] > 1 else 0]
         clock = start(transfers, b)
-        for t in range(transfers.computed.size):
-            clock = visit(transfers, b, t, transfers.computed[t], clock)
-        finish(clock, results.cycles[b + results.by_tile * (transfers.computed.size - 1)])
+        for t in range(visits):
+            clock = visit(transfers, b, t, computed[t], clock)
+        finish(clock, results.cycles[b + results.by_tile * (visits - 1)])
 
 
 @compiled
@@ -93,15 +96,16 @@ def _lanes(start, end, row, mask_group):
 
 
 @compiled
-def sparse_batches(machine, conditional, masked, transfers, results, ahead, window):
+def sparse_batches(machine, conditional, masked, transfers, results, ahead, window, skipping):
     """Batches of sparse hardware: only the pixels of each lane group's list.
 
     A lane group's list is the OR of its channels' mask lists: unstructured (V = 1), structured (all
     equal), or lockstep. All tiles are decoded before any is timed: their rounds that wait for banks
     are played side by side.
 
-    ``ahead`` (run_ahead.Ahead) and ``window`` (window.Lists) are None on a machine without: the
-    compiler leaves out what they need.
+    ``ahead`` (run_ahead.Ahead), ``window`` (window.Lists) and ``skipping`` (zero_skipping.Operands,
+    Walk and int64 (visits,), which group's walk each visit takes) are None on a machine without:
+    the compiler leaves out what they need.
     """
     tiles, masks, mask_group, in_bank = masked
     cycles, counts, by_tile = results
@@ -112,14 +116,16 @@ def sparse_batches(machine, conditional, masked, transfers, results, ahead, wind
     merged = np.zeros((1, words), np.uint64)
     # By tile, one behind the other: S_i, and cycles of each round's beats.
     slots, busy = np.empty(visits * most, np.int64), np.empty(visits * most, np.int64)
+    spent = np.full(visits * most if skipping is not None else 1, steps_of(conditional))
     if window is None:
         slots[:] = 0
     firsts, rounds = np.zeros(visits, np.int64), np.zeros(visits, np.int64)
-    # Words in each bank of a round; with run-ahead, of those that wait to be played.
-    held = np.zeros((1 if ahead is None else WAITING, machine.banks), np.int64)
-    orders, places = np.zeros(held.shape[0], np.int64), np.zeros(held.shape[0], np.int64)
+    # One round, or with run-ahead those that wait to be played.
+    late = room_for_late(1 if ahead is None else WAITING, machine.banks)
+    if skipping is not None:
+        scratch = room_for_round(skipping[0])
     for b in range(masks.shape[0]):
-        first, late = 0, 0
+        first = 0
         for t in range(tiles.width.size):
             firsts[t] = first
             if not tiles.finishes[t]:
@@ -129,23 +135,32 @@ def sparse_batches(machine, conditional, masked, transfers, results, ahead, wind
                 machine, conditional, tiles, t, masks[b, p], mask_group, merged, unions,
                 slots[first:], window, counts[row],
             )  # fmt: skip
-            late = _read_words(
-                machine, conditional, tiles.order[t], rounds[t], first, unions, in_bank[p], held,
-                orders, places, busy, late, ahead, counts[row],
-            )  # fmt: skip
+            if skipping is None:
+                _read_words(
+                    machine, conditional, tiles.order[t], rounds[t], first, unions, in_bank[p],
+                    late, busy, ahead, counts[row],
+                )  # fmt: skip
+            else:
+                operands, walk, groups = skipping
+                read_words_skipping(
+                    machine, conditional, operands, walk, groups[t], b, p, tiles.order[t],
+                    rounds[t], first, unions, in_bank[p], late, busy, spent, ahead, counts[row],
+                    scratch,
+                )  # fmt: skip
             first += rounds[t] + 1
         if ahead is not None:
-            _play_late(ahead, held, orders, places, late, busy)
+            play_late(ahead, late, busy)
         clock = start(transfers, b)
+        computed = transfers.computed[b if transfers.computed.shape[0] > 1 else 0]
         for t in range(tiles.width.size):
-            spent = transfers.computed[t]
+            taken = computed[t]
             if tiles.finishes[t]:
                 row = b + by_tile * t
-                spent += _conditional_pass(
-                    machine, conditional, rounds[t], firsts[t], slots, busy, cycles[row],
-                    counts[row],
+                taken += _conditional_pass(
+                    machine, conditional, rounds[t], firsts[t], slots, busy,
+                    None if skipping is None else spent, cycles[row], counts[row],
                 )  # fmt: skip
-            clock = visit(transfers, b, t, spent, clock)
+            clock = visit(transfers, b, t, taken, clock)
         finish(clock, cycles[b + by_tile * (tiles.width.size - 1)])
 
 
@@ -232,17 +247,17 @@ def _merge(masks, mask_group, lane, lane_end, merged):
 
 @inlined
 def _read_words(
-    machine, beats, order, rounds, first, unions, in_bank, held, orders, places, busy, late, ahead,
-    counts,
+    machine, beats, order, rounds, first, unions, in_bank, late, busy, ahead, counts
 ):  # fmt: skip
     """Cycles of the beats of a tile's rounds, to ``busy`` from ``first`` on.
 
-    Rounds that wait for banks stay in ``held`` until there are enough of them; returns how many do.
-    Leaves the unions empty for the next tile.
+    Rounds that wait for banks stay in ``late`` until there are enough of them. Leaves the unions
+    empty for the next tile.
     """
-    words_read = 0
+    held, orders, places, waiting = late
+    words_read, lane = 0, waiting[0]
     for i in range(rounds):
-        words = held[late]
+        words = held[lane]
         words[:] = 0
         for word in range(unions.shape[1]):
             union = unions[i, word]
@@ -259,34 +274,30 @@ def _read_words(
         if ahead is None:
             continue
         if waits(beats, fullest):
-            orders[late], places[late] = order, first + i
-            late += 1
-            if late == WAITING:
-                late = _play_late(ahead, held, orders, places, late, busy)
+            orders[lane], places[lane] = order, first + i
+            lane += 1
+            if lane == WAITING:
+                waiting[0] = lane
+                play_late(ahead, late, busy)
+                lane = 0
+    waiting[0] = lane
     counts[_WORD_READS] += words_read * (beats.full + beats.short)
-    return late
-
-
-@compiled
-def _play_late(ahead, held, orders, places, late, busy):
-    """Play the rounds that wait for banks; none is left."""
-    ends = np.zeros(late, np.int64)
-    play_rounds(ahead, orders[:late], held[:late], ends)
-    for number in range(late):
-        busy[places[number]] = ends[number]
-    return 0
 
 
 @inlined
-def _conditional_pass(machine, beats, rounds, first, slots, busy, cycles, counts):
+def _conditional_pass(machine, beats, rounds, first, slots, busy, spent, cycles, counts):
     """A tile's rounds against the decoding of the next ones; returns its cycles.
 
-    Leaves its slots empty for the next batch.
+    ``spent``: each round's steps where zeros are skipped. Leaves its slots empty for the next
+    batch.
     """
     steps, stalled, computed = steps_of(beats), slots[first], 0
     slots[first] = 0
     for i in range(first, first + rounds):
         taken = round_cycles(machine, busy[i], machine.lane_group)
+        if spent is not None:
+            steps = spent[i]
+            cycles[_CONDITIONAL] += steps
         cycles[_BANK_STALL] += busy[i] - steps
         cycles[_DRAIN] += taken - busy[i]
         computed += taken
@@ -295,7 +306,8 @@ def _conditional_pass(machine, beats, rounds, first, slots, busy, cycles, counts
     if rounds and not machine.systolic:
         cycles[_DRAIN] += machine.rows
         computed += machine.rows
-    cycles[_CONDITIONAL] += rounds * steps
     cycles[_DECODE_STALL] += stalled
-    counts[_WEIGHT_READS] += rounds * steps
+    if spent is None:
+        cycles[_CONDITIONAL] += rounds * steps
+        counts[_WEIGHT_READS] += rounds * steps
     return computed + stalled

@@ -17,7 +17,7 @@ from typing import Any
 from hwsim.files import user_cache
 
 _ROOM = Path(__file__).parent
-_SOURCES = (*sorted(_ROOM.glob("*.py")), _ROOM.parents[1] / "counters.py")
+_SOURCES = (*sorted(_ROOM.rglob("*.py")), _ROOM.parents[1] / "counters.py")
 
 
 def _cache_dir() -> Path:

@@ -105,7 +105,11 @@ def _vector(
                 done = builder.add(free, arrays.load(0, builder.add(row, shift), arrays.strip))
                 arrays.store(done, 3, row)
                 builder.store(arrays.larger(builder.load(latest), done), latest)
-            end = builder.add(builder.load(start), arrays.everywhere(2, beat.index))
+            if signature.args[2].ndim == 2:
+                steps = arrays.load(2, beat.index, arrays.row)
+            else:
+                steps = arrays.everywhere(2, beat.index)
+            end = builder.add(builder.load(start), steps)
             for row in range(STRIP):
                 end = arrays.larger(end, arrays.part(builder.load(latest), row * LANES, arrays.row))
             builder.store(end, start)
@@ -119,7 +123,8 @@ play = _plain if DISABLED else _vector
 """play(words, shifts, steps, served, starts, now): the recurrence of docs/model/run_ahead.md.
 
 ``words`` (rows + R, LANES), ``served`` (R, LANES): F_b, R a multiple of STRIP, ``starts`` (Q + 1,
-LANES): E of the last beats in a ring, ``now`` the last one's place, and ``steps`` (beats,): all of
-one type of integers. ``shifts`` int64 (beats,): beat t adds the R rows of words from ``shifts[t]``
-on. Returns where E of the beat after the last stands in ``starts``.
+LANES): E of the last beats in a ring, ``now`` the last one's place, and ``steps`` (beats,), or
+(beats, LANES) where rounds have their own: all of one type of integers. ``shifts`` int64 (beats,):
+beat t adds the R rows of words from ``shifts[t]`` on. Returns where E of the beat after the last
+stands in ``starts``.
 """

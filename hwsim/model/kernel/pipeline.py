@@ -18,7 +18,8 @@ _OUTPUT_STALL, _DRAM_STALL = CAUSES.index("output_stall"), CAUSES.index("dram_st
 class Transfers(NamedTuple):
     """What visits of a layer wait for, in cycles, int64.
 
-    ``computed`` (visits,): what no mask changes; ``emptied`` (visits,): the output stage behind
+    ``computed`` (rows, visits): what no mask changes, a row for all batches, or for each where
+    zeros are skipped; ``emptied`` (visits,): the output stage behind
     each; ``loads`` and ``stores`` (visits,): what DMA brings before, and takes after; ``exposed``
     (visits,): weight loads before each that nothing hides; ``first_load`` and ``next_load``
     (batches,): before the first visit, and during the last one for the next layer.

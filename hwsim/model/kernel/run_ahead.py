@@ -32,7 +32,7 @@ class Ahead(NamedTuple):
     """A pass whose rounds wait for banks, which may be ``ahead`` (Q) beats of the array.
 
     As BeatSequence; the type of ``steps`` is that of all times. They are counted anew every
-    ``span`` beats.
+    ``span`` beats. Where zeros are skipped ``steps`` are (beats, LANES), of the rounds in play.
     """
 
     shifts: np.ndarray
@@ -73,6 +73,41 @@ def _aligned(rows, steps):
     memory = np.zeros(rows * LANES + line, steps.dtype)
     first = -memory.ctypes.data % 64 // steps.itemsize
     return memory[first : first + rows * LANES].reshape(rows, LANES)
+
+
+class Late(NamedTuple):
+    """Rounds of a batch that wait to be played together.
+
+    int64: ``held`` (most, banks) their words in each bank, ``orders`` and ``places`` (most,) of
+    their beats and in the cycles of all rounds; ``waiting`` (1,): how many there are.
+    """
+
+    held: np.ndarray
+    orders: np.ndarray
+    places: np.ndarray
+    waiting: np.ndarray
+
+
+@compiled
+def room_for_late(most, banks):
+    return Late(
+        np.zeros((most, banks), np.int64),
+        np.zeros(most, np.int64),
+        np.zeros(most, np.int64),
+        np.zeros(1, np.int64),
+    )
+
+
+@compiled
+def play_late(ahead, late, busy):
+    """Play the rounds that wait for banks, to their places in ``busy``; none is left."""
+    held, orders, places, waiting = late
+    few = waiting[0]
+    ends = np.zeros(few, np.int64)
+    play_rounds(ahead, orders[:few], held[:few], ends)
+    for number in range(few):
+        busy[places[number]] = ends[number]
+    waiting[0] = 0
 
 
 @compiled
@@ -120,7 +155,7 @@ def _play(ahead, order, room, chosen, ends):
     for number in chosen:
         ends[number] = 0
     shifts, steps, now = ahead.shifts[order], ahead.steps, 0
-    for first in range(0, steps.size, ahead.span):
+    for first in range(0, steps.shape[0], ahead.span):
         if first:
             _count_anew(served, starts, now, chosen, ends)
         end = first + ahead.span

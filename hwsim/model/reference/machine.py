@@ -3,7 +3,7 @@
 The second model, independent of the kernel: a sequencer starts rounds, decoders find their pixels,
 banks serve their words, accumulator banks drain, the output stage and the DMA work on the tiles
 before and after. How long a tile takes is read off the clock; there is no closed expression here.
-What the models share is what they are given: tiles, addresses, DMA transfers, masks.
+What the models share is what they are given: tiles, addresses, DMA transfers, masks, input bits.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from itertools import islice
 import numpy as np
 from simpy import Environment, Event
 
-from hwsim.arch.config import ArchConfig
-from hwsim.arch.schemes import Scheme
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.offsets import beat_offsets
-from hwsim.mapping.tiles import Mapping, pixel_addresses
+from hwsim.mapping.tiles import pixel_addresses
 from hwsim.model.reference.decoder import Decoder, scan_of
 from hwsim.model.reference.feed import Broadcast, Retire, Systolic
 from hwsim.model.reference.latencies import LATENCIES
+from hwsim.model.reference.operands import Operands, take
 from hwsim.model.reference.parts import Banks, Entries, Steps, dma, output_stage
 from hwsim.model.reference.tile import Layer, Tile
 
@@ -44,7 +43,7 @@ def run_layer(
     addresses = pixel_addresses(mapping)
     work = [Tile(layer, number, addresses) for number in range(len(layer.tiles))]
     ledger = Ledger(env)
-    sequencer = Sequencer(env, mapping.arch, layer.scheme, mapping, ledger)
+    sequencer = Sequencer(env, layer, ledger)
     transfers = loads.tolist(), stores.tolist(), exposed.tolist()
     env.run(env.process(_layer(env, work, sequencer, ledger, *transfers)))
     assert ledger.booked == env.now, "a cycle was booked on no cause"
@@ -76,12 +75,14 @@ class Ledger:
 class Pass:
     """One pass over a tile: what its steps are booked on, its beats, and what its drain does.
 
-    ``beats`` are the steps of each, ``offsets`` what each adds to the addresses of the pixels;
+    ``groups`` are its input groups, ``beats`` the steps of each beat over their words, ``offsets``
+    what each adds to the addresses of the pixels;
     ``lit_lanes`` (lane group, pixel) the lanes that compute; ``columns`` those that operands of a
     systolic array cross.
     """
 
     cause: str
+    groups: Sequence[int]
     beats: Sequence[int]
     offsets: Sequence[int]
     lit_lanes: Sequence[Sequence[int]]
@@ -92,16 +93,18 @@ class Pass:
 class Sequencer:
     """Runs the passes of a tile: fills rounds from the decoders, and the array with rounds."""
 
-    def __init__(
-        self, env: Environment, arch: ArchConfig, scheme: Scheme, mapping: Mapping, ledger: Ledger
-    ) -> None:
-        self._env, self._arch, self._scheme, self._ledger = env, arch, scheme, ledger
-        self._rows, self._columns = arch.array.rows, arch.array.columns
-        conflicts = arch.activation.bank_conflicts
-        self._banks = Banks(env, arch.activation.banks, conflicts)
-        self._run_ahead = arch.activation.run_ahead if conflicts == "exact" else None
-        self._mapping = mapping
-        systolic = arch.array.feed == "systolic"
+    def __init__(self, env: Environment, layer: Layer, ledger: Ledger) -> None:
+        self._env, self._ledger = env, ledger
+        self._scheme, self._mapping, self._arch = layer.scheme, layer.mapping, layer.mapping.arch
+        self._rows, self._columns = self._arch.array.rows, self._arch.array.columns
+        self._operands = None if layer.inputs is None else Operands(layer.mapping, layer.inputs)
+        self._free_rows = bool(self._operands) and layer.scheme.skipping == "free-rows"
+        activation = self._arch.activation
+        # Rows that wait for nobody have banks that give all that is asked for.
+        conflicts = "none" if self._free_rows else activation.bank_conflicts
+        self._banks = Banks(env, activation.banks, conflicts)
+        self._run_ahead = activation.run_ahead if conflicts == "exact" else None
+        systolic = self._arch.array.feed == "systolic"
         self._feed = Systolic(env) if systolic else Broadcast(env, self._rows)
 
     def run(self, tile: Tile) -> Steps:
@@ -205,11 +208,10 @@ class Sequencer:
             return [self._banks.request(words, tile.counts, offset) for offset in more]
 
         filled = deque(ask(self._run_ahead))
-        for steps in a_pass.beats:
+        for steps, left in self._stretches(a_pass, [tile.start + pixel for _, pixel in pointers]):
             filled += ask(1)
-            yield self._env.timeout(steps * LATENCIES.step)
+            yield from self._compute(tile, steps, left)
             self._ledger.spent_on(a_pass.cause)
-            tile.counts["weight_word_reads"] += steps
             tile.counts[f"macs_{a_pass.cause}"] += steps * lit
             tile.counts["macs_gated_off"] += steps * (lanes - lit)
             if self._run_ahead is not None:
@@ -220,18 +222,48 @@ class Sequencer:
         yield from self._feed.finish_round(self._rows_of(lists), a_pass.columns, a_pass.retire)
         self._ledger.spent_on("drain")
 
+    def _stretches(
+        self, a_pass: Pass, pixels: Sequence[int]
+    ) -> Iterable[tuple[int, np.ndarray | None]]:
+        """What all rows of a round end together: its steps, and the operands of each pointer.
+
+        It is a beat, or all beats where every row goes on by itself. Where zeros are not skipped
+        the steps are all there is to know. ``pixels`` are the pointers' within the batch; those
+        at one pixel have the same operands.
+        """
+        if self._operands is None:
+            return ((steps, None) for steps in a_pass.beats)
+        left = self._operands.of_beats(a_pass.groups, sorted(set(pixels)))
+        if self._free_rows:
+            return [(sum(a_pass.beats), np.sum(list(left), axis=0))]
+        return zip(a_pass.beats, left, strict=True)
+
+    def _compute(self, tile: Tile, steps: int, left: np.ndarray | None) -> Steps:
+        """A stretch of the array: all its steps, or those in which a pointer has an operand.
+
+        Each step reads its weights, one word for all rows or one for each; a beat whose zeros are
+        skipped reads all of them once, in a word that is as wide.
+        """
+        if left is None:
+            yield self._env.timeout(steps * LATENCIES.step)
+            tile.counts["weight_word_reads"] += steps
+            return
+        spent = yield from take(self._env, left)
+        tile.counts["weight_word_reads"] += spent * self._rows if self._free_rows else 1
+        tile.counts["steps_skipped"] += steps - spent
+
     def _last_drain(self, a_pass: Pass) -> Steps:
         """A pass ends when its last round has left the accumulators."""
         yield from self._feed.finish_pass(a_pass.retire)
         self._ledger.spent_on("drain")
 
-    def _walk(self, groups: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Beats of a pass over these input groups: the steps of each, and its offset."""
+    def _walk(self, groups: Sequence[int]) -> tuple[Sequence[int], list[int], list[int]]:
+        """Beats of a pass over these input groups: the groups, each beat's steps, its offset."""
         layer, word = self._mapping.layer, self._arch.activation.word_channels
         channels = layer.in_channels // layer.groups
         of_tap = [min(word, channels - first) for first in range(0, channels, word)]
         steps = of_tap * (layer.kernel_size**2 * len(groups))
-        return steps, beat_offsets(self._mapping, groups).tolist()
+        return groups, steps, beat_offsets(self._mapping, groups).tolist()
 
     def _consecutive(self, tile: Tile) -> Iterable[range]:
         for first in range(0, tile.pixels, self._rows):

@@ -25,7 +25,8 @@ class Layer(NamedTuple):
     """What a model is given of a layer and batch.
 
     ``masks`` is bool (mask lists, pixels of the batch), None for a dense pass; a list decides for
-    ``mask_group`` channels.
+    ``mask_group`` channels. ``inputs`` is bool (images, C_in, H, W), where an input is not zero;
+    None where zeros are not skipped.
     """
 
     scheme: Scheme
@@ -33,6 +34,7 @@ class Layer(NamedTuple):
     tiles: Tiles
     masks: np.ndarray | None
     mask_group: int
+    inputs: np.ndarray | None = None
 
 
 class Tile:
@@ -41,7 +43,7 @@ class Tile:
     ``first``: its first pass runs; ``finishes``: all the rest does; ``compares``: its gates decide
     on complete partial sums, not on draining ones; ``zeroes``: they zero what they mask off, so
     there is no base pass and masks are there before; ``sums_stored`` and ``sums_reloaded`` say
-    which way partial sums go between two visits.
+    which way partial sums go between two visits; ``start`` is its first pixel within the batch.
     Columns, lane groups and pixels are numbered from 0 within the tile; ``lanes`` are the columns
     of each lane group, ``base_groups`` and ``conditional_groups`` the input groups of its passes.
     On a gated layer ``mask_lists`` are the masks of its columns, ``stored`` those that the index
@@ -50,15 +52,15 @@ class Tile:
     """
 
     def __init__(self, layer: Layer, number: int, addresses: np.ndarray) -> None:
-        scheme, mapping, tiles, masks, mask_group = layer
+        scheme, mapping, tiles, masks, mask_group, _ = layer
         self.cycles: Counter[str] = Counter()
         self.counts = Counts()
         self.width, self.pixels = int(tiles.width[number]), int(tiles.pixels[number])
         self.first, self.finishes = bool(tiles.first[number]), bool(tiles.finishes[number])
         self.sums_stored = bool(tiles.psum_store_bytes[number])
         self.sums_reloaded = bool(tiles.psum_load_bytes[number])
-        start = int(tiles.pixel_start[number])
-        batch = slice(start, start + self.pixels)
+        self.start = int(tiles.pixel_start[number])
+        batch = slice(self.start, self.start + self.pixels)
         self.addresses: list[int] = addresses[batch].tolist()
         share = scheme.lane_group
         self.lanes = [

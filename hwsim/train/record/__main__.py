@@ -1,6 +1,7 @@
 """``hwsim record``: from a trained encoder to a mask trace.
 
-    hwsim record --weights FILE --data DIR --images 64 --out FILE [--sample LAYER]
+    hwsim record --weights FILE --data DIR --images 64 --out FILE
+        [--input-images N] [--sample LAYER]
 
 Masks come from fp32 evaluation of the diagonal branch with exactly the weights in FILE, in batches
 of 16, so that the command reproduces the shipped traces on the same machine. Masks of any other
@@ -34,6 +35,8 @@ def build_parser() -> OneLineParser:
     add("--images", type=positive, default=64, metavar="N",
         help="the first N test images (default: %(default)s)")  # fmt: skip
     add("--out", type=Path, required=True, metavar="FILE", help="the trace")
+    add("--input-images", type=positive, default=0, metavar="N",
+        help="add where inputs of layers are not zero, for N images (default: 0)")  # fmt: skip
     add("--sample", metavar="LAYER", help="add its int8 data for the first image")
     return parser
 
@@ -47,15 +50,24 @@ def _command(args: argparse.Namespace) -> None:
     encoder, training = models.load_weights(args.weights)
     if encoder.method == "dense":
         raise models.WeightsError(f"{args.weights}: a dense network has no masks")
-    if args.sample and encoder.method in GRANULARITY:
-        raise UserError(
-            f"--sample {args.sample}: {args.weights} is a network of {encoder.method}, whose "
-            f"masks are of whole channels; samples go with {', '.join(GATED)}"
-        )
+    of_channels = encoder.method in GRANULARITY
+    for option, given, what in (
+        ("--sample", args.sample, "samples"),
+        ("--input-images", args.input_images, "input bits"),
+    ):
+        if given and of_channels:
+            raise UserError(
+                f"{option} {given}: {args.weights} is a network of {encoder.method}, whose "
+                f"masks are of whole channels; {what} go with {', '.join(GATED)}"
+            )
+    if args.input_images > args.images:
+        raise UserError(f"--input-images {args.input_images}: more than --images {args.images}")
     source = chosen(args)
     test = views.load_split(source, "test", args.cache)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    write(args.out, encoder, test, args.images, training, args.sample, source.name)
+    write(
+        args.out, encoder, test, args.images, training, args.sample, source.name, args.input_images
+    )
     tell_cache(args)
 
 

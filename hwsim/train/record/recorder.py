@@ -26,6 +26,7 @@ from hwsim.trace.header import TraceHeader
 from hwsim.trace.packing import pack_bits
 from hwsim.train.networks.gating import Branch
 from hwsim.train.networks.inference import Hook, hooked
+from hwsim.train.record.input_bits import InputBits
 from hwsim.train.record.layer_list import convolution_of, derive_network
 from hwsim.train.record.self_check import difference, sums_of
 from hwsim.workload import ConvLayer, Network
@@ -47,7 +48,8 @@ class RecordingError(UserError):
 class Recorder:
     """Collects masks, margins and zero-operand counts of each batch that the model runs.
 
-    ``network``: the layer list; ``masked_off``: what masked-off outputs hold.
+    ``network``: the layer list; ``masked_off``: what masked-off outputs hold; ``salience_images``,
+    ``input_images``: of how many images margins and input bits are kept.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class Recorder:
         branch: Branch,
         masked_off: MaskedOff,
         salience_images: int,
+        input_images: int,
     ) -> None:
         self.layers, self.network, self.branch = dict(layers), network, branch
         self.masked_off, self.salience_images = masked_off, salience_images
+        self.inputs = InputBits(network, input_images)
         self.images, self.checked = 0, False
         self.mask_groups: dict[str, int] = {}
         self._packed: dict[str, list[np.ndarray]] = {name: [] for name in layers}
@@ -85,6 +89,7 @@ class Recorder:
         branch: Branch = "diagonal",
         masked_off: MaskedOff = "base",
         salience_images: int = 0,
+        input_images: int = 0,
     ) -> Recorder:
         """Watch ``model`` from now on. ``gates``: by the path of each gated convolution's module.
 
@@ -92,7 +97,9 @@ class Recorder:
         None, the list is derived by running ``example``, a batch of images. ``groups``: gating
         groups of a derived list. ``masked_off``: what a masked-off output holds: the base partial
         sum, zero, or something that is not to be checked. ``salience_images``: how many images'
-        margins are kept, where gates give margins. Raises UserError.
+        margins are kept, where gates give margins. ``input_images``: of how many images it is
+        kept where the inputs of layers are not zero; every layer but the first must then be a
+        module, or be the last and read what the model returns. Raises UserError.
         """
         modules = dict(model.named_modules())
         for path in gates:
@@ -110,7 +117,7 @@ class Recorder:
                 f"layer {wrong[0]}: gated in the model or among the layers that run, not in both"
             )
         layers = {layer.name: modules[layer.name] for layer in network.gated_layers}
-        recorder = cls(layers, network, branch, masked_off, salience_images)
+        recorder = cls(layers, network, branch, masked_off, salience_images, input_images)
         recorder._watch(model, sources)
         return recorder
 
@@ -121,6 +128,7 @@ class Recorder:
             if isinstance(source, nn.Module):
                 hooks.append((source, self._on_gate(name)))
             hooks.append((module, self._on_layer(name, source)))
+        hooks += self.inputs.hooks(model)
         self._hooks.enter_context(hooked(after=[*hooks, (model, self._on_batch)]))
 
     def _on_gate(self, name: str) -> Any:
@@ -163,6 +171,7 @@ class Recorder:
             room = self.salience_images - self.images
             if room > 0:
                 self._margins[name].append(mask[:room].float().flatten(1).cpu().numpy())
+        self.inputs.end_batch(count)
         self.images += count
         self.checked = True
         self._masks.clear()
@@ -209,6 +218,7 @@ class Recorder:
             "zero_operand_macs_conditional": _concatenated(self._conditional_zeros),
             "salience": {name: q for name, (q, _) in steps.items()},
             "salience_scale": {name: scale for name, (_, scale) in steps.items()},
+            "input_bits": self.inputs.contents(),
         }
 
     def write(

@@ -37,11 +37,13 @@ def record(
     branch: Branch = "diagonal",
     salience_images: int = SALIENCE_IMAGES,
     sampled: str | None = None,
+    input_images: int = 0,
 ) -> dict[str, Any]:
     """What write_trace takes beside path and header, from uint8 images (N, 3, H, W).
 
     For a network with gates; :func:`record_channels` is for FBS and DGC. ``sampled``: the gated
     layer whose int8 data for the first image are added. Raises UserError where there is none.
+    ``input_images``: of how many images the input bits of all layers but the first are added.
     """
     layers = gated_layers(encoder)
     if sampled not in (None, *layers):
@@ -58,6 +60,7 @@ def record(
         network=network,
         branch=branch,
         salience_images=min(salience_images, len(images)),
+        input_images=input_images,
     )
     sampling = hooked(after=[(layers[sampled], sample)] if sampled else [])
     with recorder, evaluating(encoder), sampling:
@@ -74,10 +77,11 @@ def write(
     training: dict[str, Any],
     sampled: str | None = None,
     dataset: str = "CIFAR-10",
+    input_images: int = 0,
 ) -> None:
     """Record the first `count` test images into the trace `path`.
 
-    ``sampled``: as in :func:`record`, of a network with gates.
+    ``sampled``, ``input_images``: as in :func:`record`, of a network with gates.
     """
     size = test.images.shape[-1]
     network = network_of(encoder, size, int(test.labels.max()) + 1)
@@ -85,7 +89,7 @@ def write(
     if encoder.method in GRANULARITY:
         recorded = record_channels(encoder, images, network)
     else:
-        recorded = record(encoder, images, network, sampled=sampled)
+        recorded = record(encoder, images, network, sampled=sampled, input_images=input_images)
     header = TraceHeader(
         network=network,
         method=encoder.method,

@@ -1,6 +1,6 @@
 """Visits of a layer that selects channels, and what each moves: loops over int64 arrays.
 
-docs/model/channels.md. Part of channel_layers.
+docs/model/channels.md. Part of ``layers``.
 """
 
 from __future__ import annotations

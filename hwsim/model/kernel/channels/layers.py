@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.counters import CAUSES, C
-from hwsim.model.kernel.channel_visits import (
+from hwsim.model.kernel.channels.visits import (
     IN_DRAM,
     ONE,
     bytes_in,
@@ -113,7 +113,13 @@ def _transfers(layer, visits, present, added, dma, prefetched, next_load, by_til
         counts[row, _DRAM_WEIGHT] += columns[k]
         counts[row, _DRAM_OUTPUT] += stored
     return Transfers(
-        emptied, emptied, loads, stores, exposed, loads[:1].copy(), np.full(1, next_load, np.int64)
+        emptied.reshape(1, -1),
+        emptied,
+        loads,
+        stores,
+        exposed,
+        loads[:1].copy(),
+        np.full(1, next_load, np.int64),
     )
 
 

@@ -1,0 +1,239 @@
+"""Steps in which no pointer has an operand (docs/model/zero_skipping.md); part of the cycle model.
+
+Here are rounds of listed pixels, and what they need: where words have how many channels that are
+not zero. It is kept in bit planes over the pixels of the padded input. A round marks its output
+pixels in one more of them; shifted by a tap, and cut with the planes of a word, it tells the most
+operands that a pointer has there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim.counters import C
+from hwsim.model.kernel.bits import popcount
+from hwsim.model.kernel.jit import compiled, inlined
+from hwsim.model.kernel.lanes import LANES
+from hwsim.model.kernel.passes import CONFLICTS, EXACT
+from hwsim.model.kernel.rounds import steps_of
+from hwsim.model.kernel.run_ahead import play_late
+
+_WORD_READS, _WEIGHT_READS = C["activation_word_reads"], C["weight_word_reads"]
+_SKIPPED = C["steps_skipped"]
+
+_BANDWIDTH = CONFLICTS["bandwidth"]
+
+_U0, _U1 = np.uint64(0), np.uint64(1)
+
+STRETCH = 32
+"""Places that a vectorised loop goes through at once: none is left over."""
+
+
+class Operands(NamedTuple):
+    """The operands of a layer's inputs, batch by batch.
+
+    ``planes`` uint64 (batches, words of pixels, places): plane k of a channel word is k * channel
+    words behind it, and has the pixels where more than k + 1 of its channels are not zero. There
+    are (A - 1) * channel words, and empty ones behind them up to a multiple of STRETCH.
+    ``bases`` int64 (pixels of a batch,): the padded pixel of each output pixel's first tap;
+    ``taps`` int64 (taps,): what a tap adds to it. ``starts`` int64 (pixel tiles,): first pixels.
+    ``totals`` int64 (batches, orders, pixels of a batch): operands of each output pixel in the pass
+    of free rows; without any but there.
+    """
+
+    planes: np.ndarray
+    bases: np.ndarray
+    taps: np.ndarray
+    starts: np.ndarray
+    totals: np.ndarray
+
+
+class Walk(NamedTuple):
+    """The channel words that a pass visits, for each group of output channels (order).
+
+    ``ranges`` int64 (orders, 2, 2): from and to; ``counted`` uint64 (orders, A + 1, places): all
+    ones at the planes of these words of which one more operand makes a beat longer than f cycles
+    long; ``slots`` int64 (orders, channel words): at which beat the first tap of a word;
+    ``per_tap``: beats from there to the next tap; ``beats`` of all.
+    """
+
+    ranges: np.ndarray
+    counted: np.ndarray
+    slots: np.ndarray
+    per_tap: int
+    beats: int
+
+
+class Scratch(NamedTuple):
+    """Of a round: marked pixels; planes cut with them."""
+
+    marked: np.ndarray
+    cut: np.ndarray
+
+
+@compiled
+def room_for_round(operands):
+    planes = operands.planes
+    return Scratch(np.zeros(planes.shape[1] + 1, np.uint64), np.zeros(planes.shape[2], np.uint64))
+
+
+@compiled
+def fill_planes(source, shape, padding, word_channels, group_channels, planes):
+    """Count, bit by bit: ``planes`` (batches, words of pixels, (A - 1) * channel words), zeros.
+
+    ``source`` uint64 (images of all batches, ceil(bits / 64) + 1): bits (channel, y, x) of
+    ``shape`` (channels, height, width); words start anew in every ``group_channels``.
+    """
+    channels, height, width = shape
+    batches, words = planes.shape[0], planes.shape[1]
+    images = source.shape[0] // batches
+    wide, high = width + 2 * padding, height + 2 * padding
+    group_words = -(-group_channels // word_channels)
+    channel_words = channels // group_channels * group_words
+    plane = np.zeros(words + 1, np.uint64)
+    # Sorted: word k has a one where at least k + 1 channels have.
+    least = np.zeros((word_channels, words), np.uint64)
+    for b in range(batches):
+        for number in range(channel_words):
+            group, in_group = divmod(number, group_words)
+            first = group * group_channels + in_group * word_channels
+            last = min(first + word_channels, (group + 1) * group_channels)
+            least[:] = _U0
+            for channel in range(first, last):
+                plane[:] = _U0
+                for image in range(images):
+                    row = source[b * images + image]
+                    for y in range(height):
+                        bit = (channel * height + y) * width
+                        at = (image * high + y + padding) * wide + padding
+                        _copy_bits(row, bit, plane, at, width)
+                for word in range(words):
+                    carried = plane[word]
+                    for k in range(channel - first + 1):
+                        both = least[k, word] & carried
+                        least[k, word] |= carried
+                        carried = both
+            for word in range(words):
+                for k in range(1, last - first):
+                    planes[b, word, (k - 1) * channel_words + number] = least[k, word]
+
+
+@inlined
+def _copy_bits(source, bit, target, at, count):
+    """OR ``count`` bits from ``bit`` on into ``target`` from ``at`` on."""
+    for done in range(0, count, 64):
+        few = min(64, count - done)
+        word, shift = (bit + done) >> 6, (bit + done) & 63
+        bits = source[word] >> np.uint64(shift)
+        if shift:
+            bits |= source[word + 1] << np.uint64(64 - shift)
+        if few < 64:
+            bits &= (_U1 << np.uint64(few)) - _U1
+        word, shift = (at + done) >> 6, (at + done) & 63
+        target[word] |= bits << np.uint64(shift)
+        if shift:
+            target[word + 1] |= bits >> np.uint64(64 - shift)
+
+
+@inlined
+def read_words_skipping(
+    machine, beats, operands, walk, own, b, tile, order, rounds, first, unions, in_bank, late,
+    busy, spent, ahead, counts, scratch,
+):  # fmt: skip
+    """Steps and cycles of a tile's rounds' beats, to ``spent`` and ``busy`` from ``first`` on.
+
+    ``own``: whose walk it is; ``order``: in which the rounds ask the banks. Those that wait for
+    banks stay in ``late`` (Late) while they ask in one order. Leaves the unions empty for the next
+    tile. One loop without calls that take arrays, and without views: they cost more than what is
+    done here.
+    """
+    planes, bases, taps, starts, totals = operands
+    marked, cut = scratch
+    held, orders, places, waiting = late
+    depth, channel_words = walk.counted.shape[1] - 2, walk.slots.shape[1]
+    last_place = cut.size
+    if ahead is None:
+        steps = np.zeros((0, 0), np.int16)
+    else:
+        steps = ahead.steps
+        if waiting[0] and orders[0] != order:
+            play_late(ahead, late, busy)
+    words_read, total = 0, 0
+    for number in range(rounds):
+        at_most, low, high = 1, marked.size, 0
+        lane = waiting[0]
+        for bank in range(machine.banks):
+            held[lane, bank] = 0
+        for word in range(unions.shape[1]):
+            rest = unions[number, word]
+            if rest == _U0:
+                continue
+            unions[number, word] = _U0
+            for bank in range(machine.banks):
+                held[lane, bank] += popcount(rest & in_bank[word, bank])
+            pixel = starts[tile] + word * 64
+            while rest != _U0:
+                lowest = rest & ~(rest - _U1)
+                rest ^= lowest
+                place = pixel + popcount(lowest - _U1)
+                if totals.size:
+                    at_most = max(at_most, totals[b, own, place])
+                else:
+                    place = bases[place]
+                    marked[place >> 6] |= _U1 << np.uint64(place & 63)
+                    low, high = min(low, place >> 6), max(high, place >> 6)
+        fullest, distinct = 0, 0
+        for bank in range(machine.banks):
+            fullest = max(fullest, held[lane, bank])
+            distinct += held[lane, bank]
+        words_read += distinct
+        if totals.size:
+            spent[first + number] = busy[first + number] = at_most
+            total += at_most
+            continue
+        plays = machine.ahead > 0 and fullest > 1
+        against = min(fullest, depth + 1)
+        few, waited = walk.beats, walk.beats * max(1, fullest)
+        for tap in range(taps.size):
+            further, left = taps[tap] >> 6, np.uint64(taps[tap] & 63)
+            for place in range(last_place):
+                cut[place] = _U0
+            for word in range(low, high + 2):
+                bits = marked[word] << left
+                if left and word:
+                    bits |= marked[word - 1] >> (np.uint64(64) - left)
+                if bits != _U0:
+                    for place in range(last_place):
+                        cut[place] |= planes[b, word + further, place] & bits
+            for place in range(last_place):
+                few += cut[place] & walk.counted[own, 0, place] != _U0
+            if plays:
+                for part in range(2):
+                    for word in range(walk.ranges[own, part, 0], walk.ranges[own, part, 1]):
+                        most = 1
+                        for k in range(depth):
+                            most += cut[k * channel_words + word] != _U0
+                        steps[walk.slots[own, word] + tap * walk.per_tap, lane] = most
+            else:
+                for place in range(last_place):
+                    waited += cut[place] & walk.counted[own, against, place] != _U0
+        for word in range(low, high + 1):
+            marked[word] = _U0
+        spent[first + number] = few
+        total += few
+        if machine.conflicts == EXACT:
+            busy[first + number] = waited
+        elif machine.conflicts == _BANDWIDTH:
+            busy[first + number] = max(few, -(-walk.beats * distinct // machine.banks))
+        else:
+            busy[first + number] = few
+        if ahead is not None and plays:
+            orders[lane], places[lane] = order, first + number
+            waiting[0] += 1
+            if waiting[0] == LANES:
+                play_late(ahead, late, busy)
+    counts[_WORD_READS] += words_read * walk.beats
+    counts[_SKIPPED] += rounds * steps_of(beats) - total
+    counts[_WEIGHT_READS] += machine.rows * total if totals.size else rounds * walk.beats

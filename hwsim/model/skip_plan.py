@@ -1,0 +1,205 @@
+"""What of a layer's run depends on its input bits, where zeros are skipped: batch by batch.
+
+Dense and base passes are the same for all batches elsewhere; here each has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from hwsim.counters import CAUSES, COUNTERS, C
+from hwsim.mapping.tiles import Mapping
+from hwsim.model.kernel import passes
+from hwsim.model.kernel.consecutive_skipping import skip_consecutive
+from hwsim.model.kernel.lanes import LANES
+from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
+from hwsim.model.kernel.zero_skipping import STRETCH, Operands, Walk, fill_planes
+from hwsim.trace.packing import unpack_bits
+
+_BANK_STALL, _DRAIN = CAUSES.index("bank_stall"), CAUSES.index("drain")
+
+
+class Pass(NamedTuple):
+    """A pass of a layer: its beats, the order of their banks, what it takes without skipping.
+
+    ``walk``: an order for each gating group, or one; ``banks`` int64 (orders of it,): which order
+    of ``sequence`` it has; ``busy`` int64 (orders, pixel tiles, rounds)
+    for rounds of consecutive pixels, ``ahead`` where banks run ahead.
+    """
+
+    beats: passes.Beats
+    sequence: BeatSequence
+    walk: Walk
+    banks: np.ndarray
+    busy: np.ndarray
+
+
+class Skipped(NamedTuple):
+    """A layer's batches: changes to their fixed cycles and counts, int64 (batches, visits, ...).
+
+    ``conditional``: what the passes over listed pixels need.
+    """
+
+    cycles: np.ndarray
+    counts: np.ndarray
+    conditional: tuple[Operands, Walk, np.ndarray]
+
+
+@dataclass(frozen=True)
+class SkipPlan:
+    """The skipping of one layer of a batch.
+
+    ``group``: int64 (visits,), whose walk a visit takes; ``words`` int64 (pixel tiles, rounds,
+    banks): of consecutive pixels; ``masked``: the conditional pass visits all pixels, too.
+    """
+
+    mapping: Mapping
+    machine: passes.Machine
+    visits: passes.TileArrays
+    group: np.ndarray
+    words: np.ndarray
+    first: Pass
+    conditional: Pass
+    masked: bool
+    free_rows: bool
+
+    def run(self, inputs: np.ndarray) -> Skipped:
+        """``inputs``: uint8 (images of all batches, bytes), as a trace has them."""
+        operands = self._operands(inputs)
+        first, conditional = operands, operands
+        if self.free_rows:
+            first, conditional = self._with_totals(operands, inputs)
+        batches = len(operands.planes)
+        cycles = np.zeros((batches, len(self.group), len(CAUSES)), np.int64)
+        counts = np.zeros((batches, len(self.group), len(COUNTERS)), np.int64)
+        self._change(self.first, first, self.visits.first, "base", cycles, counts)
+        if self.masked:
+            run = self.visits.finishes
+            self._change(self.conditional, conditional, run, "conditional", cycles, counts)
+        return Skipped(cycles, counts, (conditional, self.conditional.walk, self.group))
+
+    def _operands(self, inputs: np.ndarray) -> Operands:
+        layer, images = self.mapping.layer, self.mapping.images
+        word, group = self.mapping.arch.activation.word_channels, layer.in_channels // layer.groups
+        high, wide = layer.in_height + 2 * layer.padding, layer.in_width + 2 * layer.padding
+        # A word behind the bits, so that one can always be read beside another.
+        source = np.zeros((len(inputs), -(-inputs.shape[1] // 8) + 1), np.uint64)
+        source.view(np.uint8)[:, : inputs.shape[1]] = inputs
+        pixels = images * high * wide
+        places = self.first.walk.counted.shape[2]
+        planes = np.zeros((len(inputs) // images, -(-pixels // 64), places), np.uint64)
+        shape = layer.in_channels, layer.in_height, layer.in_width
+        fill_planes(source, shape, layer.padding, word, group, planes)
+        image, y, x = np.indices((images, layer.out_height, layer.out_width), np.int64)
+        ky, kx = np.indices((layer.kernel_size, layer.kernel_size), np.int64).reshape(2, -1)
+        return Operands(
+            planes,
+            bases=((image * high + y * layer.stride) * wide + x * layer.stride).ravel(),
+            taps=ky * wide + kx,
+            starts=self.mapping.pixel_cuts[0],
+            totals=np.zeros((0, 0, 0), np.int64),
+        )
+
+    def _with_totals(self, operands: Operands, inputs: np.ndarray) -> tuple[Operands, Operands]:
+        """The same with all operands of an output pixel, in the first and the conditional pass."""
+        layer, images = self.mapping.layer, self.mapping.images
+        bits = unpack_bits(inputs, (layer.in_channels, layer.in_height, layer.in_width))
+        of_group = bits.reshape(len(bits), layer.groups, -1, *bits.shape[2:]).sum(axis=2)
+        edge = (layer.padding, layer.padding)
+        padded = np.pad(of_group, [(0, 0), (0, 0), edge, edge])
+        kernel = layer.kernel_size, layer.kernel_size
+        windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
+        strided = windows[:, :, :: layer.stride, :: layer.stride].sum(axis=(4, 5))
+        by_batch = strided.reshape(-1, images, layer.groups, layer.out_pixels).swapaxes(1, 2)
+        by_batch = by_batch.reshape(len(by_batch), layer.groups, -1).astype(np.int64)
+        whole = by_batch.sum(axis=1, keepdims=True)
+        first = by_batch if self.mapping.gating else whole
+        others = whole if layer.zeroes else whole - by_batch
+        return tuple(  # type: ignore[return-value]
+            operands._replace(totals=np.ascontiguousarray(totals)) for totals in (first, others)
+        )
+
+    def _change(
+        self,
+        a_pass: Pass,
+        operands: Operands,
+        run: np.ndarray,
+        cause: str,
+        cycles: np.ndarray,
+        counts: np.ndarray,
+    ) -> None:
+        """A pass over consecutive pixels, in the visits where ``run`` is 1."""
+        machine, visits, beats = self.machine, self.visits, a_pass.beats
+        orders = len(a_pass.walk.ranges)
+        spent = np.zeros((len(cycles), orders, *self.words.shape[:2]), np.int64)
+        busy = np.zeros_like(spent)
+        ahead = self._ahead(a_pass)
+        pixels = self.mapping.pixel_cuts[1]
+        skip_consecutive(
+            machine, operands, a_pass.walk, ahead, a_pass.banks, self.words, pixels, spent, busy
+        )  # fmt: skip
+        steps, rounds = passes.steps_of(beats), run * -(-visits.pixels // machine.rows)
+        there = np.arange(self.words.shape[1]) < rounds[:, None]
+        own = self.group if orders > 1 else np.zeros_like(self.group)
+        new_spent, new_busy = (each[:, own, visits.pixel_tile] for each in (spent, busy))
+        old_busy = a_pass.busy[
+            visits.order if len(a_pass.busy) > 1 else 0, visits.pixel_tile
+        ]  # fmt: skip
+        new_taken, old_taken = (
+            passes.round_cycles(machine, each, machine.columns) for each in (new_busy, old_busy)
+        )
+        total = (there * new_spent).sum(axis=2)
+        skipped = rounds * steps - total
+        cycles[..., CAUSES.index(cause)] -= skipped
+        stalls = new_busy - new_spent - (old_busy - steps)
+        cycles[..., _BANK_STALL] += (there * stalls).sum(axis=2)
+        drains = new_taken - new_busy - (old_taken - old_busy)
+        cycles[..., _DRAIN] += (there * drains).sum(axis=2)
+        counts[..., C["steps_skipped"]] += skipped
+        read = machine.rows * total if self.free_rows else rounds * (beats.full + beats.short)
+        counts[..., C["weight_word_reads"]] += read - rounds * steps
+
+    def _ahead(self, a_pass: Pass) -> Ahead | None:
+        if not self.machine.ahead:
+            return None
+        most = int(self.words.max())
+        return with_lanes(ahead_of(a_pass.sequence, self.machine.ahead, most))
+
+
+def with_lanes(ahead: Ahead) -> Ahead:
+    """The same with room for the steps of each round in play."""
+    steps = np.zeros((len(ahead.steps), LANES), ahead.steps.dtype)
+    return ahead._replace(steps=steps)
+
+
+def walk_of(mapping: Mapping, orders: Sequence[Sequence[int]]) -> Walk:
+    """The channel words of a pass over these input groups, for each order of them."""
+    layer = mapping.layer
+    word = mapping.arch.activation.word_channels
+    per_tap = -(-(layer.in_channels // layer.groups) // word)
+    taps = layer.kernel_size**2
+    ranges = np.zeros((len(orders), 2, 2), np.int64)
+    channel_words = layer.groups * per_tap
+    slots = np.zeros((len(orders), channel_words), np.int64)
+    places = -(-(word - 1) * channel_words // STRETCH) * STRETCH
+    counted = np.zeros((len(orders), word + 1, places), np.uint64)
+    for order, groups in enumerate(orders):
+        parts: list[list[int]] = []
+        for number, group in enumerate(groups):
+            words = slice(group * per_tap, (group + 1) * per_tap)
+            slots[order, words] = number * taps * per_tap + np.arange(per_tap)
+            for k in range(word - 1):
+                # Plane k has the pixels with k + 2 operands or more.
+                plane = slice(k * channel_words + words.start, k * channel_words + words.stop)
+                counted[order, : k + 2, plane] = ~np.uint64(0)
+            if parts and parts[-1][1] == words.start:
+                parts[-1][1] = words.stop
+            else:
+                parts.append([words.start, words.stop])
+        for part, ends in enumerate(parts):
+            ranges[order, part] = ends
+    return Walk(ranges, counted, slots, per_tap, len(orders[0]) * taps * per_tap)
