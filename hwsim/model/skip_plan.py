@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -91,18 +92,21 @@ class SkipPlan:
         source.view(np.uint8)[:, : inputs.shape[1]] = inputs
         pixels = images * high * wide
         places = self.first.walk.counted.shape[2]
-        planes = np.zeros((len(inputs) // images, -(-pixels // 64), places), np.uint64)
+        planes = np.zeros((len(inputs) // images, 2 * -(-pixels // 64), places), np.uint32)
         shape = layer.in_channels, layer.in_height, layer.in_width
         fill_planes(source, shape, layer.padding, word, group, planes)
+        return Operands(planes, *self._places)
+
+    @cached_property
+    def _places(self) -> tuple[np.ndarray, ...]:
+        """All of the operands that no input decides."""
+        layer, images = self.mapping.layer, self.mapping.images
+        high, wide = layer.in_height + 2 * layer.padding, layer.in_width + 2 * layer.padding
         image, y, x = np.indices((images, layer.out_height, layer.out_width), np.int64)
         ky, kx = np.indices((layer.kernel_size, layer.kernel_size), np.int64).reshape(2, -1)
-        return Operands(
-            planes,
-            bases=((image * high + y * layer.stride) * wide + x * layer.stride).ravel(),
-            taps=ky * wide + kx,
-            starts=self.mapping.pixel_cuts[0],
-            totals=np.zeros((0, 0, 0), np.int64),
-        )
+        bases = ((image * high + y * layer.stride) * wide + x * layer.stride).ravel()
+        totals = np.zeros((0, 0, 0), np.int64)
+        return bases, ky * wide + kx, self.mapping.pixel_cuts[0], totals
 
     def _with_totals(self, operands: Operands, inputs: np.ndarray) -> tuple[Operands, Operands]:
         """The same with all operands of an output pixel, in the first and the conditional pass."""
@@ -142,23 +146,24 @@ class SkipPlan:
         skip_consecutive(
             machine, operands, a_pass.walk, ahead, a_pass.banks, self.words, pixels, spent, busy
         )  # fmt: skip
-        steps, rounds = passes.steps_of(beats), run * -(-visits.pixels // machine.rows)
-        there = np.arange(self.words.shape[1]) < rounds[:, None]
-        own = self.group if orders > 1 else np.zeros_like(self.group)
-        new_spent, new_busy = (each[:, own, visits.pixel_tile] for each in (spent, busy))
-        old_busy = a_pass.busy[
-            visits.order if len(a_pass.busy) > 1 else 0, visits.pixel_tile
-        ]  # fmt: skip
-        new_taken, old_taken = (
-            passes.round_cycles(machine, each, machine.columns) for each in (new_busy, old_busy)
+        # Tile by tile; a tile has fewer rounds than the largest, if it has fewer pixels.
+        steps = passes.steps_of(beats)
+        there = np.arange(self.words.shape[1]) < -(-pixels // machine.rows)[:, None]
+        taken, before = (
+            passes.round_cycles(machine, each, machine.columns) for each in (busy, a_pass.busy)
         )
-        total = (there * new_spent).sum(axis=2)
+        total = (there * spent).sum(axis=3)
+        stalls, drains = (there * (busy - spent)).sum(axis=3), (there * (taken - busy)).sum(axis=3)
+        old_stalls = (there * (a_pass.busy - steps)).sum(axis=2)
+        old_drains = (there * (before - a_pass.busy)).sum(axis=2)
+        own = self.group if orders > 1 else np.zeros_like(self.group)
+        old = visits.order if len(a_pass.busy) > 1 else np.zeros_like(visits.order)
+        tile, rounds = visits.pixel_tile, run * -(-visits.pixels // machine.rows)
+        total = run * total[:, own, tile]
         skipped = rounds * steps - total
         cycles[..., CAUSES.index(cause)] -= skipped
-        stalls = new_busy - new_spent - (old_busy - steps)
-        cycles[..., _BANK_STALL] += (there * stalls).sum(axis=2)
-        drains = new_taken - new_busy - (old_taken - old_busy)
-        cycles[..., _DRAIN] += (there * drains).sum(axis=2)
+        cycles[..., _BANK_STALL] += run * (stalls[:, own, tile] - old_stalls[old, tile])
+        cycles[..., _DRAIN] += run * (drains[:, own, tile] - old_drains[old, tile])
         counts[..., C["steps_skipped"]] += skipped
         read = machine.rows * total if self.free_rows else rounds * (beats.full + beats.short)
         counts[..., C["weight_word_reads"]] += read - rounds * steps
@@ -186,7 +191,7 @@ def walk_of(mapping: Mapping, orders: Sequence[Sequence[int]]) -> Walk:
     channel_words = layer.groups * per_tap
     slots = np.zeros((len(orders), channel_words), np.int64)
     places = -(-(word - 1) * channel_words // STRETCH) * STRETCH
-    counted = np.zeros((len(orders), word + 1, places), np.uint64)
+    counted = np.zeros((len(orders), word + 1, places), np.uint32)
     for order, groups in enumerate(orders):
         parts: list[list[int]] = []
         for number, group in enumerate(groups):
@@ -195,7 +200,7 @@ def walk_of(mapping: Mapping, orders: Sequence[Sequence[int]]) -> Walk:
             for k in range(word - 1):
                 # Plane k has the pixels with k + 2 operands or more.
                 plane = slice(k * channel_words + words.start, k * channel_words + words.stop)
-                counted[order, : k + 2, plane] = ~np.uint64(0)
+                counted[order, : k + 2, plane] = ~np.uint32(0)
             if parts and parts[-1][1] == words.start:
                 parts[-1][1] = words.stop
             else:

@@ -199,9 +199,8 @@ class SimResult:
         """The same over the whole network with its dense layers."""
         if self.scheme.kind == "channels":
             return _ratio(self.network.macs, self._kept(self.network.layers))
-        dense_layers = self.network.macs - self.network.gated_macs
-        dense_layers -= self._skipped(gated=False)
-        return self.network.macs / (dense_layers + self._promised_gated_macs())
+        dense = self.network.macs - self.network.gated_macs - self._skipped(gated=False)
+        return self.network.macs / (dense + self._promised_gated_macs())
 
     def _skipped(self, gated: bool) -> float:
         """MACs an image that are skipped because their operand is zero, in such layers."""

@@ -22,8 +22,8 @@ def _mark_consecutive(operands, begin, end, scratch):
     marked = scratch.marked
     for pixel in range(begin, end):
         at = operands.bases[pixel]
-        marked[at >> 6] |= _U1 << np.uint64(at & 63)
-    return operands.bases[begin] >> 6, operands.bases[end - 1] >> 6
+        marked[at >> 5] |= np.uint32(1) << np.uint32(at & 31)
+    return operands.bases[begin] >> 5, operands.bases[end - 1] >> 5
 
 
 @compiled
@@ -34,7 +34,7 @@ def skip_consecutive(machine, operands, walk, ahead, banks, words, pixels, spent
     (pixel tiles,); ``spent``, ``busy``: int64 (batches, orders, pixel tiles, rounds). ``ahead`` is
     None on a machine without; ``banks`` int64 (orders,): which of its shifts an order has.
     """
-    scratch = room_for_round(operands)
+    scratch = room_for_round(operands, walk)
     orders = walk.ranges.shape[0]
     few, waited = np.zeros(orders, np.int64), np.zeros(orders, np.int64)
     if ahead is not None:
@@ -87,46 +87,49 @@ def skip_consecutive(machine, operands, walk, ahead, banks, words, pixels, spent
 def _consecutive_taps(operands, walk, b, span, fullest, scratch, few, waited):
     """Steps of a marked round's beats, and what they take where no bank runs ahead, by order."""
     planes, taps = operands.planes, operands.taps
-    marked, cut = scratch
+    marked, cut, _ = scratch
     against = min(fullest, walk.counted.shape[1] - 1)
     for order in range(few.size):
         few[order], waited[order] = walk.beats, walk.beats * max(1, fullest)
     for tap in range(taps.size):
-        further, left = taps[tap] >> 6, np.uint64(taps[tap] & 63)
+        further, left = taps[tap] >> 5, np.uint64(taps[tap] & 31)
         for place in range(cut.size):
             cut[place] = _U0
         for word in range(span[0], span[1] + 2):
-            bits = marked[word] << left
-            if left and word:
-                bits |= marked[word - 1] >> (np.uint64(64) - left)
-            if bits != _U0:
+            shifted = np.uint64(marked[word]) << left
+            if word:
+                shifted |= np.uint64(marked[word - 1]) >> (np.uint64(32) - left)
+            bits = np.uint32(shifted)
+            if bits:
                 for place in range(cut.size):
                     cut[place] |= planes[b, word + further, place] & bits
         for order in range(few.size):
             more, later = 0, 0
             for place in range(cut.size):
                 more += cut[place] & walk.counted[order, 0, place] != _U0
-            for place in range(cut.size):
-                later += cut[place] & walk.counted[order, against, place] != _U0
+            if against > 1:
+                for place in range(cut.size):
+                    later += cut[place] & walk.counted[order, against, place] != _U0
             few[order] += more
-            waited[order] += later
+            waited[order] += later if against > 1 else more
 
 
 @inlined
 def _keep_steps(operands, walk, b, own, span, scratch, steps, row, lane):
     """Steps of each of a marked round's beats, to ``steps`` (rows, beats, LANES)."""
     planes, taps = operands.planes, operands.taps
-    marked, cut = scratch
+    marked, cut, _ = scratch
     channel_words = walk.slots.shape[1]
     for tap in range(taps.size):
-        further, left = taps[tap] >> 6, np.uint64(taps[tap] & 63)
+        further, left = taps[tap] >> 5, np.uint64(taps[tap] & 31)
         for place in range(cut.size):
             cut[place] = _U0
         for word in range(span[0], span[1] + 2):
-            bits = marked[word] << left
-            if left and word:
-                bits |= marked[word - 1] >> (np.uint64(64) - left)
-            if bits != _U0:
+            shifted = np.uint64(marked[word]) << left
+            if word:
+                shifted |= np.uint64(marked[word - 1]) >> (np.uint64(32) - left)
+            bits = np.uint32(shifted)
+            if bits:
                 for place in range(cut.size):
                     cut[place] |= planes[b, word + further, place] & bits
         for part in range(2):

@@ -123,7 +123,7 @@ def sparse_batches(machine, conditional, masked, transfers, results, ahead, wind
     # One round, or with run-ahead those that wait to be played.
     late = room_for_late(1 if ahead is None else WAITING, machine.banks)
     if skipping is not None:
-        scratch = room_for_round(skipping[0])
+        scratch = room_for_round(skipping[0], skipping[1])
     for b in range(masks.shape[0]):
         first = 0
         for t in range(tiles.width.size):

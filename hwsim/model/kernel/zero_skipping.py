@@ -25,7 +25,7 @@ _SKIPPED = C["steps_skipped"]
 
 _BANDWIDTH = CONFLICTS["bandwidth"]
 
-_U0, _U1 = np.uint64(0), np.uint64(1)
+_U0, _U1, _LOW = np.uint64(0), np.uint64(1), np.uint64(0xFFFFFFFF)
 
 STRETCH = 32
 """Places that a vectorised loop goes through at once: none is left over."""
@@ -34,7 +34,7 @@ STRETCH = 32
 class Operands(NamedTuple):
     """The operands of a layer's inputs, batch by batch.
 
-    ``planes`` uint64 (batches, words of pixels, places): plane k of a channel word is k * channel
+    ``planes`` uint32 (batches, words of pixels, places): plane k of a channel word is k * channel
     words behind it, and has the pixels where more than k + 1 of its channels are not zero. There
     are (A - 1) * channel words, and empty ones behind them up to a multiple of STRETCH.
     ``bases`` int64 (pixels of a batch,): the padded pixel of each output pixel's first tap;
@@ -53,7 +53,7 @@ class Operands(NamedTuple):
 class Walk(NamedTuple):
     """The channel words that a pass visits, for each group of output channels (order).
 
-    ``ranges`` int64 (orders, 2, 2): from and to; ``counted`` uint64 (orders, A + 1, places): all
+    ``ranges`` int64 (orders, 2, 2): from and to; ``counted`` uint32 (orders, A + 1, places): all
     ones at the planes of these words of which one more operand makes a beat longer than f cycles
     long; ``slots`` int64 (orders, channel words): at which beat the first tap of a word;
     ``per_tap``: beats from there to the next tap; ``beats`` of all.
@@ -67,27 +67,32 @@ class Walk(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Of a round: marked pixels; planes cut with them."""
+    """Of a round: marked pixels; planes cut with them; steps of each channel word's beat."""
 
     marked: np.ndarray
     cut: np.ndarray
+    most: np.ndarray
 
 
 @compiled
-def room_for_round(operands):
+def room_for_round(operands, walk):
     planes = operands.planes
-    return Scratch(np.zeros(planes.shape[1] + 1, np.uint64), np.zeros(planes.shape[2], np.uint64))
+    return Scratch(
+        np.zeros(planes.shape[1] + 1, np.uint32),
+        np.zeros(planes.shape[2], np.uint32),
+        np.zeros(walk.slots.shape[1], np.int16),
+    )
 
 
 @compiled
 def fill_planes(source, shape, padding, word_channels, group_channels, planes):
-    """Count, bit by bit: ``planes`` (batches, words of pixels, (A - 1) * channel words), zeros.
+    """Count, bit by bit, into ``planes``, zeros, with an even number of words of pixels.
 
     ``source`` uint64 (images of all batches, ceil(bits / 64) + 1): bits (channel, y, x) of
     ``shape`` (channels, height, width); words start anew in every ``group_channels``.
     """
     channels, height, width = shape
-    batches, words = planes.shape[0], planes.shape[1]
+    batches, words = planes.shape[0], planes.shape[1] // 2
     images = source.shape[0] // batches
     wide, high = width + 2 * padding, height + 2 * padding
     group_words = -(-group_channels // word_channels)
@@ -117,7 +122,9 @@ def fill_planes(source, shape, padding, word_channels, group_channels, planes):
                         carried = both
             for word in range(words):
                 for k in range(1, last - first):
-                    planes[b, word, (k - 1) * channel_words + number] = least[k, word]
+                    place = (k - 1) * channel_words + number
+                    planes[b, 2 * word, place] = np.uint32(least[k, word] & _LOW)
+                    planes[b, 2 * word + 1, place] = np.uint32(least[k, word] >> np.uint64(32))
 
 
 @inlined
@@ -150,7 +157,7 @@ def read_words_skipping(
     done here.
     """
     planes, bases, taps, starts, totals = operands
-    marked, cut = scratch
+    marked, cut, most = scratch
     held, orders, places, waiting = late
     depth, channel_words = walk.counted.shape[1] - 2, walk.slots.shape[1]
     last_place = cut.size
@@ -182,8 +189,8 @@ def read_words_skipping(
                     at_most = max(at_most, totals[b, own, place])
                 else:
                     place = bases[place]
-                    marked[place >> 6] |= _U1 << np.uint64(place & 63)
-                    low, high = min(low, place >> 6), max(high, place >> 6)
+                    marked[place >> 5] |= np.uint32(1) << np.uint32(place & 31)
+                    low, high = min(low, place >> 5), max(high, place >> 5)
         fullest, distinct = 0, 0
         for bank in range(machine.banks):
             fullest = max(fullest, held[lane, bank])
@@ -197,28 +204,37 @@ def read_words_skipping(
         against = min(fullest, depth + 1)
         few, waited = walk.beats, walk.beats * max(1, fullest)
         for tap in range(taps.size):
-            further, left = taps[tap] >> 6, np.uint64(taps[tap] & 63)
+            further, left = taps[tap] >> 5, np.uint64(taps[tap] & 31)
             for place in range(last_place):
                 cut[place] = _U0
             for word in range(low, high + 2):
-                bits = marked[word] << left
-                if left and word:
-                    bits |= marked[word - 1] >> (np.uint64(64) - left)
-                if bits != _U0:
+                shifted = np.uint64(marked[word]) << left
+                if word:
+                    shifted |= np.uint64(marked[word - 1]) >> (np.uint64(32) - left)
+                bits = np.uint32(shifted)
+                if bits:
                     for place in range(last_place):
                         cut[place] |= planes[b, word + further, place] & bits
+            more = 0
             for place in range(last_place):
-                few += cut[place] & walk.counted[own, 0, place] != _U0
+                more += cut[place] & walk.counted[own, 0, place] != _U0
+            few += more
             if plays:
+                for place in range(channel_words):
+                    most[place] = 1
+                for k in range(depth):
+                    plane = np.uint64(k * channel_words)
+                    for place in range(np.uint64(channel_words)):
+                        most[place] += cut[plane + place] != _U0
+                behind = tap * walk.per_tap
                 for part in range(2):
                     for word in range(walk.ranges[own, part, 0], walk.ranges[own, part, 1]):
-                        most = 1
-                        for k in range(depth):
-                            most += cut[k * channel_words + word] != _U0
-                        steps[walk.slots[own, word] + tap * walk.per_tap, lane] = most
-            else:
+                        steps[walk.slots[own, word] + behind, lane] = most[word]
+            elif against > 1:
                 for place in range(last_place):
                     waited += cut[place] & walk.counted[own, against, place] != _U0
+            else:
+                waited += more
         for word in range(low, high + 1):
             marked[word] = _U0
         spent[first + number] = few
