@@ -40,7 +40,10 @@ def machine(
         "clock_mhz": 500,
         "batch": 1,
         "array": {
-            "rows": rows, "columns": columns, "feed": feed, "zero_gating": zero_gating,
+            "rows": rows,
+            "columns": columns,
+            "feed": feed,
+            "zero_gating": zero_gating,
             "zero_skipping": zero_skipping,
         },
         "partial_sums": {"entries": tile_pixels * columns},

@@ -18,10 +18,19 @@ from hwsim.mapping.tiles import MappingError
 from hwsim.model import Engine
 from hwsim.model.replay import replay as run_batches
 from hwsim.run.simulate import chosen_shapes
-from tools.verification.cases import MASKED, PARAMETERS, Value, acting, build, draw_case, draw_value
+from tools.verification.cases import (
+    GATHERING,
+    MASKED,
+    PARAMETERS,
+    Value,
+    acting,
+    build,
+    draw_case,
+    draw_value,
+)
 from tools.verification.replay import Replayed, replay, within_tiles
 
-CASES, WIDE_CASES, FULL = 500, 500, 4
+CASES, WIDE_CASES, WINDOWED_CASES, FULL = 500, 500, 300, 4
 
 WIDE = (31, 32, 33, 63, 64, 65, 95, 96, 97, 100, 127, 128, 130)
 """Pixels of a tile, around the 64 bits of the kernel's words and the 32 of the index memory's."""
@@ -51,8 +60,14 @@ def held_cases(model: Engine, number: int = CASES, wide: int = WIDE_CASES) -> li
     early, late, shown = [], [], set()
     drawn = ((f"seed {seed}", *draw_case(seed)) for seed in count())
     wider = ((f"wide {seed}", *draw_wide(seed)) for seed in count())
+    windowed = ((f"windowed {seed}", *draw_windowed(seed)) for seed in count())
     full = ((f"full {seed}", *draw_full(seed)) for seed in count())
-    several = (_held(drawn, number, other), _held(wider, wide, other), _held(full, FULL, other))
+    several = (
+        _held(drawn, number, other),
+        _held(wider, wide, other),
+        _held(windowed, WINDOWED_CASES if wide else 0, other),
+        _held(full, FULL, other),
+    )
     for values, held in chain.from_iterable(several):
         options = set(acting(values).items())
         (late if options <= shown else early).append(held)
@@ -108,6 +123,21 @@ def draw_wide(seed: int) -> tuple[dict[str, Value], Drawn]:
             values["density"] = rng.choice([0.05, 0.2, 0.3])
         if case := build(values, rng):
             return values, _last_ones(case, int(values["P"])) if kind == "last" else case
+
+
+def draw_windowed(seed: int) -> tuple[dict[str, Value], Drawn]:
+    """Rounds that a window chooses, an index a cycle more often, with empty words between."""
+    rng = Random(f"windowed {seed}")
+    while True:
+        values = {name: draw_value(name, rng) for name in PARAMETERS}
+        values |= {"scheme": rng.choice(GATHERING), "activation KiB": 512, "zero skipping": "none"}
+        values |= {"window": rng.choice([1, 2, 3, 5, 8, 63, 64, 65]), "kernel": 1}
+        values |= {"P": rng.choice(WIDE), "images": 3, "batch": 3, "network": "alone"}
+        values |= {"density": rng.choice([0.02, 0.1, 0.3, 0.6, 1.0]), "format": "bitmap"}
+        if rng.random() < 0.6:
+            values |= {"E": 1, "W": rng.choice([8, 16, 32, 64])}
+        if case := build(values, rng):
+            return values, case
 
 
 def draw_full(seed: int) -> tuple[dict[str, Value], Drawn]:

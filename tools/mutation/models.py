@@ -28,6 +28,7 @@ TESTS = Path(__file__).parents[2] / "tests"
 SUITE: dict[Engine, tuple[str, ...]] = {
     "kernel": (
         "model/test_mask_words.py",
+        "model/test_run_ahead.py",
         "model/test_reference_against_kernel.py::test_the_kernel_books_stalls_at_the_last_visit",
     ),
     "reference": (
@@ -39,7 +40,10 @@ SUITE: dict[Engine, tuple[str, ...]] = {
 }
 """The tests that a survivor of the first cases meets: models tell some things by layer only."""
 
-COMPILED: dict[Engine, tuple[str, ...]] = {"kernel": ("model/test_mask_words.py",), "reference": ()}
+COMPILED: dict[Engine, tuple[str, ...]] = {
+    "kernel": ("model/test_mask_words.py", "model/test_run_ahead.py"),
+    "reference": (),
+}
 """Tests for what runs in no other way than compiled."""
 
 FIRST = 100

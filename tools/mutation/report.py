@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
-from .held import CASES, FULL, WIDE_CASES
+from .held import CASES, FULL, WIDE_CASES, WINDOWED_CASES
 from .mutant import Key, Mutant
 from .trials import NOT_COMPILED, SURVIVED, VERDICTS, Verdict
 
@@ -67,10 +67,11 @@ def report(results: Results, jobs: int, seconds: float) -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("hwsim", "numpy", "simpy"))
     found = sum(results.by_file().values(), Counter())
     tried = found.total() - found[NOT_COMPILED]
+    held = CASES + WIDE_CASES + WINDOWED_CASES + FULL
     lines = [
         "# Mutations",
         "",
-        *INTRODUCTION.strip().replace("CASES", f"{CASES + WIDE_CASES + FULL:,}").split("\n"),
+        *INTRODUCTION.strip().replace("CASES", f"{held:,}").split("\n"),
         "",
         f"{found.total():,} mutants, {tried - found[SURVIVED]:,} of {tried:,} that compile are",
         f"seen, {found[SURVIVED]} survive and are explained below. {round(seconds / 60)} min of",
