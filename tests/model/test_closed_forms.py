@@ -9,7 +9,7 @@ import pytest
 from by_hand import machine
 from hand_worked import EMIT, PASS, ROW, STEP
 from layer_run import LayerRun
-from models import KERNEL, MODELS, Model, parameter
+from models import KERNEL, MODELS, REFERENCE, Model, parameter
 from oracle.machines import conv
 
 from hwsim.arch.config import ArchConfig
@@ -178,3 +178,46 @@ def test_a_structured_mask_in_lockstep_gates_nothing_off(
         for name in set(model.names) - {"adder_ops"}:
             assert lanes[name] == tile[name] * (8 if name in stored else 1), name
         assert lanes["macs_gated_off"] == 0
+
+
+POINTS = Even(
+    machine(columns=4, tile_pixels=32, word_channels=4, lane_group=1),
+    conv("conv", channels=(8, 8), size=(8, 8), groups=2),
+)
+"""Of one tap and without padding: L_b = L_c = 4, a beat each."""
+
+
+@pytest.mark.parametrize("operands", range(5))
+def test_words_of_equally_many_operands(model: Model, operands: int) -> None:
+    """A beat takes as many steps, at least one; a round of fewer than R waits for the drain."""
+    rows, layer = POINTS.arch.array.rows, POINTS.layer
+    inputs = np.zeros((1, 2, 4, 8, 8), bool)  # two words of four channels
+    for place in range(operands):  # which of them are not zero differs from pixel to pixel
+        inputs[:, :, (place + np.indices((8, 8)).sum(axis=0)) % 4, *np.indices((8, 8))] = True
+    run = replace(
+        POINTS.filled(True), scheme="unstructured-skip", inputs=inputs.reshape(1, 8, 8, 8)
+    )
+    steps = max(1, operands)
+    for tile in model.run(run):
+        assert {name: tile[name] for name in WITHIN} == {
+            "base": POINTS.rounds * steps * STEP,
+            "conditional": POINTS.rounds * steps * STEP,
+            "bank_stall": 0,
+            "drain": 2 * POINTS.rounds * (rows - steps) + 2 * rows * ROW,
+            "decode_stall": rows * EMIT,
+        }
+        assert tile["weight_word_reads"] == 2 * POINTS.rounds
+        assert tile["steps_skipped"] == 2 * POINTS.rounds * (layer.base_steps - steps)
+
+
+@pytest.mark.parametrize("model", [KERNEL, REFERENCE], ids=lambda model: model.name)
+def test_free_rows_wait_for_the_pointer_with_most_operands(model: Model) -> None:
+    """In both words a pixel has as many operands as its column's number modulo 5."""
+    inputs = np.arange(4)[:, None, None] < np.arange(8) % 5
+    inputs = np.broadcast_to(np.concatenate([inputs, inputs]), (1, 8, 8, 8))
+    run = replace(POINTS.filled(True), scheme="unstructured-skip-bound", inputs=inputs)
+    # Rounds of columns 0 to 3 and 4 to 7: at most 3, and 4, of the one word of each pass.
+    for tile in model.run(run):
+        assert tile["base"] == tile["conditional"] == POINTS.rounds // 2 * (3 + 4)
+        assert tile["weight_word_reads"] == 2 * POINTS.rounds // 2 * (3 + 4) * 4
+        assert tile["steps_skipped"] == 2 * POINTS.rounds // 2 * (1 + 0)

@@ -19,13 +19,14 @@ class Hardware:
         return [range(at, min(at + lanes, width)) for at in range(0, width, lanes)]
 
 
-SKIP = "-skip"
-"""Behind a scheme's name: the machine skips zeros. All else is as without it."""
+SKIP, BOUND = "-skip", "-skip-bound"
+"""Behind a scheme's name: the machine skips zeros, with free rows or without. All else is as
+without it."""
 
 
 def hardware(scheme: str) -> Hardware:
     """Read a scheme's name."""
-    scheme = scheme.removesuffix(SKIP)
+    scheme = scheme.removesuffix(BOUND).removesuffix(SKIP)
     if scheme in ("dense", "dense-zero-gated"):
         return Hardware(lanes=None, masks="none")
     if scheme == "clock-gated":

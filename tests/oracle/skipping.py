@@ -16,7 +16,7 @@ from hwsim.workload import ConvLayer, Network
 
 from .beats import Beat
 from .layout import Layout, Pixel
-from .schemes import SKIP, hardware
+from .schemes import BOUND, SKIP, hardware
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ def skipping(
 
 def kind_of(scheme: str, arch: ArchConfig) -> str:
     """``none``, ``word`` or ``free-rows``: what the scheme's name says, or else the machine."""
+    if scheme.endswith(BOUND):
+        return "free-rows"
     return "word" if scheme.endswith(SKIP) else arch.array.zero_skipping
 
 
