@@ -43,11 +43,16 @@ def sentences(comparison: Comparison, prices: Sequence[Row]) -> list[str]:
     largest = max(run.row["batch"] for run in runs)
     of_largest = [run for run in runs if run.row["batch"] == largest]
     return [
-        *_speed([run for run in of_largest if run.row["share_realised"] is not None]),
+        *_speed([run for run in of_largest if _promises(run.row)]),
         *(_latency([run for run in runs if run.row["batch"] == 1]) if largest > 1 else ()),
         *_energy(of_largest),
         *_other_prices(name_masks(prices)),
     ]
+
+
+def _promises(row: Row) -> bool:
+    """Whether masks or skipped zeros promise anything beside the dense run, the yardstick."""
+    return row["share_realised"] is not None and row["scheme"] != "dense"
 
 
 def zeros_skipped(skipping: Comparison) -> Iterator[str]:

@@ -164,8 +164,8 @@ class SimResult:
 
     @property
     def gates_zeros(self) -> bool:
-        """Whether MACs with a zero operand were gated, and so the activations matter."""
-        return self.totals["macs_zero_gated"] > 0
+        """Whether MACs with a zero operand were gated or skipped, and so activations matter."""
+        return self.totals["macs_zero_gated"] + self.totals["macs_zero_skipped"] > 0
 
     def ungated(self) -> SimResult:
         """The same run with its zero operands executed; they count as base MACs."""

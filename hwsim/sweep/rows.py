@@ -133,10 +133,10 @@ def evaluate(points: Sequence[Point], model: str) -> bytes:
 def _rows_alike(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
     """Rows of points whose machines differ in prices alone: what is replayed once, is priced anew.
 
-    One dense run serves all traces of a network and a number of images.
+    One dense run serves all traces of a network and a number of images, unless it skips zeros.
     """
     runs: dict[tuple[Masks, str], SimResult] = {}
-    dense: dict[tuple[Network, int], SimResult] = {}
+    dense: dict[tuple[Network, int, Masks | None], SimResult] = {}
     for point in sorted(points, key=lambda point: point.scheme != "dense"):
         if point.impossible or point.masks is None or point.scheme is None:
             yield identity(point)
@@ -145,7 +145,8 @@ def _rows_alike(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
         named = (point.masks, point.scheme)
         if named not in runs:
             runs[named] = simulate(point.arch, trace, point.scheme, threads=1)
-        yardstick = (trace.network, trace.images)
+        skips = point.arch.array.zero_skipping != "none"
+        yardstick = (trace.network, trace.images, point.masks if skips else None)
         if yardstick not in dense:
             dense[yardstick] = runs.get((point.masks, "dense")) or simulate(
                 point.arch, trace, "dense", threads=1
@@ -235,8 +236,8 @@ def listing(rows: pd.DataFrame, columns: Sequence[str], varied: Sequence[str]) -
     """One line a row: method, scheme, the columns of ``varied`` that differ, and ``columns``.
 
     Numbers with three digits; from 1,000 on as whole numbers. A missing value is ``-``. Rows of
-    which no trace makes a difference (``dense``, without zero gating) appear once, and a trace's
-    name only where the method does not tell.
+    which no trace makes a difference (``dense``, zeros neither gated nor skipped) appear once, and
+    a trace's name only where the method does not tell.
     """
     differing = [name for name in varied if rows[name].nunique() > 1]
     if "trace" in differing and rows.groupby("method")["trace"].nunique().max() == 1:
