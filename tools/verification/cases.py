@@ -120,7 +120,7 @@ def impossible(pair: dict[str, Value]) -> str | None:
     skipping = pair.get("zero skipping", "none")
     if "inputs" in pair and pair.get("zero skipping") == "none":
         return "no input bits are read"
-    if skipping != "none" and pair.get("feed") == "systolic":
+    if pair.get("feed") == "systolic" and (skipping != "none" or "inputs" in pair):
         return "operands of a systolic array hop in step"
     if skipping == "suffix" and scheme == "dense-zero-gated":
         return "dense-zero-gated has no suffix"
