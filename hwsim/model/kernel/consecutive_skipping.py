@@ -10,7 +10,7 @@ from hwsim.model.kernel.jit import compiled, inlined
 from hwsim.model.kernel.lanes import LANES
 from hwsim.model.kernel.passes import CONFLICTS, EXACT
 from hwsim.model.kernel.run_ahead import Ahead, play_rounds
-from hwsim.model.kernel.zero_skipping import room_for_round
+from hwsim.model.kernel.zero_skipping import cut_tap, room_for_round
 
 _U0, _U1 = np.uint64(0), np.uint64(1)
 
@@ -93,16 +93,7 @@ def _consecutive_taps(operands, walk, b, span, fullest, scratch, few, waited):
         few[order], waited[order] = walk.beats, walk.beats * max(1, fullest)
     for tap in range(taps.size):
         further, left = taps[tap] >> 5, np.uint64(taps[tap] & 31)
-        for place in range(cut.size):
-            cut[place] = _U0
-        for word in range(span[0], span[1] + 2):
-            shifted = np.uint64(marked[word]) << left
-            if word:
-                shifted |= np.uint64(marked[word - 1]) >> (np.uint64(32) - left)
-            bits = np.uint32(shifted)
-            if bits:
-                for place in range(cut.size):
-                    cut[place] |= planes[b, word + further, place] & bits
+        cut_tap(planes, b, further, left, marked, span[0], span[1], cut)
         for order in range(few.size):
             more, later = 0, 0
             for place in range(cut.size):
@@ -122,16 +113,7 @@ def _keep_steps(operands, walk, b, own, span, scratch, steps, row, lane):
     channel_words = walk.slots.shape[1]
     for tap in range(taps.size):
         further, left = taps[tap] >> 5, np.uint64(taps[tap] & 31)
-        for place in range(cut.size):
-            cut[place] = _U0
-        for word in range(span[0], span[1] + 2):
-            shifted = np.uint64(marked[word]) << left
-            if word:
-                shifted |= np.uint64(marked[word - 1]) >> (np.uint64(32) - left)
-            bits = np.uint32(shifted)
-            if bits:
-                for place in range(cut.size):
-                    cut[place] |= planes[b, word + further, place] & bits
+        cut_tap(planes, b, further, left, marked, span[0], span[1], cut)
         for part in range(2):
             for word in range(walk.ranges[own, part, 0], walk.ranges[own, part, 1]):
                 most = 1

@@ -48,5 +48,8 @@ compiled: Callable[..., Any] = numba.njit(cache=True, nogil=True, boundscheck=No
 inlined: Callable[..., Any] = numba.njit(cache=True, nogil=True, boundscheck=None, forceinline=True)
 """For functions of an inner loop: passing a machine and arrays to one costs as much as its work."""
 
+copied: Callable[..., Any] = numba.njit(cache=True, nogil=True, boundscheck=None, inline="always")
+"""For a few lines that several inner loops share: as if they stood there, arrays and all."""
+
 DISABLED = bool(numba.config.DISABLE_JIT)
 """Whether functions run as plain Python."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from hwsim.counters import C
 from hwsim.model.kernel.bits import popcount
-from hwsim.model.kernel.jit import compiled, inlined
+from hwsim.model.kernel.jit import compiled, copied, inlined
 from hwsim.model.kernel.lanes import LANES
 from hwsim.model.kernel.passes import CONFLICTS, EXACT
 from hwsim.model.kernel.rounds import steps_of
@@ -144,6 +144,24 @@ def _copy_bits(source, bit, target, at, count):
             target[word + 1] |= bits >> np.uint64(64 - shift)
 
 
+@copied
+def cut_tap(planes, b, further, left, marked, low, high, cut):
+    """Cut the planes with marked pixels, shifted: not zero where one of them is in a plane.
+
+    ``further``, ``left``: words and bits of the shift; ``low``, ``high``: which words have pixels.
+    """
+    for place in range(cut.size):
+        cut[place] = _U0
+    for word in range(low, high + 2):
+        shifted = np.uint64(marked[word]) << left
+        if word:
+            shifted |= np.uint64(marked[word - 1]) >> (np.uint64(32) - left)
+        bits = np.uint32(shifted)
+        if bits:
+            for place in range(cut.size):
+                cut[place] |= planes[b, word + further, place] & bits
+
+
 @inlined
 def read_words_skipping(
     machine, beats, operands, walk, own, b, tile, order, rounds, first, unions, in_bank, late,
@@ -205,16 +223,7 @@ def read_words_skipping(
         few, waited = walk.beats, walk.beats * max(1, fullest)
         for tap in range(taps.size):
             further, left = taps[tap] >> 5, np.uint64(taps[tap] & 31)
-            for place in range(last_place):
-                cut[place] = _U0
-            for word in range(low, high + 2):
-                shifted = np.uint64(marked[word]) << left
-                if word:
-                    shifted |= np.uint64(marked[word - 1]) >> (np.uint64(32) - left)
-                bits = np.uint32(shifted)
-                if bits:
-                    for place in range(last_place):
-                        cut[place] |= planes[b, word + further, place] & bits
+            cut_tap(planes, b, further, left, marked, low, high, cut)
             more = 0
             for place in range(last_place):
                 more += cut[place] & walk.counted[own, 0, place] != _U0
