@@ -55,6 +55,18 @@ def of_images(trace: MaskTrace, images: int) -> MaskTrace:
     return MaskTrace(TraceContents(header, masks, zeros))
 
 
+def with_inputs(trace: MaskTrace, images: int) -> MaskTrace:
+    """The images that have input bits, as often as it takes, held in memory."""
+    some, contents = trace.head(trace.input_images), {}
+    at = np.arange(images) % some.images
+    for kind in ("masks", "zero_operand_macs", "zero_operand_macs_conditional", "input_bits"):
+        contents[kind] = {
+            name: np.asarray(data)[at] for name, data in getattr(some.contents, kind).items()
+        }
+    header = some.header.model_copy(update={"image_ids": tuple(range(images))})
+    return MaskTrace(TraceContents(header, **contents))
+
+
 def label(trace: MaskTrace, images: int) -> str:
     """The method, and whether images are repeated, for a row."""
     if images > trace.images:

@@ -21,12 +21,13 @@ from .limits import loops, popcounts, references
 from .masks import Settings, traces_of
 from .measure import Figure
 from .scalesim import DEFAULT_LAYERS, layer_names, scalesim
-from .schemes import scaling, schemes
+from .schemes import rules, scaling, schemes
 from .startup import startup
 from .sweep import sweep
 
 SECTIONS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
     "schemes": schemes,
+    "rules": rules,
     "popcount": popcounts,
     "loop": loops,
     "reference": references,
