@@ -62,7 +62,7 @@ BARS = (
     Bar("cdg", "unstructured", "cdg", "CDG: a decision per channel", "each channel skips alone"),
     Bar("cdg", "lockstep-8", "cdg", "CDG: a decision per channel", "8 channels skip together"),
     Bar("scdg", "structured-8x", "scdg", "SCDG: one per 8 channels", "8 channels skip together"),
-    Bar("cdg", "clock-gated", "cdg", "CDG: a decision per channel", "off but not skipped"),
+    Bar("cdg", "clock-gated", "cdg", "CDG: a decision per channel", "switched off, not skipped"),
 )
 
 PANELS = (
