@@ -136,8 +136,26 @@ def draw_windowed(seed: int) -> tuple[dict[str, Value], Drawn]:
         values |= {"density": rng.choice([0.02, 0.1, 0.3, 0.6, 1.0]), "format": "bitmap"}
         if rng.random() < 0.6:
             values |= {"E": 1, "W": rng.choice([8, 16, 32, 64])}
-        if case := build(values, rng):
+        if seed % 50 == 0:  # index words of 8 bits, of which lists have an empty one
+            values |= {"scheme": "unstructured", "P": 64, "E": 1, "W": 8}
+        if not (case := build(values, rng)):
+            continue
+        if seed % 50:
             return values, case
+        if case.images * case.network.gated_layers[0].out_pixels >= 64:
+            return values, _hollow(case)
+
+
+def _hollow(case: Drawn) -> Drawn:
+    """Of 64 pixels each eighth, and the 17th; but none of the second eight."""
+    row = np.arange(64) % 8 == 7
+    row[15], row[16] = False, True
+    masks = {}
+    for name, bits in case.masks.items():
+        images, lists, height, width = bits.shape
+        flat = np.resize(row, images * height * width).reshape(images, 1, height, width)
+        masks[name] = np.repeat(flat, lists, axis=1)
+    return replace(case, masks=masks)
 
 
 def draw_full(seed: int) -> tuple[dict[str, Value], Drawn]:
