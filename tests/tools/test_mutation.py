@@ -82,3 +82,9 @@ def test_an_explanation_of_what_does_not_survive_is_stale(tmp_path: Path) -> Non
     path.write_text(f"{entry}\n{entry}")
     with pytest.raises(ValueError, match="twice"):
         explanations(path)
+
+
+def test_survivors_are_explained_in_one_readable_file() -> None:
+    reasons = explanations()
+    assert all(reasons.values())
+    assert all(key.file.startswith(("hwsim/", "rtl/")) for key in reasons)
