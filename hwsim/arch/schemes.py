@@ -25,7 +25,7 @@ Skipping = Literal["none", "word", "free-rows"]
 """Of steps without operands (docs/model/zero_skipping.md)."""
 
 SKIP, BOUND = "-skip", "-skip-bound"
-SUFFIXES: dict[str, Skipping] = {BOUND: "free-rows", SKIP: "word"}
+SUFFIXES: dict[str, Skipping] = {SKIP: "word", BOUND: "free-rows"}
 """Of a scheme on the machine with such ``array.zero_skipping``."""
 
 _ALWAYS = ("dense", "dense-zero-gated", "clock-gated", "unstructured")
@@ -78,17 +78,19 @@ def scheme_names(arch: ArchConfig) -> list[str]:
 
 
 def skipping_schemes(arch: ArchConfig) -> list[str]:
-    """Schemes with one of SUFFIXES: they exist where the machine itself skips nothing."""
-    if arch.array.zero_skipping != "none" or arch.array.feed == "systolic":
-        return []
-    plain = [name for name in scheme_names(arch) if name not in ("dense-zero-gated", "channels")]
-    return [name + suffix for name in plain for suffix in (SKIP, BOUND)]
+    """Schemes with one of SUFFIXES."""
+    return with_suffixes(scheme_names(arch), arch)
 
 
 def with_suffixes(names: Iterable[str], arch: ArchConfig) -> list[str]:
-    """Those of the names that exist with a suffix on this machine, with each."""
-    known = skipping_schemes(arch)
-    return [name + suffix for name in names for suffix in (SKIP, BOUND) if name + suffix in known]
+    """The machine's schemes of these names with each of SUFFIXES, where they exist with one.
+
+    None do where the machine itself skips zeros.
+    """
+    if arch.array.zero_skipping != "none" or arch.array.feed == "systolic":
+        return []
+    plain = (name for name in names if name not in ("dense-zero-gated", "channels"))
+    return [name + suffix for name in plain for suffix in SUFFIXES]
 
 
 def _split(name: str) -> tuple[str, str]:

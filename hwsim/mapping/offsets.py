@@ -7,6 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwsim.mapping.tiles import Mapping
+from hwsim.workload import ConvLayer
+
+
+def conditional_groups(layer: ConvLayer) -> list[list[int]]:
+    """The input groups of each gating group's conditional pass: all but its own.
+
+    Without a base pass there is one group, and all of it.
+    """
+    groups = range(layer.groups)
+    if layer.zeroes:
+        return [[0]]
+    return [[other for other in groups if other != own] for own in groups]
 
 
 def beat_offsets(mapping: Mapping, groups: Sequence[int]) -> np.ndarray:

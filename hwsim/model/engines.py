@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -41,11 +42,14 @@ def run_kernel(
     packed: np.ndarray | None,
     first_load: np.ndarray,
     next_load: np.ndarray,
-    inputs: np.ndarray | None,
+    inputs: np.ndarray | None = None,
     *,
     by_tile: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, a row per visit."""
+    """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, a row per visit.
+
+    Stalls between visits are booked at a batch's last one.
+    """
     visits, batches = len(plan.tiles), len(first_load)
     rows = visits if by_tile else batches
     results = _results(rows, by_tile)
@@ -74,17 +78,6 @@ def run_kernel(
 def _results(rows: int, by_tile: bool) -> Results:
     cycles = np.zeros((rows, len(CAUSES)), np.int64)
     return Results(cycles, np.zeros((rows, len(COUNTERS)), np.int64), int(by_tile))
-
-
-def _kernel_tiles(
-    plan: LayerPlan,
-    packed: np.ndarray | None,
-    first_load: np.ndarray,
-    next_load: np.ndarray,
-    inputs: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel's run of one batch; stalls between visits are booked at the last one."""
-    return run_kernel(plan, packed, first_load, next_load, inputs, by_tile=True)
 
 
 def _reference_tiles(
@@ -124,7 +117,10 @@ class _RunLayer(Protocol):
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
 
-ENGINES: dict[Engine, _RunLayer] = {"kernel": _kernel_tiles, "reference": _reference_tiles}
+ENGINES: dict[Engine, _RunLayer] = {
+    "kernel": partial(run_kernel, by_tile=True),
+    "reference": _reference_tiles,
+}
 """Each model's run of a layer and one batch: cycles (visits, CAUSES), counters (visits, COUNTERS).
 
 The packed masks and input bits of the batch's images are None where none are used; the loads, (1,)

@@ -12,7 +12,7 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating, Scheme, parse_scheme
 from hwsim.counters import CAUSES, COUNTERS, C
-from hwsim.mapping.offsets import beat_offsets
+from hwsim.mapping.offsets import beat_offsets, conditional_groups
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
 from hwsim.model.kernel import decoders, passes
@@ -111,29 +111,20 @@ class LayerPlan:
     @cached_property
     def skip(self) -> SkipPlan:
         """The layer where zeros are skipped."""
-        mapping, layer = self.mapping, self.mapping.layer
-        groups = range(layer.groups)
-        others = [[other for other in groups if other != own] for own in groups]
-        passing = [[0]] if layer.zeroes else others
-        first, first_sequence, _ = _pass_of(mapping, [range(1 if mapping.gating else layer.groups)])
+        mapping, machine, groups = self.mapping, self.machine, range(self.mapping.layer.groups)
+        first, first_sequence = _first_of(mapping)
         own = [[group] for group in groups] if mapping.gating else [list(groups)]
-        _, _, order = _pass_of(mapping, passing)
-        banks = pixel_addresses(mapping) % self.machine.banks
-        words = passes.consecutive_words(self.machine, banks, *mapping.pixel_cuts)
-        group = self.tiles.channel_start // (layer.out_channels // layer.groups)
+        passing = conditional_groups(mapping.layer)
         return SkipPlan(
             mapping=mapping,
-            machine=self.machine,
+            machine=machine,
             visits=self.visits,
-            group=group if mapping.gating else np.zeros_like(group),
-            words=words,
-            first=Pass(
-                first, first_sequence, walk_of(mapping, own), np.zeros(len(own), np.int64),
-                passes.busy_of(self.machine, first, first_sequence, words),
-            ),
+            group=_groups_of(mapping, self.tiles),
+            words=_consecutive_words(mapping, machine),
+            first=Pass(first, first_sequence, walk_of(mapping, own), np.zeros(len(own), np.int64)),
             conditional=Pass(
-                self.conditional, self.sequence, walk_of(mapping, passing), order,
-                passes.busy_of(self.machine, self.conditional, self.sequence, words),
+                self.conditional, self.sequence, walk_of(mapping, passing),
+                _pass_of(mapping, passing)[2],
             ),
             masked=mapping.gating and self.scheme.kind == "clock-gated",
             free_rows=self.scheme.skipping == "free-rows",
@@ -199,10 +190,8 @@ def load_ahead(plans: Sequence[Loads], position: int, followed: bool) -> int:
 def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> LayerPlan:
     """One layer; ``row``: which of the network's it counts for."""
     arch, tiles = mapping.arch, tile_layer(mapping)
-    layer, groups = mapping.layer, range(mapping.layer.groups)
-    machine = machine_of(arch, scheme, adds=not layer.zeroes)
-    others = [[other for other in groups if other != own] for own in groups]
-    conditional, sequence, order = _pass_of(mapping, [[0]] if layer.zeroes else others)
+    machine = machine_of(arch, scheme, adds=not mapping.layer.zeroes)
+    conditional, sequence, order = _pass_of(mapping, conditional_groups(mapping.layer))
     visits = _visits(mapping, tiles, order)
     hidden_weights = tiles.weight_bytes.copy()
     exposed = np.zeros_like(hidden_weights)
@@ -251,6 +240,25 @@ def _pass_of(
     return beats, BeatSequence(shifts, steps), order
 
 
+def _first_of(mapping: Mapping) -> tuple[passes.Beats, BeatSequence]:
+    """The dense pass, or a base pass: which input group that reads is the same to all banks."""
+    beats, sequence, _ = _pass_of(mapping, [range(1 if mapping.gating else mapping.layer.groups)])
+    return beats, sequence
+
+
+def _groups_of(mapping: Mapping, tiles: Tiles) -> np.ndarray:
+    """int64 (visits,): the gating group of each visit's channels; 0 in a dense pass."""
+    if not mapping.gating:
+        return np.zeros_like(tiles.channel_start)
+    return tiles.channel_start // (mapping.layer.out_channels // mapping.layer.groups)
+
+
+def _consecutive_words(mapping: Mapping, machine: passes.Machine) -> np.ndarray:
+    """Words of rounds of consecutive pixels: int64 (pixel tiles, rounds, banks)."""
+    banks = pixel_addresses(mapping) % machine.banks
+    return passes.consecutive_words(machine, banks, *mapping.pixel_cuts)
+
+
 def _fixed(
     scheme: Scheme,
     mapping: Mapping,
@@ -263,11 +271,8 @@ def _fixed(
     """Cycles by cause (visits, CAUSES) and counters (visits, COUNTERS) of every batch."""
     cycles = np.zeros((len(visits.width), len(CAUSES)), np.int64)
     counts = np.zeros((len(visits.width), len(COUNTERS)), np.int64)
-    banks = pixel_addresses(mapping) % machine.banks
-    words = passes.consecutive_words(machine, banks, *mapping.pixel_cuts)
-    # Which input group a base pass reads is the same to all banks.
-    groups = range(1 if mapping.gating else mapping.layer.groups)
-    first, first_sequence, _ = _pass_of(mapping, [groups])
+    words = _consecutive_words(mapping, machine)
+    first, first_sequence = _first_of(mapping)
     busy = passes.busy_of(machine, first, first_sequence, words)
     if not mapping.gating:
         passes.fixed_dense(machine, first, visits, busy, cycles, counts)
@@ -282,10 +287,8 @@ def _fixed(
 
 
 def _visits(mapping: Mapping, tiles: Tiles, order: np.ndarray) -> passes.TileArrays:
-    layer = mapping.layer
-    group = tiles.channel_start // (layer.out_channels // layer.groups)
     flags = (
-        tiles.first & ~(mapping.gating and layer.zeroes),
+        tiles.first & ~(mapping.gating and mapping.layer.zeroes),
         tiles.finishes,
         tiles.finishes & mapping.instance,
         tiles.psum_load_bytes > 0,
@@ -296,7 +299,7 @@ def _visits(mapping: Mapping, tiles: Tiles, order: np.ndarray) -> passes.TileArr
         tiles.width,
         tiles.pixels,
         tiles.pixel_tile,
-        order[group] if mapping.gating else np.zeros_like(group),
+        order[_groups_of(mapping, tiles)] if mapping.gating else np.zeros_like(tiles.pixels),
         *(flag.astype(np.int64) for flag in flags),
     )
 

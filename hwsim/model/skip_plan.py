@@ -25,18 +25,16 @@ _BANK_STALL, _DRAIN = CAUSES.index("bank_stall"), CAUSES.index("drain")
 
 
 class Pass(NamedTuple):
-    """A pass of a layer: its beats, the order of their banks, what it takes without skipping.
+    """A pass of a layer: its beats and the order of their banks.
 
     ``walk``: an order for each gating group, or one; ``banks`` int64 (orders of it,): which order
-    of ``sequence`` it has; ``busy`` int64 (orders, pixel tiles, rounds)
-    for rounds of consecutive pixels, ``ahead`` where banks run ahead.
+    of ``sequence`` it has.
     """
 
     beats: passes.Beats
     sequence: BeatSequence
     walk: Walk
     banks: np.ndarray
-    busy: np.ndarray
 
 
 class Skipped(NamedTuple):
@@ -77,10 +75,11 @@ class SkipPlan:
         batches = len(operands.planes)
         cycles = np.zeros((batches, len(self.group), len(CAUSES)), np.int64)
         counts = np.zeros((batches, len(self.group), len(COUNTERS)), np.int64)
-        self._change(self.first, first, self.visits.first, "base", cycles, counts)
+        run, busy = self.visits.first, self._first_busy
+        self._change(self.first, first, busy, run, "base", cycles, counts)
         if self.masked:
-            run = self.visits.finishes
-            self._change(self.conditional, conditional, run, "conditional", cycles, counts)
+            run, busy = self.visits.finishes, self._masked_busy
+            self._change(self.conditional, conditional, busy, run, "conditional", cycles, counts)
         return Skipped(cycles, counts, (conditional, self.conditional.walk, self.group))
 
     def _operands(self, inputs: np.ndarray) -> Operands:
@@ -96,6 +95,15 @@ class SkipPlan:
         shape = layer.in_channels, layer.in_height, layer.in_width
         fill_planes(source, shape, layer.padding, word, group, planes)
         return Operands(planes, *self._places)
+
+    @cached_property
+    def _first_busy(self) -> np.ndarray:
+        return passes.busy_of(self.machine, self.first.beats, self.first.sequence, self.words)
+
+    @cached_property
+    def _masked_busy(self) -> np.ndarray:
+        beats, sequence, *_ = self.conditional
+        return passes.busy_of(self.machine, beats, sequence, self.words)
 
     @cached_property
     def _places(self) -> tuple[np.ndarray, ...]:
@@ -131,12 +139,16 @@ class SkipPlan:
         self,
         a_pass: Pass,
         operands: Operands,
+        plain: np.ndarray,
         run: np.ndarray,
         cause: str,
         cycles: np.ndarray,
         counts: np.ndarray,
     ) -> None:
-        """A pass over consecutive pixels, in the visits where ``run`` is 1."""
+        """A pass over consecutive pixels, in the visits where ``run`` is 1.
+
+        ``plain`` int64 (orders, pixel tiles, rounds): its beats without skipping.
+        """
         machine, visits, beats = self.machine, self.visits, a_pass.beats
         orders = len(a_pass.walk.ranges)
         spent = np.zeros((len(cycles), orders, *self.words.shape[:2]), np.int64)
@@ -150,14 +162,14 @@ class SkipPlan:
         steps = passes.steps_of(beats)
         there = np.arange(self.words.shape[1]) < -(-pixels // machine.rows)[:, None]
         taken, before = (
-            passes.round_cycles(machine, each, machine.columns) for each in (busy, a_pass.busy)
+            passes.round_cycles(machine, each, machine.columns) for each in (busy, plain)
         )
         total = (there * spent).sum(axis=3)
         stalls, drains = (there * (busy - spent)).sum(axis=3), (there * (taken - busy)).sum(axis=3)
-        old_stalls = (there * (a_pass.busy - steps)).sum(axis=2)
-        old_drains = (there * (before - a_pass.busy)).sum(axis=2)
+        old_stalls = (there * (plain - steps)).sum(axis=2)
+        old_drains = (there * (before - plain)).sum(axis=2)
         own = self.group if orders > 1 else np.zeros_like(self.group)
-        old = visits.order if len(a_pass.busy) > 1 else np.zeros_like(visits.order)
+        old = visits.order if len(plain) > 1 else np.zeros_like(visits.order)
         tile, rounds = visits.pixel_tile, run * -(-visits.pixels // machine.rows)
         total = run * total[:, own, tile]
         skipped = rounds * steps - total
@@ -172,7 +184,7 @@ class SkipPlan:
         if not self.machine.ahead:
             return None
         most = int(self.words.max())
-        return with_lanes(ahead_of(a_pass.sequence, self.machine.ahead, most))
+        return ahead_of(a_pass.sequence, self.machine.ahead, most)
 
 
 def with_lanes(ahead: Ahead) -> Ahead:
