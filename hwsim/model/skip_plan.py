@@ -20,6 +20,7 @@ from hwsim.model.kernel.lanes import LANES
 from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
 from hwsim.model.kernel.zero_skipping import STRETCH, Operands, Walk, fill_planes
 from hwsim.trace.packing import unpack_bits
+from hwsim.workload import ConvLayer
 
 _BANK_STALL, _DRAIN = CAUSES.index("bank_stall"), CAUSES.index("drain")
 
@@ -120,14 +121,9 @@ class SkipPlan:
         """The same with all operands of an output pixel, in the first and the conditional pass."""
         layer, images = self.mapping.layer, self.mapping.images
         bits = unpack_bits(inputs, (layer.in_channels, layer.in_height, layer.in_width))
-        of_group = bits.reshape(len(bits), layer.groups, -1, *bits.shape[2:]).sum(axis=2)
-        edge = (layer.padding, layer.padding)
-        padded = np.pad(of_group, [(0, 0), (0, 0), edge, edge])
-        kernel = layer.kernel_size, layer.kernel_size
-        windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
-        strided = windows[:, :, :: layer.stride, :: layer.stride].sum(axis=(4, 5))
-        by_batch = strided.reshape(-1, images, layer.groups, layer.out_pixels).swapaxes(1, 2)
-        by_batch = by_batch.reshape(len(by_batch), layer.groups, -1).astype(np.int64)
+        held = operands_of_pixels(layer, bits)
+        by_batch = held.reshape(-1, images, *held.shape[1:]).swapaxes(1, 2)
+        by_batch = by_batch.reshape(len(by_batch), layer.groups, -1)
         whole = by_batch.sum(axis=1, keepdims=True)
         first = by_batch if self.mapping.gating else whole
         others = whole if layer.zeroes else whole - by_batch
@@ -185,6 +181,20 @@ class SkipPlan:
             return None
         most = int(self.words.max())
         return ahead_of(a_pass.sequence, self.machine.ahead, most)
+
+
+def operands_of_pixels(layer: ConvLayer, inputs: np.ndarray) -> np.ndarray:
+    """int64 (images, G, out pixels): operands of each in each input group that are not zero.
+
+    ``inputs``: bool (images, C_in, H, W), where one is not; the zero padding has none.
+    """
+    of_group = inputs.reshape(len(inputs), layer.groups, -1, *inputs.shape[2:]).sum(axis=2)
+    edge = (layer.padding, layer.padding)
+    padded = np.pad(of_group, [(0, 0), (0, 0), edge, edge])
+    kernel = layer.kernel_size, layer.kernel_size
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
+    strided = windows[:, :, :: layer.stride, :: layer.stride].sum(axis=(4, 5), dtype=np.int64)
+    return strided.reshape(len(inputs), layer.groups, -1)
 
 
 def with_lanes(ahead: Ahead) -> Ahead:

@@ -24,6 +24,7 @@ from hwsim.mapping.channels import Gates, channel_shapes_held
 from hwsim.mapping.residency import shapes_held
 from hwsim.model import Engine
 from hwsim.model.replay import Totals, batch_sizes, replay, segments
+from hwsim.model.skip_plan import operands_of_pixels
 from hwsim.run.results import SimResult
 from hwsim.trace.active_channels import kept_macs
 from hwsim.trace.mask_trace import MaskTrace
@@ -268,9 +269,5 @@ def zero_macs(layer: ConvLayer, inputs: np.ndarray) -> int:
 
     A tap in the zero padding is one, too.
     """
-    padding = [(0, 0), (0, 0), *[(layer.padding,) * 2] * 2]
-    padded = np.pad(inputs, padding).sum(axis=1, dtype=np.int64)
-    kernel, stride = layer.kernel_size, layer.stride
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(1, 2))
-    operands = int(windows[:, ::stride, ::stride].sum())
+    operands = int(operands_of_pixels(layer, inputs).sum())
     return layer.macs * len(inputs) - operands * layer.out_channels

@@ -8,9 +8,9 @@ import numpy as np
 
 from hwsim.model.kernel.jit import compiled, inlined
 from hwsim.model.kernel.lanes import LANES
-from hwsim.model.kernel.passes import CONFLICTS, EXACT
+from hwsim.model.kernel.passes import CONFLICTS
 from hwsim.model.kernel.run_ahead import Ahead, play_rounds
-from hwsim.model.kernel.zero_skipping import cut_tap, room_for_round
+from hwsim.model.kernel.zero_skipping import cut_tap, keep_steps, longer, room_for_round, unhurried
 
 _U0, _U1 = np.uint64(0), np.uint64(1)
 
@@ -59,17 +59,13 @@ def skip_consecutive(machine, operands, walk, ahead, banks, words, pixels, spent
                 _consecutive_taps(operands, walk, b, span, fullest, scratch, few, waited)
                 for order in range(orders):
                     spent[b, order, tile, number] = few[order]
-                    if machine.conflicts == EXACT:
-                        busy[b, order, tile, number] = waited[order]
-                    elif machine.conflicts == _BANDWIDTH:
-                        least = -(-walk.beats * distinct // machine.banks)
-                        busy[b, order, tile, number] = max(few[order], least)
-                    else:
-                        busy[b, order, tile, number] = few[order]
+                    busy[b, order, tile, number] = unhurried(
+                        machine, walk, few[order], waited[order], distinct
+                    )
                     if ahead is not None and fullest > 1:
                         row = banks[order]
                         lane = held.late[row]
-                        _keep_steps(operands, walk, b, order, span, scratch, held.steps, row, lane)
+                        _keep_round(operands, walk, b, order, span, scratch, held.steps[row], lane)
                         held.words[row, lane] = words[tile, number]
                         held.places[row, lane, 0], held.places[row, lane, 1] = b, order
                         held.places[row, lane, 2], held.places[row, lane, 3] = tile, number
@@ -95,31 +91,22 @@ def _consecutive_taps(operands, walk, b, span, fullest, scratch, few, waited):
         further, left = taps[tap] >> 5, np.uint64(taps[tap] & 31)
         cut_tap(planes, b, further, left, marked, span[0], span[1], cut)
         for order in range(few.size):
-            more, later = 0, 0
-            for place in range(cut.size):
-                more += cut[place] & walk.counted[order, 0, place] != _U0
-            if against > 1:
-                for place in range(cut.size):
-                    later += cut[place] & walk.counted[order, against, place] != _U0
+            more = longer(cut, walk.counted, order, 0)
+            later = longer(cut, walk.counted, order, against) if against > 1 else more
             few[order] += more
-            waited[order] += later if against > 1 else more
+            waited[order] += later
 
 
 @inlined
-def _keep_steps(operands, walk, b, own, span, scratch, steps, row, lane):
-    """Steps of each of a marked round's beats, to ``steps`` (rows, beats, LANES)."""
+def _keep_round(operands, walk, b, own, span, scratch, steps, lane):
+    """Steps of each of a marked round's beats, to a lane of ``steps`` (beats, LANES)."""
     planes, taps = operands.planes, operands.taps
-    marked, cut, _ = scratch
-    channel_words = walk.slots.shape[1]
+    marked, cut, most = scratch
+    depth = walk.counted.shape[1] - 2
     for tap in range(taps.size):
         further, left = taps[tap] >> 5, np.uint64(taps[tap] & 31)
         cut_tap(planes, b, further, left, marked, span[0], span[1], cut)
-        for part in range(2):
-            for word in range(walk.ranges[own, part, 0], walk.ranges[own, part, 1]):
-                most = 1
-                for k in range(walk.counted.shape[1] - 2):
-                    most += cut[k * channel_words + word] != _U0
-                steps[row, walk.slots[own, word] + tap * walk.per_tap, lane] = most
+        keep_steps(walk, own, tap, depth, cut, most, steps, lane)
 
 
 class _Held(NamedTuple):

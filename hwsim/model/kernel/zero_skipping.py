@@ -162,6 +162,40 @@ def cut_tap(planes, b, further, left, marked, low, high, cut):
                 cut[place] |= planes[b, word + further, place] & bits
 
 
+@copied
+def longer(cut, counted, own, cycles):
+    """Steps, or cycles, by which a tap's beats are longer than so many cycles."""
+    more = 0
+    for place in range(cut.size):
+        more += cut[place] & counted[own, cycles, place] != _U0
+    return more
+
+
+@copied
+def keep_steps(walk, own, tap, depth, cut, most, steps, lane):
+    """The steps of each beat of a tap, to a lane of ``steps`` (beats, LANES)."""
+    channel_words, behind = most.size, tap * walk.per_tap
+    for place in range(channel_words):
+        most[place] = 1
+    for k in range(depth):
+        plane = np.uint64(k * channel_words)
+        for place in range(np.uint64(channel_words)):
+            most[place] += cut[plane + place] != _U0
+    for part in range(2):
+        for word in range(walk.ranges[own, part, 0], walk.ranges[own, part, 1]):
+            steps[walk.slots[own, word] + behind, lane] = most[word]
+
+
+@copied
+def unhurried(machine, walk, few, waited, distinct):
+    """Cycles of a round's beats where no bank runs ahead: of steps, or of steps and banks."""
+    if machine.conflicts == EXACT:
+        return waited
+    if machine.conflicts == _BANDWIDTH:
+        return max(few, -(-walk.beats * distinct // machine.banks))
+    return few
+
+
 @inlined
 def read_words_skipping(
     machine, beats, operands, walk, own, b, tile, order, rounds, first, unions, in_bank, late,
@@ -177,8 +211,7 @@ def read_words_skipping(
     planes, bases, taps, starts, totals = operands
     marked, cut, most = scratch
     held, orders, places, waiting = late
-    depth, channel_words = walk.counted.shape[1] - 2, walk.slots.shape[1]
-    last_place = cut.size
+    depth = walk.counted.shape[1] - 2
     if ahead is None:
         steps = np.zeros((0, 0), np.int16)
     else:
@@ -224,36 +257,19 @@ def read_words_skipping(
         for tap in range(taps.size):
             further, left = taps[tap] >> 5, np.uint64(taps[tap] & 31)
             cut_tap(planes, b, further, left, marked, low, high, cut)
-            more = 0
-            for place in range(last_place):
-                more += cut[place] & walk.counted[own, 0, place] != _U0
+            more = longer(cut, walk.counted, own, 0)
             few += more
             if plays:
-                for place in range(channel_words):
-                    most[place] = 1
-                for k in range(depth):
-                    plane = np.uint64(k * channel_words)
-                    for place in range(np.uint64(channel_words)):
-                        most[place] += cut[plane + place] != _U0
-                behind = tap * walk.per_tap
-                for part in range(2):
-                    for word in range(walk.ranges[own, part, 0], walk.ranges[own, part, 1]):
-                        steps[walk.slots[own, word] + behind, lane] = most[word]
+                keep_steps(walk, own, tap, depth, cut, most, steps, lane)
             elif against > 1:
-                for place in range(last_place):
-                    waited += cut[place] & walk.counted[own, against, place] != _U0
+                waited += longer(cut, walk.counted, own, against)
             else:
                 waited += more
         for word in range(low, high + 1):
             marked[word] = _U0
         spent[first + number] = few
         total += few
-        if machine.conflicts == EXACT:
-            busy[first + number] = waited
-        elif machine.conflicts == _BANDWIDTH:
-            busy[first + number] = max(few, -(-walk.beats * distinct // machine.banks))
-        else:
-            busy[first + number] = few
+        busy[first + number] = unhurried(machine, walk, few, waited, distinct)
         if ahead is not None and plays:
             orders[lane], places[lane] = order, first + number
             waiting[0] += 1
