@@ -86,13 +86,18 @@ class Dram(_Part):
 
 
 class Pricing(_Part):
-    """Which energy table prices the counters, and factors of assumed prices.
+    """Which energy table prices the counters, and factors on its prices.
 
-    ``gated_mac_share``: what a gated or idle PE takes of a MAC, because its clock runs.
+    ``mac_scale`` and ``sram_scale`` are of energy, ``sram_area_scale`` of area, that of the operand
+    network of both. ``gated_mac_share``: what a gated or idle PE takes of a MAC, because its clock
+    runs.
     """
 
     table: str
+    mac_scale: float = Field(default=1.0, gt=0)
     operand_network_scale: float = Field(default=1.0, ge=0)
+    sram_scale: float = Field(default=1.0, gt=0)
+    sram_area_scale: float = Field(default=1.0, gt=0)
     gated_mac_share: float = Field(default=0.0, ge=0, le=1)
 
 

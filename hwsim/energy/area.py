@@ -7,7 +7,7 @@ docs/model/energy.md says so.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import Scheme
@@ -57,7 +57,7 @@ def slow_memories(
     """Read latency in ns of each memory slower than a clock period: it must be pipelined."""
     period_ns = 1e3 / arch.clock_mhz
     latencies = {
-        memory.name: macro(memory, table).read_latency_ns
+        memory.name: macro(memory, arch, table).read_latency_ns
         for memory in hardware_of(scheme, arch).memories
     }
     return {name: latency for name, latency in latencies.items() if latency > period_ns}
@@ -65,7 +65,7 @@ def slow_memories(
 
 def wire_mm(arch: ArchConfig, table: EnergyTable) -> float:
     """Wire from a bank to a pointer: half the side of the square of activation buffer and PEs."""
-    buffer = _memory_part(hardware_of("dense", arch).activation, table)
+    buffer = _memory_part(hardware_of("dense", arch).activation, arch, table)
     return math.sqrt(buffer.area_mm2 + _pe_array(arch, table).area_mm2) / 2
 
 
@@ -74,9 +74,17 @@ def mux_bits(arch: ArchConfig) -> int:
     return 8 * arch.activation.word_channels * (arch.activation.banks - 1)
 
 
-def macro(memory: Memory, table: EnergyTable) -> Sram:
-    """Price of one macro of a memory."""
-    return table.sram(memory.name, memory.capacity_bytes, memory.width_bits)
+def macro(memory: Memory, arch: ArchConfig, table: EnergyTable) -> Sram:
+    """Price of one macro of a memory, with the machine's factors on energy and area."""
+    pricing = arch.pricing
+    found = table.sram(
+        memory.name, memory.capacity_bytes, memory.width_bits, pricing.sram_area_scale
+    )
+    return replace(
+        found,
+        read_pj=pricing.sram_scale * found.read_pj,
+        write_pj=pricing.sram_scale * found.write_pj,
+    )
 
 
 def parts(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Part]:
@@ -105,7 +113,7 @@ def parts(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Part
             mux2_bit=8 * max(0, word - 1) * arch.pes,
             comparator_32b=8 / 32 * word * hardware.pointers,
         ),
-        *(_memory_part(memory, table) for memory in hardware.memories),
+        *(_memory_part(memory, arch, table) for memory in hardware.memories),
         _logic(
             "line_registers",
             table,
@@ -142,8 +150,8 @@ def _pe_array(arch: ArchConfig, table: EnergyTable) -> Part:
     return _logic("pe_array", table, mac_int8_acc32=arch.pes, register_bit=arch.pes * 2 * SUM_BITS)
 
 
-def _memory_part(memory: Memory, table: EnergyTable) -> Part:
-    sram = macro(memory, table)
+def _memory_part(memory: Memory, arch: ArchConfig, table: EnergyTable) -> Part:
+    sram = macro(memory, arch, table)
     return Part(memory.name, memory.macros * sram.area_mm2, memory.macros * sram.leak_uw)
 
 

@@ -77,7 +77,7 @@ def price(
     for item in prices(arch, hardware, table):
         energy_pj[item.component] += float(counters[item.counter]) * item.pj
     idle = idle_pe_cycles(arch.pes, cycles, dict(counters))
-    energy_pj["mac"] += arch.pricing.gated_mac_share * mac_pj(table) * idle
+    energy_pj["mac"] += arch.pricing.gated_mac_share * mac_pj(arch, table) * idle
     # uW x cycles / MHz = uW x us = pJ
     energy_pj["leakage"] = leakage_uw(arch, hardware, table) * cycles / arch.clock_mhz
     return energy_pj
@@ -92,7 +92,7 @@ def prices(
         *_mac(arch, hardware, table),
         *_activation_buffer(arch, hardware, table),
         *_weight_buffer(arch, hardware, table),
-        *_partial_sums(hardware, table),
+        *_partial_sums(arch, hardware, table),
         _operand_network(arch, table),
         *_index(arch, hardware, table),
         Price("gate", "comparator_ops", table.energy_pj("comparator_32b"), "comparator"),
@@ -102,9 +102,10 @@ def prices(
     )
 
 
-def mac_pj(table: EnergyTable) -> float:
+def mac_pj(arch: ArchConfig, table: EnergyTable) -> float:
     """The table's MAC holds no accumulator: 32 bits of it are read and 32 written."""
-    return table.energy_pj("mac_int8_acc32") + 2 * SUM_BITS * table.energy_pj("register_bit")
+    accumulator_pj = 2 * SUM_BITS * table.energy_pj("register_bit")
+    return arch.pricing.mac_scale * (table.energy_pj("mac_int8_acc32") + accumulator_pj)
 
 
 def _mac(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
@@ -112,8 +113,8 @@ def _mac(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price
 
     Where zeros are skipped a MAC's weight comes through a multiplexer of A.
     """
-    gated_pj = arch.pricing.gated_mac_share * mac_pj(table)
-    executed_pj, action = mac_pj(table), "MAC, accumulator"
+    executed_pj, action = mac_pj(arch, table), "MAC, accumulator"
+    gated_pj = arch.pricing.gated_mac_share * executed_pj
     if hardware.skips:
         chosen = 8 * (arch.activation.word_channels - 1) * table.energy_pj("mux2_bit")
         executed_pj, action = executed_pj + chosen, "MAC, accumulator, A:1 multiplexer"
@@ -130,7 +131,7 @@ def _mac(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price
 def _activation_buffer(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
     """Buffer words of A bytes, and the line registers that hold a word at every pointer."""
     name, word_bytes = "activation_buffer", arch.activation.word_channels
-    read_pj, write_pj = _word_pj(hardware.activation, table)
+    read_pj, write_pj = _word_pj(hardware.activation, arch, table)
     line_pj, line = (
         8 * word_bytes * _line_bit_pj(arch, table),
         "line register: 8A bits written, read",
@@ -157,7 +158,7 @@ def _line_bit_pj(arch: ArchConfig, table: EnergyTable) -> float:
 
 def _weight_buffer(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
     """Words of C bytes; where zeros are skipped of A x C, into registers that are read by steps."""
-    read_pj, write_pj = _word_pj(hardware.weight, table)
+    read_pj, write_pj = _word_pj(hardware.weight, arch, table)
     read, word_bytes = "word read", arch.array.columns
     if hardware.skips:
         word_bytes *= arch.activation.word_channels
@@ -170,9 +171,9 @@ def _weight_buffer(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> 
     ]
 
 
-def _partial_sums(hardware: Hardware, table: EnergyTable) -> list[Price]:
+def _partial_sums(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
     """Words of one lane group; what the conditional pass reads is added to and written back."""
-    read_pj, write_pj = _word_pj(hardware.partial_sums, table)
+    read_pj, write_pj = _word_pj(hardware.partial_sums, arch, table)
     adds_pj = hardware.lanes * table.energy_pj("add_int32")
     name = "partial_sums"
     return [
@@ -221,7 +222,7 @@ def _output_stage(arch: ArchConfig, table: EnergyTable) -> list[Price]:
     ]
 
 
-def _word_pj(memory: Memory, table: EnergyTable) -> tuple[float, float]:
+def _word_pj(memory: Memory, arch: ArchConfig, table: EnergyTable) -> tuple[float, float]:
     """Read and write energy of one word, pJ."""
-    sram = macro(memory, table)
+    sram = macro(memory, arch, table)
     return memory.split * sram.read_pj, memory.split * sram.write_pj

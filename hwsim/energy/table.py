@@ -12,7 +12,7 @@ import csv
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -21,8 +21,8 @@ from hwsim.errors import UserError, nearest
 
 _FOLDER = Path(__file__).resolve().parent / "tables"
 
-REGISTER_BYTES = 1024
-"""Memories smaller than this are priced as register bits: no macro generator makes them."""
+SMALLEST_BYTES = 1024
+"""The smallest macro that was measured; smaller memories are registers or one of these."""
 
 
 class PriceError(UserError):
@@ -84,14 +84,25 @@ class EnergyTable:
         """Leakage of one unit of logic, uW."""
         return self._price(action, "leak_nw") * 1e-3
 
-    def sram(self, macro: str, capacity_bytes: float, width_bits: int) -> Sram:
+    def sram(
+        self, macro: str, capacity_bytes: float, width_bits: int, area_scale: float = 1.0
+    ) -> Sram:
         """The macro of this capacity and word width; ``macro`` is its name in the error.
 
-        Between measured points log-log in capacity and width; below 1 KiB register bits; outside
-        the measured range a PriceError.
+        Between measured points log-log in capacity and width; below 1 KiB register bits, or where
+        that takes less area the macro of 1 KiB, partly filled; outside the measured range a
+        PriceError. ``area_scale`` is a factor on the area of macros.
         """
-        if capacity_bytes < REGISTER_BYTES:
-            return self._registers(capacity_bytes, width_bits)
+        if capacity_bytes >= SMALLEST_BYTES:
+            return self._macro(macro, capacity_bytes, width_bits, area_scale)
+        registers = self._registers(capacity_bytes, width_bits)
+        widths = [width for _, width in self.srams]
+        if not min(widths) <= width_bits <= max(widths):
+            return registers
+        smallest = self._macro(macro, SMALLEST_BYTES, width_bits, area_scale)
+        return min(registers, smallest, key=lambda memory: memory.area_mm2)
+
+    def _macro(self, macro: str, capacity_bytes: float, width_bits: int, area_scale: float) -> Sram:
         capacities = sorted({capacity for capacity, _ in self.srams})
         widths = sorted({width for _, width in self.srams})
         inside = capacities[0] <= capacity_bytes <= capacities[-1]
@@ -106,7 +117,7 @@ class EnergyTable:
             for capacity, capacity_share in _log_shares(capacities, capacity_bytes)
             for width, width_share in _log_shares(widths, width_bits)
         ]
-        return Sram(
+        found = Sram(
             **{
                 field.name: math.exp(
                     sum(share * math.log(getattr(corner, field.name)) for corner, share in corners)
@@ -114,6 +125,7 @@ class EnergyTable:
                 for field in fields(Sram)
             }
         )
+        return replace(found, area_mm2=area_scale * found.area_mm2)
 
     def _registers(self, capacity_bytes: float, width_bits: int) -> Sram:
         """Register bits: a word costs its bits, and is read within the cycle (latency 0)."""

@@ -8,6 +8,7 @@ the comparison, of results or of mask statistics, and raises UserError where a c
 from hwsim.plots.energy import energy_breakdown, energy_vs_sparsity
 from hwsim.plots.layers import cycles_by_cause, roofline, utilisation_by_layer
 from hwsim.plots.masks import lockstep_density, mask_overlay
+from hwsim.plots.prices import turning_points
 from hwsim.plots.style import png
 from hwsim.plots.tradeoffs import pareto, realised_speedup
 
@@ -21,5 +22,6 @@ __all__ = [
     "png",
     "realised_speedup",
     "roofline",
+    "turning_points",
     "utilisation_by_layer",
 ]

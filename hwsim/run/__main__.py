@@ -36,6 +36,7 @@ TABLES = {
     "energy": "energy by component",
     "spread": "how batches and images differ",
     "prices": "energy under other tables and prices",
+    "turns": "the price at which the energies of two runs change their order",
     "masks": "unstructured and structured masks on V = 1 and V",
     "layers": "every layer of every scheme (also --layers)",
 }
@@ -93,15 +94,11 @@ def _run(options: argparse.Namespace) -> None:
     # Numba and the simulator are loaded once the input is known to be good.
     from hwsim.energy.table import EnergyTable
     from hwsim.run.answer import notes
-    from hwsim.run.comparison import (
-        Comparison,
-        compare,
-        left_out,
-        other_prices,
-        require_models,
-        two_by_two,
-    )
+    from hwsim.run.comparison import Comparison, compare, left_out, require_models, two_by_two
+    from hwsim.run.price_sets import other_prices
     from hwsim.run.skipping import compare_skipping
+    from hwsim.run.tables import turning_points_table
+    from hwsim.run.turning_points import turning_points
 
     EnergyTable.load(arch.pricing.table)
     require_models(arch, traces, options.scheme, options.engine)
@@ -123,14 +120,17 @@ def _run(options: argparse.Namespace) -> None:
         skipping = compare_skipping(arch, traces, options.threads)
     runs = comparison.distinct().results()
     largest = max(run.batch for run in runs)
-    prices = other_prices([run for run in runs if run.batch == largest])
-    summaries = _report(arch, comparison, cells, prices, skipping)
+    of_largest = [run for run in runs if run.batch == largest]
+    prices, turns = other_prices(of_largest), turning_points(of_largest)
+    summaries = _report(arch, comparison, cells, prices, skipping) | {"turning_points": turns}
     report = json.dumps(summaries, indent=2)
     if options.json == "-":
         print(report)
     else:
         title = _title(arch, comparison, options.set)
         _show(title, comparison, skipping, cells, prices, shown, all_batches=bool(options.batch))
+        if "turns" in shown:
+            turning_points_table(turns, largest)
         for line in left_out(arch, traces, options.scheme):
             print(line)
         for line in notes(arch, comparison.results()):
@@ -140,7 +140,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.out:
         provenance = json.dumps(summaries["provenance"], indent=2) + "\n"
         texts = {"summary.json": report, "provenance.json": provenance}
-        _write_all(options, arch, traces, comparison, texts)
+        _write_all(options, arch, traces, comparison, turns, texts)
         if options.json != "-":
             print(
                 f"wrote {', '.join(sorted(path.name for path in options.out.iterdir()))}"
@@ -296,9 +296,12 @@ def _write_all(
     arch: ArchConfig,
     traces: Sequence[MaskTrace],
     comparison: Comparison,
+    turns: list[dict[str, Any]],
     texts: dict[str, str],
 ) -> None:
     import io
+
+    import pandas as pd
 
     from hwsim import plots
     from hwsim.run.comparison import density_sweep
@@ -318,6 +321,10 @@ def _write_all(
     if not rows["scheme"].str.startswith("dense").all():
         throughput = rows[rows["batch"] == rows["batch"].max()]
         files["realised_speedup.png"] = plots.png(plots.realised_speedup(throughput))
+    if turns:
+        crossings = pd.DataFrame(turns)
+        files["turning_points.csv"] = crossings.to_csv(index=False)
+        files["turning_points.png"] = plots.png(plots.turning_points(crossings))
     sweep = density_sweep(arch, traces, options.scheme, threads=options.threads)
     if len(sweep):
         files["energy_vs_sparsity.csv"] = sweep.to_csv(index=False)

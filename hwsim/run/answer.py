@@ -10,7 +10,8 @@ from hwsim.arch.schemes import BOUND, SKIP
 from hwsim.counters import CAUSE_LABELS, CAUSES
 from hwsim.energy.area import slow_memories
 from hwsim.energy.table import EnergyTable
-from hwsim.run.comparison import PRICE_KEYS, Comparison
+from hwsim.run.comparison import Comparison
+from hwsim.run.price_sets import PRICE_KEYS
 from hwsim.run.results import SimResult
 from hwsim.run.tables import method_of, name_masks, uses_masks
 from hwsim.text_table import three_digits
@@ -35,7 +36,7 @@ class Run(NamedTuple):
 def sentences(comparison: Comparison, prices: Sequence[Row]) -> list[str]:
     """Who is fastest and why not faster, who needs least energy, whether other prices agree.
 
-    ``prices``: :func:`hwsim.run.comparison.other_prices` of the runs at the largest batch.
+    ``prices``: :func:`hwsim.run.price_sets.other_prices` of the runs at the largest batch.
     """
     named = name_masks(comparison.rows())
     rows = zip(comparison.results(), named, comparison.dense_rows(), strict=True)

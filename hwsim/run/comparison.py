@@ -13,6 +13,7 @@ from hwsim.arch.schemes import lane_group_scheme, parse_scheme, with_suffixes
 from hwsim.cli import Advance, progress
 from hwsim.errors import UserError
 from hwsim.model import Engine
+from hwsim.run.price_sets import PRICE_KEYS, other_prices
 from hwsim.run.results import SimResult
 from hwsim.run.simulate import masks_of, require_model, runs_needed, simulate, usable_schemes
 from hwsim.run.summary import flat, summary
@@ -27,24 +28,6 @@ MAC_DENSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 REFERENCE_SECONDS_PER_BEAT = 20e-6
 """What the reference takes on one core for a beat of the default machine: 15 to 30 microseconds."""
-
-PRICES = (
-    {"table": "cacti22", "operand_network_scale": 0.0},
-    {"table": "cacti22", "operand_network_scale": 1.0},
-    {"table": "cacti22", "operand_network_scale": 4.0},
-    {"table": "horowitz45", "operand_network_scale": 0.0},
-    {"table": "horowitz45", "operand_network_scale": 1.0},
-    {"table": "horowitz45", "operand_network_scale": 4.0},
-    {"table": "cacti22", "operand_network_scale": 1.0, "dram_pj_per_bit": 4.0},
-    {"table": "cacti22", "operand_network_scale": 1.0, "dram_pj_per_bit": 20.0},
-    {"table": "cacti22", "operand_network_scale": 1.0, "gated_mac_share": 0.28},
-)
-"""Under which a conclusion has to hold, or be said not to: both tables, the assumed price of the
-operand network at x0, x1 and x4, DRAM at 4 and 20 pJ/bit, gated PEs whose clock runs on."""
-
-PRICE_KEYS = ("table", "operand_network_scale", "dram_pj_per_bit", "gated_mac_share", "zeros_run")
-"""What tells one set of prices from another; ``zeros_run``: as if no zero operand were gated."""
-
 
 Traces = MaskTrace | str | Path | Sequence[MaskTrace | str | Path]
 """Traces, or files and folders of them."""
@@ -188,36 +171,6 @@ def reference_seconds_per_image(
         runs_needed(arch) * number * trace.network.macs / beat_macs * REFERENCE_SECONDS_PER_BEAT
         for trace, number in zip(traces, replays, strict=True)
     ]
-
-
-def other_prices(results: Sequence[SimResult]) -> list[dict[str, Any]]:
-    """Energy per image of each run under each of PRICES: the same counts, priced anew.
-
-    Where the machine gates zeros, under one set more: its own, with zeros that run.
-    """
-    rows = []
-    gating = any(result.arch.array.zero_gating for result in results)
-    for result in results:
-        sets = [(result.repriced(**prices), False) for prices in PRICES]  # type: ignore[arg-type]
-        if gating:
-            sets.append((result.ungated(), True))
-        for other, zeros_run in sets:
-            rows.append(
-                {
-                    "trace": result.trace_name,
-                    "label": result.header.label,
-                    "scheme": result.scheme.name,
-                    "zeros_gated": result.gates_zeros,
-                    "batch": result.batch,
-                    "table": other.arch.pricing.table,
-                    "operand_network_scale": other.arch.pricing.operand_network_scale,
-                    "dram_pj_per_bit": other.arch.dram.pj_per_bit,
-                    "gated_mac_share": other.arch.pricing.gated_mac_share,
-                    "zeros_run": zeros_run,
-                    "energy_uj_per_image": sum(other.energy_pj.values()) / result.images / 1e6,
-                }
-            )
-    return rows
 
 
 def two_by_two(

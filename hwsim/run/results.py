@@ -139,21 +139,10 @@ class SimResult:
         """Area of the scheme's hardware, an estimate (docs/model/energy.md)."""
         return sum(area(self.arch, self.hardware, self.table).values())
 
-    def repriced(
-        self,
-        table: str | None = None,
-        operand_network_scale: float | None = None,
-        dram_pj_per_bit: float | None = None,
-        gated_mac_share: float | None = None,
-    ) -> SimResult:
-        """The same counts under other prices; what is not given stays."""
-        prices = {
-            "table": table,
-            "operand_network_scale": operand_network_scale,
-            "gated_mac_share": gated_mac_share,
-        }
-        pricing = {key: value for key, value in prices.items() if value is not None}
-        dram = {} if dram_pj_per_bit is None else {"pj_per_bit": dram_pj_per_bit}
+    def repriced(self, **prices: str | float) -> SimResult:
+        """The same counts under other prices: keys of ``pricing``, and ``dram_pj_per_bit``."""
+        pricing = dict(prices)
+        dram = {"pj_per_bit": pricing.pop("dram_pj_per_bit", self.arch.dram.pj_per_bit)}
         arch = self.arch.model_copy(
             update={
                 "pricing": self.arch.pricing.model_copy(update=pricing),

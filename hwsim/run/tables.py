@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwsim.counters import CAUSE_LABELS, CAUSES, DRAM_COUNTERS
 from hwsim.energy.prices import COMPONENT_LABELS
+from hwsim.run.turning_points import TURNING_PRICES, WIDEST
 from hwsim.text_table import print_table, three_digits
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def prices_table(rows: Sequence[Row]) -> None:
     headings: dict[str, None] = {}
     for row in rows:
         heading = f"{row['table']}\nx{row['operand_network_scale']:g}"
+        heading += f"\nMAC x{row['mac_scale']:g}" if row["mac_scale"] != 1 else ""
         heading += f"\nDRAM {row['dram_pj_per_bit']:g}"
         heading += f"\ngated {row['gated_mac_share']:g}" if row["gated_mac_share"] else ""
         heading += "\nzeros run" if row["zeros_run"] else ""
@@ -177,6 +179,36 @@ def prices_table(rows: Sequence[Row]) -> None:
         "(operand network: x times the assumed price; DRAM: pJ/bit; gated PEs: share of a MAC)"
     )
     _print(title, NAMES, [_figure(heading) for heading in headings], list(runs.values()))
+
+
+def turning_points_table(rows: Sequence[Row], batch: int) -> None:
+    """At which price, of a range, the order of two runs turns; pairs without one are counted."""
+    turned = [row for row in rows if any(_turn(price)(row) != "-" for price in TURNING_PRICES)]
+    pairs = [Column(f"{side} energy", _side(side)) for side in ("less", "more")]
+    figures = [
+        Column("less\nuJ", lambda row: three_digits(row["less_uj"])),
+        Column("more\nuJ", lambda row: three_digits(row["more_uj"])),
+        *(Column(heading, _turn(price)) for price, heading in TURNING_PRICES.items()),
+    ]
+    title = f"Prices at which the order of two runs turns, each by itself, batch {batch}"
+    _print(title, pairs, figures, turned)
+    print(
+        f"{len(rows) - len(turned)} further pairs keep their order. Prices were varied from a "
+        f"{WIDEST}th to {WIDEST} times,\nthe share that gated PEs take of a MAC from 0 to 1.\n"
+    )
+
+
+def _side(side: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[f'{side}_scheme']} ({method_of({'label': row[f'{side}_label']})})"
+
+
+def _turn(price: str) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        found, own = row[price], row[f"own_{price}"]
+        told = found and (not own or own / WIDEST <= found <= WIDEST * own)
+        return three_digits(found) if told else "-"
+
+    return cell
 
 
 def _figure(heading: str) -> Column:

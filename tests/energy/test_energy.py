@@ -85,12 +85,26 @@ def test_outside_the_measured_range_is_an_error(cacti22, capacity, width):
     assert "\n" not in message
 
 
-def test_below_one_kibibyte_registers(cacti22):
-    # 1023 bytes x 16 bits: 16 x 3.0461 fJ a word, 8184 bits x 2.1911 um2
-    small = cacti22.sram("psum", 1023, 16)
-    assert small.read_pj == small.write_pj == pytest.approx(0.0487376)
-    assert small.area_mm2 == pytest.approx(8184 * 2.1911e-6)
-    assert cacti22.sram("psum", 1024, 16).read_pj == pytest.approx(0.34363)
+def test_below_one_kibibyte_registers_or_the_smallest_macro(cacti22):
+    """A register bit takes 2.1911 um2, the macro of 1 KiB x 16 bits 860.19: 392.6 bits."""
+    registers = cacti22.sram("psum", 49, 16)
+    assert registers.read_pj == registers.write_pj == pytest.approx(16 * 3.0461e-3)
+    assert registers.area_mm2 == pytest.approx(392 * 2.1911e-6)
+    macro = cacti22.sram("psum", 50, 16)
+    assert macro == cacti22.sram("psum", 1024, 16)
+    assert (macro.read_pj, macro.area_mm2) == pytest.approx((0.34363, 0.00086019))
+    # Twice the area a macro: 785 bits of registers are smaller.
+    dear = cacti22.sram("psum", 98, 16, area_scale=2.0)
+    assert dear.area_mm2 == pytest.approx(784 * 2.1911e-6)
+    assert cacti22.sram("psum", 99, 16, area_scale=2.0).area_mm2 == pytest.approx(0.00172038)
+    # No macro has words of 8 bits.
+    assert cacti22.sram("psum", 1023, 8).area_mm2 == pytest.approx(8184 * 2.1911e-6)
+
+
+@pytest.mark.parametrize("width", [16, 32, 100, 512])
+def test_a_larger_memory_takes_no_less_area(cacti22, width):
+    areas = [cacti22.sram("any", size, width).area_mm2 for size in range(1, 4096)]
+    assert areas == sorted(areas)
 
 
 def test_unknown_table_names_the_nearest():
@@ -341,6 +355,33 @@ def test_operand_network_scale(cacti22, scale):
     # 256 pointers x 32 bits x 15 multiplexers x 0.73037 um2
     network_mm2 = area(scaled, "unstructured", cacti22)["operand_network"]
     assert network_mm2 == pytest.approx(scale * 122880 * 0.73037e-6)
+
+
+@pytest.mark.parametrize("scale", [0.25, 2.0])
+def test_factors_on_macs_and_memory_words(cacti22, scale):
+    machine = {"pricing.gated_mac_share": 0.5, "pricing.mac_scale": scale}
+    scaled = load_arch("pe16x16-baseline", machine)
+    found = price(counted(macs_base=3, macs_gated_off=4), 0, scaled, "clock-gated", cacti22)
+    mac_pj = 0.3393 + 64 * 0.0030461
+    # No cycle has passed: the 7 PE cycles are missing among the idle ones.
+    assert found["mac"] == pytest.approx(scale * (3 + 0.5 * 4 - 0.5 * 7) * mac_pj)
+    scaled = load_arch("pe16x16-baseline", {"pricing.sram_scale": scale})
+    counts = counted(activation_word_reads=1, line_fills=1, psum_conditional_reads=1)
+    found = price(counts, 0, scaled, "dense", cacti22)
+    assert found["activation_buffer"] == pytest.approx(scale * 2.5474 + 64 * 0.0030461, rel=1e-5)
+    row = cacti22.sram("partial_sums", 16384, 512).read_pj
+    assert found["partial_sums"] == pytest.approx(scale * row + 16 * 0.071075, rel=1e-5)
+
+
+def test_a_factor_on_the_area_of_memories(arch, cacti22):
+    denser = load_arch("pe16x16-baseline", {"pricing.sram_area_scale": 1.5})
+    before, after = (area(machine, "unstructured", cacti22) for machine in (arch, denser))
+    macros_mm2 = 32 * 0.00081742
+    assert after["partial_sums"] - before["partial_sums"] == pytest.approx(0.5 * macros_mm2)
+    for name in ("activation_buffer", "weight_buffer"):
+        assert after[name] == pytest.approx(1.5 * before[name])
+    others = ("pe_array", "line_registers", "operand_network", "index_memory", "decoders", "gate")
+    assert all(after[name] == before[name] for name in others)
 
 
 @pytest.mark.parametrize("pj_per_bit", [4.0, 8.0, 20.0])

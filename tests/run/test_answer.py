@@ -11,7 +11,8 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
 from hwsim.counters import CAUSES
 from hwsim.run.answer import idle_column_cycles, sentences
-from hwsim.run.comparison import Comparison, compare, other_prices
+from hwsim.run.comparison import Comparison, compare
+from hwsim.run.price_sets import other_prices
 from hwsim.run.simulate import simulate
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace

@@ -10,7 +10,8 @@ import pytest
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import idle_pe_cycles
 from hwsim.errors import UserError
-from hwsim.run.comparison import PRICES, compare, density_sweep, other_prices, two_by_two
+from hwsim.run.comparison import compare, density_sweep, two_by_two
+from hwsim.run.price_sets import PRICES, other_prices
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_trace
 from hwsim.workload import Network
@@ -59,7 +60,7 @@ def test_a_frame_of_prices_has_a_column_for_each(
     prices = comparison.other_prices()
     assert prices.shape == (3, len(PRICES))
     assert list(prices.index.get_level_values("scheme")) == list(comparison.to_frame()["scheme"])
-    own = prices["cacti22", 1.0, 8.0, 0.0, False].to_numpy()
+    own = prices["cacti22", 1.0, 1.0, 8.0, 0.0, False].to_numpy()
     assert own == pytest.approx(comparison.to_frame()["energy_uj_per_image"].to_numpy())
     listed = [row["energy_uj_per_image"] for row in other_prices(comparison.results()[:1])]
     assert list(prices.iloc[0]) == listed
@@ -87,6 +88,13 @@ def test_other_prices_price_the_same_counts(baseline: ArchConfig, traces: list[M
     assert not rows["zeros_run"].any()
     shared = rows[rows["gated_mac_share"] > 0]["energy_uj_per_image"].item()
     rows = rows[rows["gated_mac_share"] == 0]
+    macs = rows[(rows["operand_network_scale"] == 1) & (rows["dram_pj_per_bit"] == 8)]
+    macs = macs[macs["table"] == "cacti22"].set_index("mac_scale")["energy_uj_per_image"]
+    executed = results[0].totals["macs_base"] + results[0].totals["macs_conditional"]
+    mac_uj = (0.3393 + 64 * 0.0030461) * executed / results[0].images / 1e6
+    for scale in (0.25, 0.5, 2.0):
+        assert macs[scale] - macs[1.0] == pytest.approx((scale - 1) * mac_uj)
+    rows = rows[rows["mac_scale"] == 1]
     at = rows.set_index(["table", "operand_network_scale", "dram_pj_per_bit"])[
         "energy_uj_per_image"
     ]

@@ -59,7 +59,7 @@ def test_out_writes_every_file(
     assert {path.name for path in out.iterdir()} == {
         "summary.json", "provenance.json", "layers.csv", "layers.parquet",
         "energy_breakdown.png", "energy_vs_sparsity.png", "energy_vs_sparsity.csv",
-        "realised_speedup.png",
+        "realised_speedup.png", "turning_points.csv", "turning_points.png",
     }  # fmt: skip
     report = json.loads((out / "summary.json").read_text())
     layers = pd.read_parquet(out / "layers.parquet")

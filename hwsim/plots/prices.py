@@ -1,0 +1,73 @@
+"""Prices at which two runs change their order of energy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from hwsim.plots import style as look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FACTORS = {
+    "mac_scale": ("MAC", "#0072B2", "o"),
+    "operand_network_scale": ("operand network", "#E69F00", "^"),
+    "sram_scale": ("SRAM words", "#009E73", "s"),
+    "dram_pj_per_bit": ("DRAM", "#555555", "D"),
+}
+"""Prices drawn as factors on the machine's own: name, colour, marker."""
+
+SHARE = ("gated_mac_share", "#D55E00", "v")
+
+
+def turning_points(frame: pd.DataFrame, widest: float = 16) -> Figure:
+    """A line per pair of runs, a mark where a price turns the order of their energies.
+
+    ``frame``: rows of :func:`hwsim.run.turning_points.turning_points`. ``widest``: factors from
+    1/widest to widest are drawn; pairs that no price turns within are left out.
+    """
+    needed = [*FACTORS, SHARE[0], "less_scheme", "less_label", "more_scheme", "more_label"]
+    look.require_columns("turning_points", frame, needed)
+    factors = pd.DataFrame(
+        {name: frame[name].astype(float) / frame[f"own_{name}"] for name in FACTORS}
+    )
+    factors = factors.where((factors >= 1 / widest) & (factors <= widest))
+    shares = frame[SHARE[0]].astype(float)
+    shown = factors.notna().any(axis=1) | shares.notna()
+    names = [
+        f"{row.less_scheme} ({row.less_label})  <  {row.more_scheme} ({row.more_label})"
+        for row in frame[shown].itertuples()
+    ]
+    figure, (left, right) = look.panels(
+        2, 5.6, 0.27 * max(3, len(names)) + 0.6, 2, sharey=True, beside=1.0, width_ratios=(3, 1)
+    )
+    places = range(len(names))
+    for name, (label, colour, marker) in FACTORS.items():
+        left.plot(factors.loc[shown, name], places, marker, color=colour, label=label, markersize=6)
+    _, colour, marker = SHARE
+    right.plot(shares[shown], places, marker, color=colour, markersize=6)
+    left.set_xscale("log", base=2)
+    left.set_xlim(0.9 / widest, widest / 0.9)
+    left.xaxis.set_major_formatter("x{x:g}")
+    left.axvline(1, color="black", linewidth=1)
+    left.set_xlabel("price, as a factor on the machine's")
+    right.set_xlim(-0.05, 1.05)
+    right.set_xlabel("share of a MAC that\na gated PE takes")
+    for panel in (left, right):
+        _rows(panel, names)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=look.TEXT_POINTS)
+    labels = pd.concat([frame["less_label"], frame["more_label"]])
+    look.head(
+        figure, labels, "Prices that turn the order of two energies", "<: takes less energy now"
+    )
+    return figure
+
+
+def _rows(panel: Axes, names: list[str]) -> None:
+    """A faint line for each pair, the first on top."""
+    panel.set_yticks(range(len(names)), names, fontsize=look.TEXT_POINTS)
+    panel.set_ylim(len(names) - 0.5, -0.5)
+    panel.grid(alpha=0.3)
