@@ -26,7 +26,7 @@ COMMANDS = {
     "energy": Command("hwsim.energy.__main__", "prices of every counter, areas"),
     "sweep": Command("hwsim.sweep.__main__", "replay masks on many machines"),
     "search": Command("hwsim.sweep.search", "find the machines that trade energy, time, area best"),
-    "equal-area": Command("hwsim.sweep.equal_area", "compare schemes on machines of equal area"),
+    "equal-area": Command("hwsim.sweep.equal_area", "compare each scheme's best machines"),
     "trace": Command("hwsim.trace.__main__", "inspect, verify and measure mask traces"),
     "train": Command("hwsim.train.__main__", "train or fine-tune a gated network"),
     "record": Command("hwsim.train.record.__main__", "record masks from a trained network"),

@@ -150,6 +150,23 @@ def build_arch(data: Mapping[str, Any], source: str = "machine") -> ArchConfig:
         raise kind(f"{source}: {_explain(error)}") from None
 
 
+def with_keys(arch: ArchConfig, settings: Mapping[str, Any]) -> ArchConfig:
+    """The machine with dotted keys set anew; raises what :func:`build_arch` raises."""
+    data = arch.model_dump(mode="json")
+    set_keys(data, settings)
+    return build_arch(data, source=arch.name)
+
+
+def set_keys(data: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    """Set values of a machine's plain data, whose parts are all there, by dotted key."""
+    for key, value in settings.items():
+        *parents, last = key.split(".")
+        part = data
+        for parent in parents:
+            part = part[parent]
+        part[last] = value
+
+
 def parse_override(text: str) -> tuple[str, Any]:
     """Split ``key=value`` of the command line; the value is read as YAML reads it."""
     key, equals, value = text.partition("=")

@@ -46,6 +46,15 @@ def area(arch: ArchConfig, scheme: str | Scheme | Hardware, table: EnergyTable) 
     return total
 
 
+def area_mm2(arch: ArchConfig, scheme: str | Scheme | Hardware, mask_group: int) -> float:
+    """Area of a scheme's hardware for such masks, priced by the machine's own table.
+
+    Raises SchemeError, PriceError.
+    """
+    hardware = hardware_of(scheme, arch, mask_group)
+    return sum(area(arch, hardware, EnergyTable.load(arch.pricing.table)).values())
+
+
 def leakage_uw(arch: ArchConfig, scheme: str | Scheme | Hardware, table: EnergyTable) -> float:
     """Leakage power of all macros and logic, uW."""
     return math.fsum(part.leak_uw for part in parts(arch, hardware_of(scheme, arch), table))

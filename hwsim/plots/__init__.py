@@ -10,12 +10,13 @@ from hwsim.plots.layers import cycles_by_cause, roofline, utilisation_by_layer
 from hwsim.plots.masks import lockstep_density, mask_overlay
 from hwsim.plots.prices import turning_points
 from hwsim.plots.style import png
-from hwsim.plots.tradeoffs import pareto, realised_speedup
+from hwsim.plots.tradeoffs import fronts, pareto, realised_speedup
 
 __all__ = [
     "cycles_by_cause",
     "energy_breakdown",
     "energy_vs_sparsity",
+    "fronts",
     "lockstep_density",
     "mask_overlay",
     "pareto",

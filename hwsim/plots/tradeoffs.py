@@ -98,6 +98,49 @@ def pareto(
     return figure
 
 
+def fronts(frame: pd.DataFrame) -> Figure:
+    """Each scheme's front of cycles and energy: a panel per trace, a staircase per scheme.
+
+    ``frame``: rows of :func:`hwsim.sweep.equal_area.run_equal_area`: ``trace``, ``method``,
+    ``label``, ``family``, ``machine``, ``cycles_per_image``, ``energy_uj_per_image``. Machines
+    beside the fronts, the baselines, are hollow.
+    """
+    x, y = "cycles_per_image", "energy_uj_per_image"
+    columns = ("trace", "method", "label", "family", "machine", x, y)
+    look.require_columns("fronts", frame, columns)
+    names = look.run_names(frame)
+    traces = list(names)
+    figure, axes = look.panels(len(traces), 5.6, 4.6, 2, sharex=True, sharey=True)
+    drawn: dict[str, Any] = {}
+    for panel, trace in zip(axes, traces, strict=True):
+        for family, rows in frame[frame["trace"] == trace].groupby("family", sort=False):
+            style = look.scheme_style(str(family))
+            on_front = rows["machine"] == "front"
+            best = rows[on_front].sort_values(x)
+            (line,) = panel.plot(
+                best[x], best[y], style.marker, color=style.colour, linestyle=style.line,
+                drawstyle="steps-post", markersize=5,
+            )  # fmt: skip
+            drawn.setdefault(str(family), line)
+            panel.plot(
+                rows[~on_front][x], rows[~on_front][y], style.marker, color=style.colour,
+                markerfacecolor="none", markersize=10,
+            )  # fmt: skip
+        panel.set_title(f"{names[trace]} masks", fontsize=look.HEADING_POINTS)
+        panel.locator_params(axis="x", nbins=6)
+        panel.xaxis.set_major_formatter("{x:,.0f}")
+        panel.set_xlabel(LEAST[x])
+        panel.set_ylabel(LEAST[y])
+        panel.grid(alpha=0.3, which="both")
+    look.label_outer(axes, 2)
+    figure.legend(
+        drawn.values(), drawn, loc="outside lower center", ncols=3, fontsize=look.TEXT_POINTS
+    )
+    note = "hollow: the machine to start from"
+    look.head(figure, frame["label"], "Best machines within one budget", note)
+    return figure
+
+
 def realised_speedup(frame: pd.DataFrame) -> Figure:
     """Speed-up over dense as a bar, and as a line the ideal of the whole network; a run a row.
 

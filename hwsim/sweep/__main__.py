@@ -12,9 +12,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hwsim.arch.load import arch_of
-from hwsim.cli import OneLineParser, add_machine, add_results, finite, positive, run_command
+from hwsim.cli import (
+    GOES_ON,
+    OneLineParser,
+    add_axes,
+    add_machine,
+    add_masks,
+    add_results,
+    finite,
+    positive,
+    run_command,
+)
 from hwsim.sweep.axes import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
-from hwsim.sweep.options import GOES_ON, add_axes, add_masks
 from hwsim.sweep.sweep import ImpossibleError, SweepError, run_points
 from hwsim.sweep.workers import workers_of
 from hwsim.trace.files import open_traces

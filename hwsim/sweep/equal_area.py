@@ -1,72 +1,154 @@
-"""``hwsim equal-area``: every scheme on the machine that the area of a reference scheme buys.
+"""``hwsim equal-area``: each scheme on the machines that suit it best, within one budget.
 
-    hwsim equal-area --reference unstructured --out DIR
+    hwsim equal-area --area 0.95 --peak-bytes 64 --out DIR
 
-Each scheme runs on the machine given, the baseline, and on the fastest machine of equal area: the
-same memories and, for each choice of columns and banks, the most rows that the reference's area
-holds. With the machine's own banks (the default) both are also of equal activation bandwidth. Rows
-are a sweep's, in the same kind of folder: nothing is run twice.
+A scheme may spend the budget, area of its hardware and bytes that its banks read in a cycle, as it
+likes: on PEs, wider words, banks, partial sums, run-ahead, a window, decoders, skipped zeros. The
+front of cycles and energy is searched for each (:mod:`hwsim.sweep.local_search`), and fronts are
+compared. Rows are a sweep's, in the same kind of folder: nothing is run twice, a stopped search
+goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwsim.arch.config import ArchConfig
-from hwsim.arch.load import arch_of, as_arch, build_arch
-from hwsim.arch.schemes import of_machine, with_suffixes
-from hwsim.cli import OneLineParser, add_machine, add_results, finite, positive, run_command
+from hwsim.arch.load import arch_of, as_arch
+from hwsim.arch.schemes import FAMILIES, of_machine
+from hwsim.cli import (
+    GOES_ON,
+    OneLineParser,
+    add_axes,
+    add_machine,
+    add_results,
+    finite,
+    positive,
+    run_command,
+)
+from hwsim.energy.area import area_mm2
 from hwsim.errors import UserError, nearest
 from hwsim.files import write_whole
-from hwsim.sweep.options import GOES_ON, add_masks
+from hwsim.sweep.axes import Axes, Range, check_axes, parse_axes
+from hwsim.sweep.best_machines import BASELINE, BEST, CYCLES, DELAY, ENERGY, FRONT, concerns, show
+from hwsim.sweep.local_search import Budget, Costs, Space, State, local_search, starts
 from hwsim.sweep.sweep import run_points
-from hwsim.sweep.workers import workers_of
-from hwsim.text_table import print_table, three_digits
-from hwsim.trace.channel_order import NATURAL
+from hwsim.sweep.workers import Workers, workers_of
 from hwsim.trace.files import open_traces
 from hwsim.trace.mask_trace import MaskTrace
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hwsim.sweep.points import Choice, Point
+    from hwsim.sweep.folder import ResultsFolder
+    from hwsim.sweep.points import Point
 
-BASELINE, EQUAL_AREA = "baseline", "equal area"
-"""The machine given, and one of equal area: values of the column ``machine``."""
+AXES: dict[str, tuple[Any, ...]] = {
+    "array.rows": (4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40, 48, 56, 64),
+    "array.columns": (8, 16, 32),
+    "activation.word_channels": (2, 4, 8, 16),
+    "activation.banks": (4, 8, 16, 32, 64),
+    "partial_sums.entries": (1024, 2048, 4096, 8192, 16384, 32768),
+    "activation.run_ahead": (0, 1, 2),
+    "array.feed": ("broadcast", "systolic"),
+    "array.zero_skipping": ("none", "word"),
+    "index.window": (0, 256, 192, 128, 112, 96, 80, 64, 56, 48, 40, 32, 24, 16),
+    "index.decoders": ("private", "shared"),
+    "index.indices_per_cycle": (1, 2, 4),
+    "index.lane_group": (2, 4, 8, 16),
+}
+"""What is searched unless told otherwise, each in the order in which steps are taken."""
 
-TABLE = "_equal_area.parquet"
+TABLE, FIGURE = "_equal_area.parquet", "_equal_area.png"
 """Readers of Parquet folders pass over names with an underscore."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What schemes are compared under; every combination of lists is a table of its own.
+    """What schemes are compared under.
 
-    ``columns`` and ``banks``: what machines of equal area may have, None for the machine's own.
+    ``area_mm2``: None for the area of the largest of the schemes on the machine given;
+    ``peak_bytes``: None for the machine's own banks times bytes of a word. ``schemes``: dense,
+    clock-gated, unstructured, structured, lockstep, channels; None for all that fit.
+    ``axes`` replace those of AXES or add to them. ``starts`` machines are drawn with ``seed``
+    beside the given one, from which each search begins.
     """
 
-    reference: str = "unstructured"
+    area_mm2: float | None = None
+    peak_bytes: int | None = None
     schemes: Sequence[str] | None = None
-    columns: Sequence[int] | None = None
-    banks: Sequence[int] | None = None
-    batches: Sequence[int] | None = None
-    orders: Sequence[str] | None = None
-    tables: Sequence[str] | None = None
-    operand_network: Sequence[float] | None = None
+    axes: Axes | None = None
+    batch: int | None = None
+    images: int = 16
+    starts: int = 4
+    seed: int = 0
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One scheme on one machine; ``limit_mm2`` is the reference's area."""
+class Contest:
+    """One scheme with one trace's masks, and the machines that it may have."""
 
-    machine: str
-    limit_mm2: float
-    point: Point
+    trace: MaskTrace
+    space: Space
+    setup: Setup
+
+    def point(self, settings: Mapping[str, Any]) -> Point | None:
+        """The point of a machine; None where the scheme does not fit it."""
+        from hwsim.sweep.points import Choice, UnfitError, points_of
+
+        choice = Choice([self.trace], [self.space.scheme], images=self.setup.images)
+        try:
+            (found,) = points_of(self.space.base, [dict(settings)], choice)
+        except UnfitError:
+            return None
+        return found
+
+    def search(self, folder: ResultsFolder, workers: Workers) -> pd.DataFrame:
+        """The front and the machine given, as rows; standard error says how much was looked at."""
+        import pandas as pd
+
+        space = self.space
+        looked = 0
+
+        def replay(states: Sequence[State]) -> list[Costs | None]:
+            nonlocal looked
+            looked += len(states)
+            points = [self.point(space.settings(state)) for state in states]
+            wanted = list(dict.fromkeys(point for point in points if point))
+            if wanted:
+                run_points(wanted, [self.trace], folder, workers, skip_impossible=True)
+            rows = folder.read([point.key for point in wanted])
+            rows = rows[rows["impossible"].isna()]
+            found = dict(
+                zip(rows["key"], zip(rows[CYCLES], rows[ENERGY], strict=True), strict=True)
+            )
+            return [found.get(point.key) if point else None for point in points]
+
+        begin = starts(space, self.setup.starts, self.setup.seed)
+        if not begin:
+            raise UserError(
+                f"{space.scheme} with {self.trace.name}: no machine of these axes takes at most "
+                f"{space.budget.area_mm2:.3f} mm2 and {space.budget.peak_bytes} bytes a cycle"
+            )
+        best = local_search(begin, space.around, replay)
+        print(
+            f"hwsim equal-area: {space.scheme} with {self.trace.name}: {looked:,} machines, "
+            f"{len(best)} on the front",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+        points = [self.point(space.settings(state)) for state in best]
+        own = self.point({})
+        assert own is not None  # The scheme fits the machine given: it was listed for it.
+        run_points([own], [self.trace], folder, workers, skip_impossible=True)
+        keys = [point.key for point in points if point]
+        parts = [(BASELINE, folder.read([own.key])), (FRONT, folder.read(keys))]
+        rows = pd.concat([part.assign(machine=name) for name, part in parts], ignore_index=True)
+        return _judged(rows, space)
 
 
 def run_equal_area(
@@ -75,204 +157,139 @@ def run_equal_area(
     setup: Setup | None = None,
     *,
     traces: Sequence[str | Path] = (),
-    order_from: Sequence[str | Path] = (),
-    images: int | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
-    """Replay all candidates that folder ``out`` lacks; of machines of equal area the fastest stay.
+    """The front of each scheme and trace, and the machine given.
 
-    One row per setup, trace, scheme and machine (``machine``: "baseline" or "equal area"), with a
-    sweep's columns and ``limit_mm2``, ``pes``, ``peak_bytes_per_cycle``,
-    ``speedup_over_dense_baseline`` and ``speedup_over_dense_of_equal_area``. Machines that cannot
-    hold a layer are left out. Raises UserError before anything runs.
+    Rows are a sweep's, fewest cycles first, with ``machine`` ("baseline" or "front"),
+    ``energy_delay`` (uJ x cycles), ``best`` (what of BEST the row has least of in its front,
+    comma-separated), ``peak_bytes_per_cycle``, ``limit_mm2``, ``limit_bytes``. Replays what folder
+    ``out`` lacks. The same setup and seed give the same rows. Raises UserError before anything
+    runs.
     """
     from hwsim.sweep.folder import ResultsFolder
-    from hwsim.sweep.points import Choice
 
+    setup = setup or Setup()
     base = as_arch(arch)
+    if setup.batch:
+        base = base.model_copy(update={"batch": setup.batch})
     held = open_traces(*traces)
-    choice = Choice(held, images=images, order_from=open_traces(*order_from) if order_from else ())
-    candidates = list(candidates_of(base, choice, setup or Setup()))
+    contests = list(contests_of(base, held, setup))
     folder = ResultsFolder(out)
-    points = list(dict.fromkeys(candidate.point for candidate in candidates))
-    with workers_of(workers) as where:
-        run_points(points, held, folder, where, skip_impossible=True)
-    rows = folder.read([point.key for point in points])
-    found = fastest(candidates, rows)
+    frames = []
+    with workers_of(workers, scheduler) as where:
+        for contest in contests:
+            frames.append(contest.search(folder, where))
+    import pandas as pd
+
+    found = pd.concat(frames, ignore_index=True)
     write_whole(folder.path / TABLE, found.to_parquet())
     return found
 
 
-def candidates_of(arch: ArchConfig, choice: Choice, setup: Setup) -> Iterator[Candidate]:
-    """Every scheme that fits, on the baseline and on the machines of equal area.
+def contests_of(base: ArchConfig, traces: Sequence[MaskTrace], setup: Setup) -> Iterator[Contest]:
+    """Every scheme that fits with every trace; UserError for a scheme that fits none."""
+    fitting = {trace.name: _families(base, trace) for trace in traces}
+    known = list(dict.fromkeys(name for names in fitting.values() for name in names))
+    for name in setup.schemes or ():
+        if name not in known:
+            raise UserError(f"scheme {name!r}: fits none of the masks{nearest(name, known)}")
+    wanted = setup.schemes or known
+    axes = _axes(setup)
+    budget = _budget(base, traces, [name for name in known if name in wanted], fitting, setup)
+    for trace in traces:
+        own = _with_inputs(axes, trace, setup.images)
+        for name in fitting[trace.name]:
+            if name in wanted:
+                usable = {key: values for key, values in own.items() if concerns(key, name)}
+                space = Space(base, usable, name, trace.mask_group, budget)
+                yield Contest(trace, space, setup)
 
-    The reference's area is that of its hardware for each trace's own masks. UserError where the
-    reference fits no trace.
+
+def _families(base: ArchConfig, trace: MaskTrace) -> list[str]:
+    """Schemes that fit, by the family of those that share lists.
+
+    Gating zeros is the machine's: ``dense-zero-gated`` is no scheme of its own here.
     """
     from hwsim.run.simulate import usable_schemes
 
-    reference = of_machine(setup.reference, arch)
-    plain = {name for trace in choice.traces for name in usable_schemes(arch, trace)}
-    known = {*plain, *with_suffixes(plain, arch)}
-    for name in (setup.reference, *(setup.schemes or ())):
-        if of_machine(name, arch) not in known:
-            raise UserError(
-                f"scheme {name!r}: fits none of the masks{nearest(name, sorted(known))}"
-            )
-    wanted = {of_machine(name, arch) for name in setup.schemes} if setup.schemes else plain
-    for priced in _priced(arch, setup):
-        for trace in choice.traces:
-            usable = usable_schemes(arch, trace)
-            usable = [*usable, *with_suffixes(usable, arch)]
-            if reference in usable:
-                names = [name for name in usable if name in wanted | {"dense", reference}]
-                yield from _of_trace(priced, trace, names, reference, choice, setup)
+    families = {of_machine(family, base): family for family in FAMILIES}
+    names = [families.get(name, name) for name in usable_schemes(base, trace)]
+    return [name for name in names if name != "dense-zero-gated"]
 
 
-def _priced(arch: ArchConfig, setup: Setup) -> Iterator[ArchConfig]:
-    """The machine under each energy table and price of the operand network."""
-    own = arch.pricing
-    scales = setup.operand_network or [own.operand_network_scale]
-    for table, scale in product(setup.tables or [own.table], scales):
-        update = {"table": table, "operand_network_scale": float(scale)}
-        yield arch.model_copy(update={"pricing": own.model_copy(update=update)})
+def _axes(setup: Setup) -> dict[str, tuple[Any, ...]]:
+    """The axes of the search; UserError for a range, or a machine's key that does not exist."""
+    check_axes(setup.axes or {})
+    for key, values in (setup.axes or {}).items():
+        if isinstance(values, Range):
+            raise UserError(f"--vary {key}: a search takes steps; list its values")
+    given = {key: tuple(values) for key, values in (setup.axes or {}).items()}  # type: ignore[arg-type]
+    return AXES | given
 
 
-def _of_trace(
-    arch: ArchConfig,
-    trace: MaskTrace,
+def _with_inputs(
+    axes: Mapping[str, tuple[Any, ...]], trace: MaskTrace, images: int
+) -> dict[str, tuple[Any, ...]]:
+    """Without skipping of zeros where the trace does not say which inputs of its images are."""
+    own = dict(axes)
+    if trace.input_images < images:
+        own["array.zero_skipping"] = ("none",)
+    return own
+
+
+def _budget(
+    base: ArchConfig,
+    traces: Sequence[MaskTrace],
     names: Sequence[str],
-    reference: str,
-    choice: Choice,
+    fitting: Mapping[str, Sequence[str]],
     setup: Setup,
-) -> Iterator[Candidate]:
-    """Candidates of one trace and one set of prices."""
-    from hwsim.sweep.points import points_of
-    from hwsim.sweep.sizing import area_mm2
-
-    limit = area_mm2(arch, reference, trace.mask_group)
-    for batch, order in product(setup.batches or [arch.batch], setup.orders or [NATURAL]):
-        for name in names:
-            machines = [(BASELINE, arch), *_of_area(arch, name, limit, trace.mask_group, setup)]
-            for machine, built in machines:
-                setting = _setting(built) | {
-                    "batch": batch,
-                    "trace": str(trace.path),
-                    "scheme": name,
-                    "channel_order": order,
-                }
-                (point,) = points_of(arch, [setting], choice)
-                yield Candidate(machine, limit, point)
-
-
-def _of_area(
-    arch: ArchConfig, scheme: str, limit_mm2: float, mask_group: int, setup: Setup
-) -> Iterator[tuple[str, ArchConfig]]:
-    """For each choice of columns and banks the machine with the most rows; UserError for others."""
-    from hwsim.sweep.sizing import with_most_rows
-
-    banks = setup.banks or [arch.activation.banks]
-    for wide, many in product(setup.columns or [arch.array.columns], banks):
-        data = arch.model_dump(mode="json")
-        data["array"] |= {"rows": 1, "columns": wide, "reshape": []}
-        data["activation"]["banks"] = many
-        narrow = build_arch(data, f"--columns {wide} --banks {many}")
-        found = with_most_rows(narrow, scheme, limit_mm2, mask_group)
-        if found:
-            yield EQUAL_AREA, found
-
-
-def _setting(arch: ArchConfig) -> dict[str, Any]:
-    return {
-        "array.rows": arch.array.rows,
-        "array.columns": arch.array.columns,
-        "array.reshape": [list(shape) for shape in arch.array.reshape],
-        "activation.banks": arch.activation.banks,
-        "pricing.table": arch.pricing.table,
-        "pricing.operand_network_scale": arch.pricing.operand_network_scale,
-    }
-
-
-UNDER = ["pricing.table", "pricing.operand_network_scale", "batch", "channel_order", "trace_sha256"]
-"""Columns that candidates share: what makes a table, and the masks."""
-
-
-def fastest(candidates: Sequence[Candidate], rows: pd.DataFrame) -> pd.DataFrame:
-    """Of machines of equal area those with the fewest cycles, on a tie the one listed first.
-
-    ``rows``: of a sweep, for the candidates' points; impossible ones are left out.
-    """
-    import pandas as pd
-
-    sides = pd.DataFrame(
-        [(one.point.key, one.machine, one.limit_mm2) for one in candidates],
-        columns=["key", "machine", "limit_mm2"],
-    )
-    found = sides.merge(rows[rows["impossible"].isna()], on="key", how="inner")
-    found["pes"] = found["array.rows"] * found["array.columns"]
-    found["peak_bytes_per_cycle"] = found["activation.banks"] * found["activation.word_channels"]
-    by = [*UNDER, "scheme", "machine"]
-    found = found.loc[found.groupby(by, sort=False)["cycles_per_image"].idxmin()]
-    for side, column in (
-        (BASELINE, "speedup_over_dense_baseline"),
-        (EQUAL_AREA, "speedup_over_dense_of_equal_area"),
-    ):
-        dense = found[(found["scheme"] == "dense") & (found["machine"] == side)]
-        cycles = dense.set_index(UNDER)["cycles_per_image"]
-        keys = pd.MultiIndex.from_frame(found[UNDER])
-        found[column] = cycles.reindex(keys).to_numpy() / found["cycles_per_image"].to_numpy()
-    return found.reset_index(drop=True)
-
-
-HEADINGS = (
-    "masks", "scheme", "machine", "array", "PEs", "banks", "read\nB/cycle", "peak\nB/cycle",
-    "area\nmm2", "cycles\n/image", "x dense\nbaseline", "x dense of\nequal area",
-    "energy\nuJ/image",
-)  # fmt: skip
-
-
-def show(found: pd.DataFrame) -> None:
-    """One table per setup, on standard output."""
-    for under, rows in found.groupby(UNDER[:-1], sort=False):
-        table, scale, batch, order = under
-        title = f"{table}, operand network x{scale:g}, batch {batch}, channel order {order}"
-        print_table(HEADINGS, [_cells(row) for _, row in rows.iterrows()], title=title, names=3)
-
-
-def _cells(row: pd.Series) -> list[str]:
-    return [
-        row["method"],
-        row["scheme"],
-        row["machine"],
-        f"{row['array.rows']}x{row['array.columns']}",
-        str(row["pes"]),
-        str(row["activation.banks"]),
-        f"{row['activation_bytes_per_cycle']:.1f}",
-        str(row["peak_bytes_per_cycle"]),
-        f"{row['area_mm2']:.3f}",
-        f"{row['cycles_per_image']:,.0f}",
-        f"{row['speedup_over_dense_baseline']:.2f}",
-        f"{row['speedup_over_dense_of_equal_area']:.2f}",
-        three_digits(row["energy_uj_per_image"]),
+) -> Budget:
+    areas = [
+        area_mm2(base, name, trace.mask_group)
+        for trace in traces
+        for name in names
+        if name in fitting[trace.name]
     ]
+    own = base.activation.banks * base.activation.word_channels
+    return Budget(setup.area_mm2 or max(areas), setup.peak_bytes or own)
+
+
+def _judged(rows: pd.DataFrame, space: Space) -> pd.DataFrame:
+    """With the columns that :func:`run_equal_area` adds."""
+    rows[DELAY] = rows[CYCLES] * rows[ENERGY]
+    rows["family"] = space.scheme
+    rows["peak_bytes_per_cycle"] = rows["activation.banks"] * rows["activation.word_channels"]
+    rows["limit_mm2"], rows["limit_bytes"] = space.budget.area_mm2, space.budget.peak_bytes
+    front = rows[rows["machine"] == FRONT]
+    winners = {name: front[column].idxmin() for column, name in BEST.items()}
+    rows["best"] = [
+        ", ".join(name for name, winner in winners.items() if winner == row) for row in rows.index
+    ]
+    return rows
 
 
 def build_parser() -> OneLineParser:
     parser = OneLineParser(
         prog="hwsim equal-area",
-        description="Compare schemes on machines of equal area and bandwidth.",
+        description="Compare each scheme's best machines within one budget of area and bandwidth.",
     )
     add = parser.add_argument
     add_machine(parser)
-    add("--reference", default="unstructured", metavar="NAME",
-        help="the scheme whose area all may take (default: unstructured)")  # fmt: skip
-    add_masks(parser)
-    add("--scheme", nargs="+", metavar="NAME", help="default: all that fit; dense runs always")
-    add("--columns", nargs="+", type=positive, metavar="C", help="default: the machine's")
-    add("--banks", nargs="+", type=positive, metavar="B", help="default: the machine's")
-    add("--table", nargs="+", metavar="NAME", help="energy tables (default: the machine's)")
-    add("--operand-network", nargs="+", type=finite, metavar="X",
-        help="price factors of energy and area (default: the machine's)")  # fmt: skip
+    add("--area", type=finite, metavar="MM2",
+        help="the budget (default: of the largest of the schemes on the machine)")  # fmt: skip
+    add("--peak-bytes", type=positive, metavar="N",
+        help="bytes that banks read in a cycle at most (default: the machine's)")  # fmt: skip
+    add("--trace", nargs="*", default=[], metavar="PATH", help="default: the shipped traces")
+    add("--images", type=positive, default=16, metavar="N", help="of each trace (default: 16)")
+    add("--batch", type=positive, metavar="N", help="default: the machine's")
+    add("--scheme", nargs="+", metavar="NAME", help="default: all that fit")
+    add_axes(parser)
+    add("--starts", type=positive, default=4, metavar="N",
+        help="machines drawn to begin from, beside the given one (default: 4)")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="default: 0")
+    add("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:8786")
     add_results(parser)
     return parser
 
@@ -282,17 +299,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(options: argparse.Namespace) -> None:
+    from hwsim import plots
+
     found = run_equal_area(
         arch_of(options),
         options.out,
         Setup(
-            options.reference, options.scheme, options.columns, options.banks, options.batch,
-            options.channel_order, options.table, options.operand_network,
+            options.area, options.peak_bytes, options.scheme, parse_axes(options.vary),
+            options.batch, options.images, options.starts, options.seed,
         ),
         traces=options.trace,
-        order_from=options.order_from,
-        images=options.images,
         workers=options.workers,
+        scheduler=options.scheduler,
     )  # fmt: skip
     show(found)
-    print(f"the fastest machines are shown; {options.out} holds all, {TABLE} there these")
+    write_whole(options.out / FIGURE, plots.png(plots.fronts(found)))
+    print(f"fronts are drawn in {options.out / FIGURE}; {TABLE} there holds their machines")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ class ResultsFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._read: dict[Path, pa.Table] = {}
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path}: is a file; expected a folder for results")
 
@@ -31,11 +32,9 @@ class ResultsFolder:
     def keys(self) -> dict[str, str | None]:
         """What is there: why each row's point is impossible, None where it has figures."""
         found: dict[str, str | None] = {}
-        for part in self._parts():
-            table = _read(part, ["key", "impossible"])
-            found.update(
-                zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
-            )
+        for table in self._tables():
+            columns = (table[name].to_pylist() for name in ("key", "impossible"))
+            found.update(zip(*columns, strict=True))
         return found
 
     def read(self, keys: Sequence[str] | None = None) -> pd.DataFrame:
@@ -46,7 +45,7 @@ class ResultsFolder:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        tables = [_read(part, None) for part in self._parts()]
+        tables = self._tables()
         if keys is not None:
             wanted = pa.array(list(keys), pa.string())
             tables = [table.filter(pc.is_in(table["key"], wanted)) for table in tables]
@@ -59,15 +58,22 @@ class ResultsFolder:
             return rows.sort_values("key", ignore_index=True)
         return rows.set_index("key").loc[list(dict.fromkeys(keys))].reset_index()
 
-    def _parts(self) -> Iterable[Path]:
-        return sorted(self.path.glob("part-*.parquet"))
+    def _tables(self) -> list[pa.Table]:
+        """Every part file; each is read once, since none is written twice."""
+        parts = sorted(self.path.glob("part-*.parquet"))
+        for part in parts:
+            if part not in self._read:
+                self._read[part] = _read(part)
+        return [self._read[part] for part in parts]
 
 
-def _read(part: Path, columns: list[str] | None) -> pa.Table:
+def _read(part: Path) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(part).read(columns)
+        table = pq.ParquetFile(part).read()
+        table.select(["key", "impossible"])
+        return table
     except (pa.ArrowException, OSError, KeyError) as error:
         raise UserError(f"{part}: not a whole part file of results ({one_line(error)})") from None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.arch.config import ArchConfig
-from hwsim.arch.load import CombinationError, build_arch
+from hwsim.arch.load import CombinationError, build_arch, set_keys
 from hwsim.arch.schemes import (
     FAMILIES,
     of_machine,
@@ -237,12 +237,7 @@ def _machines(base: ArchConfig, setting: Settings, choice: Choice, where: str) -
         raise UserError(f"{where}: batch is varied; leave --batch out")
     for batch in choice.batches or [keys.get("batch", base.batch)]:
         data = base.model_dump(mode="json")
-        for key, value in {**keys, "batch": batch}.items():
-            *parents, last = key.split(".")
-            part = data
-            for parent in parents:
-                part = part[parent]
-            part[last] = value
+        set_keys(data, {**keys, "batch": batch})
         named = ", ".join(f"{key}={value}" for key, value in keys.items())
         try:
             arch = build_arch(data, source=f"{where} ({named})" if named else base.name)

@@ -23,10 +23,18 @@ from typing import TYPE_CHECKING, Any
 from hwsim.analysis import pareto_front
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of, as_arch
-from hwsim.cli import OneLineParser, add_images, add_machine, add_results, positive, run_command
+from hwsim.cli import (
+    GOES_ON,
+    OneLineParser,
+    add_axes,
+    add_images,
+    add_machine,
+    add_results,
+    positive,
+    run_command,
+)
 from hwsim.errors import UserError, nearest
 from hwsim.sweep.axes import Axes, Axis, Range, Settings, check_axes, parse_axes
-from hwsim.sweep.options import GOES_ON, add_axes
 from hwsim.sweep.sweep import run_points
 from hwsim.sweep.workers import Workers, workers_of
 from hwsim.text_table import print_table, three_digits
@@ -319,17 +327,10 @@ def _command(options: argparse.Namespace) -> None:
     if len(found) > 1:
         raise SearchError(f"--trace {options.trace}: holds {len(found)} traces; name one file")
     rows = run_search(
-        arch_of(options),
-        axes,
-        options.out,
-        trace=found[0],
-        scheme=options.scheme,
-        trials=options.trials,
-        objectives=options.objective,
-        seed=options.seed,
-        images=options.images,
-        workers=options.workers,
-    )
+        arch_of(options), axes, options.out, trace=found[0], scheme=options.scheme,
+        trials=options.trials, objectives=options.objective, seed=options.seed,
+        images=options.images, workers=options.workers,
+    )  # fmt: skip
     _show(rows, [*axes, *(OBJECTIVES[name] for name in options.objective)])
 
 

@@ -57,10 +57,10 @@ def test_the_example_of_figures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_examples_of_sweeps_run(tmp_path: Path) -> None:
     """The one that sweeps first: it is a script, because its workers import it."""
-    read, swept, bought = re.findall(
+    read, swept, searched = re.findall(
         r"```python\n(.*?)```", (GUIDE / "sweeps.md").read_text(), re.DOTALL
     )
-    for code in (bought, swept, read + "assert len(rows) == 6  # 3 machines, 2 traces\n"):
+    for code in (searched, swept, read + "assert len(rows) == 6  # 3 machines, 2 traces\n"):
         (tmp_path / "mine.py").write_text(code)
         subprocess.run(
             [sys.executable, "mine.py"],
