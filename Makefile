@@ -7,7 +7,7 @@ MODELS := $(addprefix tests/model/test_,by_hand.py closed_forms.py laws_of_model
 UNIT   := tests/arch tests/trace tests/energy tests/oracle tests/plots tests/run $(wildcard tests/test_*.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test unit test-slow test-modes notebooks docs verify mutate bench negative-result campaign gpu-campaign \
+.PHONY: setup demo test unit test-slow test-modes notebooks docs verify mutate bench anchors negative-result campaign gpu-campaign \
         results iverilog rtl-test rtl-synth lint clean
 
 $(PY):
@@ -84,6 +84,11 @@ verify: setup
 # Some minutes; ARGS=--write puts the tables into docs/evidence/benchmarks.md, ARGS=--help shows the rest.
 bench: $(VENV)/.simulator
 	$(PY) -m benchmarks.run $(ARGS)
+
+# Half a minute. Published results of others beside ours; ANCHORS=DIR holds files of theirs (DIR/eyeriss_v2), without which
+# such an anchor says that it was not run. WRITE=--write puts the tables into docs/evidence/anchors.md.
+anchors: $(VENV)/.simulator
+	$(PY) -m benchmarks.anchors $(if $(ANCHORS),--data "$(ANCHORS)") $(WRITE)
 
 # Forty minutes on two cores, or what an interrupted campaign has left; WRITE=--write keeps the report
 # as docs/evidence/mutations.md. Without Icarus Verilog it says so, runs the rest and fails.

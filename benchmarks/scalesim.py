@@ -37,6 +37,9 @@ VERSION = "3.0.0"
 VENV = Path(__file__).parent / ".cache" / f"scalesim-{VERSION}"
 DEFAULT_LAYERS = ("conv1", "layer4.0.shortcut", "layer1.0.conv1")
 
+LIKE_SCALESIM = {"array.feed": "systolic", "activation.bank_conflicts": "none"}
+"""What hwsim's machine changes to be SCALE-Sim's."""
+
 _COMPUTE = [CAUSES.index(cause) for cause in CAUSES if cause not in ("output_stall", "dram_stall")]
 
 _CONFIG = """\
@@ -131,10 +134,13 @@ def install() -> None:
     (VENV / ".installed").touch()
 
 
-def run_scalesim(layer: ConvLayer) -> Run:
-    """One layer; CPU seconds of its run alone, without imports and parsing."""
+def run_scalesim(layer: ConvLayer, whole: bool = False) -> Run:
+    """One layer; CPU seconds of its run alone, without imports and parsing.
+
+    ``whole``: SCALE-Sim is given the whole padded input, also where strides do not divide it.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        _write_inputs(Path(folder), layer)
+        _write_inputs(Path(folder), layer, whole)
         output = Path(folder, "printed")
         with output.open("w") as printed:
             process = subprocess.Popen(
@@ -150,16 +156,18 @@ def run_scalesim(layer: ConvLayer) -> Run:
     return Run(int(row["Total Cycles"]), float(line.split()[1]), peak_mib(usage.ru_maxrss))
 
 
-def _write_inputs(folder: Path, layer: ConvLayer) -> None:
+def _write_inputs(folder: Path, layer: ConvLayer, whole: bool) -> None:
     """Machine, topology and an empty layout; SCALE-Sim rounds outputs up, has no padding.
 
-    So the input is given as large as the taps reach, padding included.
+    So the input is given as large as the taps reach, padding included, unless it is to be whole.
     """
     rows, columns = load_arch(MACHINE).array.shapes[0]
     (folder / "machine.cfg").write_text(_CONFIG.format(rows=rows, columns=columns))
     (folder / "layout.csv").touch()
     kernel, outputs = layer.kernel_size, (layer.out_height, layer.out_width)
     height, width = ((number - 1) * layer.stride + kernel for number in outputs)
+    if whole:
+        height, width = (size + 2 * layer.padding for size in (layer.in_height, layer.in_width))
     fields = [layer.name, height, width, kernel, kernel, layer.in_channels, layer.out_channels]
     line = ", ".join(map(str, [*fields, layer.stride]))
     (folder / "layer.csv").write_text(f"a header, that is skipped,\n{line},\n")
@@ -168,8 +176,7 @@ def _write_inputs(folder: Path, layer: ConvLayer) -> None:
 def _dense(layer: ConvLayer, repeats: int) -> tuple[int, float]:
     """Compute cycles and CPU seconds of hwsim's replay, tiling and all, nothing remembered."""
     keep_to(1)
-    options = {"array.feed": "systolic", "activation.bank_conflicts": "none"}
-    arch, trace = load_arch(MACHINE, options), _alone_in_a_trace(layer)
+    arch, trace = load_arch(MACHINE, LIKE_SCALESIM), alone_in_a_trace(layer)
     results = []
 
     def work() -> None:
@@ -182,7 +189,14 @@ def _dense(layer: ConvLayer, repeats: int) -> tuple[int, float]:
     return int(results[-1].causes[:, _COMPUTE].sum()), cpu
 
 
-def _alone_in_a_trace(layer: ConvLayer) -> MaskTrace:
+def compute_cycles(layer: ConvLayer) -> int:
+    """Of hwsim's dense replay of one image, on the machine that is like SCALE-Sim's."""
+    arch, trace = load_arch(MACHINE, LIKE_SCALESIM), alone_in_a_trace(layer)
+    result = simulate(arch, trace, "dense", batch=1, threads=1)
+    return int(result.causes[:, _COMPUTE].sum())
+
+
+def alone_in_a_trace(layer: ConvLayer) -> MaskTrace:
     """The layer as a network, one image; a dense run does not read its masks."""
     only = layer.model_copy(update={"input": INPUT, "residual": None})
     network = Network(name=layer.name, layers=(only,))

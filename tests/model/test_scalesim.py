@@ -2,19 +2,18 @@
 
 ``tests/data/scalesim_os_16x16_resnet18_cifar.csv`` are the cycles that SCALE-Sim 3.0.0 gives for a
 16x16 array, output-stationary, in its CALC bandwidth mode; its classifier was not run. They equal
-ceil(P/R) * ceil(F/C) * (K + R + C - 2) - 1 for P outputs of K steps and F filters.
+ceil(P/R) * ceil(F/C) * (K + R + C - 2) - 1 for P outputs of K steps and F filters. Outputs are
+as many as hwsim's: where strides do not divide, SCALE-Sim rounds their number up, unless its input
+is no larger than the kernel reaches (tests/tools/test_anchors.py).
 """
 
 from __future__ import annotations
-
-import csv
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from oracle.network import run
 
+from benchmarks.anchors.scalesim import resnet18_cycles
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
 from hwsim.counters import CAUSES
@@ -22,23 +21,7 @@ from hwsim.run.simulate import simulate
 from hwsim.trace.synthetic import synthetic_trace
 from hwsim.workload import Network, resnet18
 
-CYCLES = Path(__file__).parents[1] / "data" / "scalesim_os_16x16_resnet18_cifar.csv"
 COMPUTE = ("base", "conditional", "bank_stall", "drain", "decode_stall")
-
-
-def layer_name(short: str) -> str:
-    """The name hwsim gives a layer of the file: l2b1c2 is layer2.0.conv2, l2b1sc its shortcut."""
-    block = re.fullmatch(r"l(\d)b(\d)(c\d|sc)", short)
-    if block is None:
-        return short
-    part = "shortcut" if block[3] == "sc" else f"conv{block[3][1]}"
-    return f"layer{block[1]}.{int(block[2]) - 1}.{part}"
-
-
-def scalesim_cycles() -> dict[str, int]:
-    with CYCLES.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {layer_name(row["layer"]): int(row["os_compute_cycles"]) for row in rows}
 
 
 def compute_cycles(layers: Network, causes: np.ndarray) -> dict[str, int]:
@@ -61,11 +44,11 @@ def systolic() -> ArchConfig:
 @pytest.fixture(scope="module")
 def one_more() -> dict[str, int]:
     """What docs/model/passes.md says of the systolic feed: SCALE-Sim's cycles plus one."""
-    return {name: cycles + 1 for name, cycles in scalesim_cycles().items()}
+    return {name: cycles + 1 for name, cycles in resnet18_cycles().items()}
 
 
 def test_the_file_is_the_formula_it_is_said_to_be() -> None:
-    for name, cycles in scalesim_cycles().items():
+    for name, cycles in resnet18_cycles().items():
         layer = resnet18().by_name[name]
         rounds = -(-layer.out_pixels // 16) * -(-layer.out_channels // 16)
         assert cycles == rounds * (layer.steps + 16 + 16 - 2) - 1
