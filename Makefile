@@ -85,7 +85,7 @@ verify: setup
 bench: $(VENV)/.simulator
 	$(PY) -m benchmarks.run $(ARGS)
 
-# Half a minute. Published results of others beside ours; ANCHORS=DIR holds files of theirs (DIR/eyeriss_v2), without which
+# A minute. Published results of others beside ours; ANCHORS=DIR holds files of theirs (DIR/eyeriss_v2), without which
 # such an anchor says that it was not run. WRITE=--write puts the tables into docs/evidence/anchors.md.
 anchors: $(VENV)/.simulator
 	$(PY) -m benchmarks.anchors $(if $(ANCHORS),--data "$(ANCHORS)") $(WRITE)

@@ -8,7 +8,7 @@ compared is the share of the promise, as everywhere in hwsim: saved time over pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ PUBLISHED = {
 
 WORDS, BANKS, RUN_AHEAD = (4, 8, 16), (16, 32, 64), (0, 1)
 TILES = (512, 1024, 2048)
-"""Pixels of a tile beside the default 256, tried on machines of few conflicts."""
+"""Pixels of a tile beside the default 256, tried where lists of unequal length hold V = 1 back."""
 
 IMAGES = 4
 """Drawn images of 224x224, one batch."""
@@ -69,19 +69,13 @@ class Point(NamedTuple):
         return f"{self.speedup:.2f}x, {100 * self.share:.0f} %: {self.machine}, {self.area:.2f} mm2"
 
 
-def machines() -> Iterator[Machine]:
-    """Every A, B and Q, without a window and with one that fits."""
-    for word, banks, run_ahead in product(WORDS, BANKS, RUN_AHEAD):
+def machines(words: Sequence[int] = WORDS, tiles: Sequence[int] = (256,)) -> Iterator[Machine]:
+    """Every A, B, Q and P, without a window and with one that fits."""
+    for word, banks, run_ahead, tile in product(words, BANKS, RUN_AHEAD, tiles):
         for window in (0, fitting_window(word, banks)):
             # A window of a whole tile is none.
-            if window < Machine(word, banks, run_ahead, window).tile:
-                yield Machine(word, banks, run_ahead, window)
-
-
-def larger_tiles() -> Iterator[Machine]:
-    """Machines that hardly have conflicts, with more pixels in a tile."""
-    for word, tile in product((4, 8), TILES):
-        yield Machine(word, 64, 1, 0, tile)
+            if window < tile:
+                yield Machine(word, banks, run_ahead, window, tile)
 
 
 def fitting_window(word: int, banks: int) -> int:
@@ -113,7 +107,7 @@ def rows(settings: Settings) -> Iterator[Row]:
         points = [run(machine, trace, lane_group) for machine in machines()]
         yield from _rows(what, points)
         if what.startswith("CDG's masks, V = 1"):
-            more = [run(machine, trace, lane_group) for machine in larger_tiles()]
+            more = [run(machine, trace, lane_group) for machine in machines(WORDS[:2], TILES)]
             yield from _rows(f"{what}, P up to {max(TILES):,}", more)
 
 
