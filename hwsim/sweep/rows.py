@@ -130,28 +130,39 @@ def evaluate(points: Sequence[Point], model: str) -> bytes:
     return target.getvalue()
 
 
+REMEMBERED = 4096
+"""Runs that a process keeps: some 10 KB each."""
+
+_runs: dict[tuple[str, Masks, str], SimResult] = {}
+
+
+def _replayed(point: Point, masks: Masks, scheme: str) -> SimResult:
+    """The run of a point's machine, priced as any machine of equal counts that was replayed."""
+    key = (point.counts, masks, scheme)
+    if key not in _runs:
+        if len(_runs) >= REMEMBERED:
+            del _runs[next(iter(_runs))]
+        _runs[key] = simulate(point.arch, _trace(masks), scheme, threads=1)
+    return _runs[key]
+
+
 def _rows_alike(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
     """Rows of points whose machines differ in prices alone: what is replayed once, is priced anew.
 
     One dense run serves all traces of a network and a number of images, unless it skips zeros.
     """
-    runs: dict[tuple[Masks, str], SimResult] = {}
     dense: dict[tuple[Network, int, Masks | None], SimResult] = {}
     for point in sorted(points, key=lambda point: point.scheme != "dense"):
         if point.impossible or point.masks is None or point.scheme is None:
             yield identity(point)
             continue
         trace = _trace(point.masks)
-        named = (point.masks, point.scheme)
-        if named not in runs:
-            runs[named] = simulate(point.arch, trace, point.scheme, threads=1)
+        run = _replayed(point, point.masks, point.scheme)
         skips = point.arch.array.zero_skipping != "none"
         yardstick = (trace.network, trace.images, point.masks if skips else None)
         if yardstick not in dense:
-            dense[yardstick] = runs.get((point.masks, "dense")) or simulate(
-                point.arch, trace, "dense", threads=1
-            )
-        yield row_of(point, replace(runs[named], arch=point.arch), dense[yardstick])
+            dense[yardstick] = _replayed(point, point.masks, "dense")
+        yield row_of(point, replace(run, arch=point.arch), dense[yardstick])
 
 
 def row_of(point: Point, result: SimResult, dense: SimResult) -> dict[str, Any]:

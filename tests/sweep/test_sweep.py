@@ -40,8 +40,9 @@ def scdg(trace_folder: Path) -> Path:
 
 @pytest.fixture
 def replays(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Every replay of this process as (trace, scheme)."""
+    """Every replay of this process as (trace, scheme); it remembers none from before."""
     seen = []
+    monkeypatch.setattr(rows, "_runs", {})
 
     def counting(arch: ArchConfig, trace: MaskTrace, scheme: str, **options: Any) -> SimResult:
         seen.append((trace.name, scheme))
@@ -377,3 +378,22 @@ def test_what_would_be_dropped_is_refused(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said in refusal(capsys, main, [*arguments, "--out", str(tmp_path / "out")])
+
+
+def test_a_price_alone_replays_nothing(
+    scdg: Path, tmp_path: Path, replays: list[tuple[str, str]]
+) -> None:
+    """Not even in another folder, which has no rows; energies are those of a run of its own."""
+    priced = {"pricing.mac_scale": 0.5, "dram.pj_per_bit": 4.0, "pricing.table": "horowitz45"}
+    rows_of = {}
+    for name, settings in (("own", {}), ("other", priced)):
+        arch = load_arch("pe16x16", settings)
+        found = run_sweep(
+            arch, {}, tmp_path / name, traces=[scdg], schemes=["structured"], images=2, workers=1
+        )
+        rows_of[name] = found.iloc[0]
+    assert sorted(scheme for _, scheme in replays) == ["dense", "structured-8x"]
+    result = simulate(load_arch("pe16x16", priced), MaskTrace.open(scdg).head(2), "structured-8x")
+    uj = sum(result.energy_pj.values()) / 2 / 1e6
+    assert rows_of["other"]["energy_uj_per_image"] == pytest.approx(uj)
+    assert rows_of["own"]["cycles_per_image"] == rows_of["other"]["cycles_per_image"]
