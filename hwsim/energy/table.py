@@ -1,15 +1,16 @@
 """Energy tables: what one action, one macro and one unit of logic cost at a technology node.
 
-A table ``NAME`` is two files in ``hwsim/energy/tables/``, with a source beside every number:
-``NAME.sram.csv`` (SRAM macros by capacity and width) and ``NAME.logic.csv`` (logic, registers, and
-the two labelled assumptions of the operand network). docs/model/energy.md says where each comes
-from.
+A table is two files in ``hwsim/energy/tables/``, with a source beside every number: ``NAME.csv``
+(logic, registers, and the labelled assumptions of the operand network), and the SRAM macros of its
+node by capacity and width, ``sram_22nm.csv``. A name ends in the node. docs/model/energy.md says
+where each number comes from.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -65,8 +66,9 @@ class EnergyTable:
         if name not in table_names():
             raise PriceError(f"energy table {name!r}: unknown" + nearest(name, table_names()))
         try:
-            node_nm, srams = _read_srams(_FOLDER / f"{name}.sram.csv")
-            return cls(name, node_nm, srams, _read_logic(_FOLDER / f"{name}.logic.csv"))
+            node = re.sub(r"^.*?(\d+)$", r"\1", name)
+            node_nm, srams = _read_srams(_FOLDER / f"sram_{node}nm.csv")
+            return cls(name, node_nm, srams, _read_logic(_FOLDER / f"{name}.csv"))
         except PriceError:
             raise
         except (OSError, KeyError, TypeError, ValueError) as error:
@@ -145,7 +147,7 @@ class EnergyTable:
 
 def table_names() -> list[str]:
     """Names of the shipped tables."""
-    return sorted(path.name.removesuffix(".sram.csv") for path in _FOLDER.glob("*.sram.csv"))
+    return sorted(path.stem for path in _FOLDER.glob("*.csv") if not path.stem.startswith("sram_"))
 
 
 def _log_shares(grid: Sequence[int], value: float) -> Iterator[tuple[int, float]]:

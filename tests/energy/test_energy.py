@@ -123,15 +123,15 @@ def test_a_missing_price_is_an_error(arch, cacti22):
 
 
 def test_a_table_with_a_hole_is_refused(monkeypatch, tmp_path):
-    rows = (TABLES / "cacti22.sram.csv").read_text().splitlines()
-    (tmp_path / "mine.sram.csv").write_text("\n".join(rows[:5] + rows[6:]))
-    (tmp_path / "mine.logic.csv").write_text((TABLES / "cacti22.logic.csv").read_text())
+    rows = (TABLES / "sram_22nm.csv").read_text().splitlines()
+    (tmp_path / "sram_22nm.csv").write_text("\n".join(rows[:5] + rows[6:]))
+    (tmp_path / "mine22.csv").write_text((TABLES / "cacti22.csv").read_text())
     monkeypatch.setattr(table_module, "_FOLDER", tmp_path)
-    with pytest.raises(PriceError, match=r"mine\.sram\.csv: expected one node and every"):
-        EnergyTable.load("mine")
-    (tmp_path / "mine.sram.csv").write_text("\n".join(rows[:4]).replace("0.34363", "much"))
-    with pytest.raises(PriceError, match="mine: cannot be read"):
-        EnergyTable.load("mine")
+    with pytest.raises(PriceError, match=r"sram_22nm\.csv: expected one node and every"):
+        EnergyTable.load("mine22")
+    (tmp_path / "sram_22nm.csv").write_text("\n".join(rows[:4]).replace("0.34363", "much"))
+    with pytest.raises(PriceError, match="mine22: cannot be read"):
+        EnergyTable.load("mine22")
 
 
 @pytest.mark.parametrize("path", sorted(TABLES.glob("*.csv")), ids=lambda path: path.name)

@@ -50,7 +50,7 @@ def test_both_models_and_all_prices_are_hashed() -> None:
         "model/kernel/gated_layers.py",
         "model/reference/machine.py",
         "mapping/tiles.py",
-        "energy/tables/cacti22.sram.csv",
+        "energy/tables/sram_22nm.csv",
         "trace/hdf5.py",
     } <= names
     assert len(names) == len(list(hashed()))
