@@ -52,6 +52,7 @@ class Activation(_Part):
     banks: int = Field(gt=0, le=1024)
     bank_conflicts: Literal["exact", "bandwidth", "none"] = "exact"
     run_ahead: int = Field(default=0, ge=0, le=64, description="Q: beats that banks may be ahead")
+    dram_format: Literal["dense", "run-length"] = "dense"
     buffer_kib: int = Field(gt=0)
 
 

@@ -40,6 +40,7 @@ def machine(
     window: int = 0,
     zero_gating: bool = False,
     zero_skipping: str = "none",
+    dram_format: str = "dense",
 ) -> ArchConfig:
     """R, C, 4*entries bytes, A, B, W, E, V; the DMA moves one byte per cycle unless told."""
     return build_arch(
@@ -61,6 +62,7 @@ def machine(
                 "banks": banks,
                 "bank_conflicts": bank_conflicts,
                 "run_ahead": run_ahead,
+                "dram_format": dram_format,
                 "buffer_kib": activation_kib,
             },
             "weight": {"buffer_kib": weight_kib},

@@ -11,6 +11,7 @@ from hwsim.arch.config import ArchConfig, Shape
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.workload import Network
 
+from .coded_maps import coded
 from .cycles import tile as tile_cycles
 from .residency import LayerPlan, Tile, plan
 from .shapes import held_shapes
@@ -106,6 +107,8 @@ def run_shaped(
     plans: list[tuple[range, LayerPlan]] = []  # (images, layer), one behind the other
     for numbers in batches(images, batch):
         planned = plan(network, arch, scheme, len(numbers), gate_norm, shapes)
+        if arch.activation.dram_format == "run-length":
+            planned = coded(planned, inputs or {}, numbers)
         plans += [(numbers, this) for this in planned]
 
     causes = {layer.name: Counter[str]() for layer in network.layers}

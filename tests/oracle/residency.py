@@ -32,6 +32,7 @@ class Tile:
     output_bytes: int
     reloaded_psum_bytes: int
     stored_psum_bytes: int
+    rows: frozenset[Row]  # of the input, that it brings
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ def play_order(
                 visit=visit,
                 input_bytes=len(lacking) * layer.in_width * layer.in_channels,
                 weight_bytes=layer.steps * len(channels) if lacks_weights else 0,
+                rows=frozenset(lacking),
                 **bytes_of_outputs(layer, placement, channels, pixels, visit),
             )
         )
