@@ -19,8 +19,9 @@ from hwsim.model.kernel import gated_layers as kernel
 from hwsim.model.kernel.bits import popcount
 from hwsim.model.kernel.jit import compiled
 from hwsim.model.kernel.pipeline import Results, Transfers, finish, start, visit
-from hwsim.model.plan import LayerPlan, loads_before
+from hwsim.model.plan import LayerPlan
 from hwsim.model.replay import segments
+from hwsim.model.transfers import loads_before
 from hwsim.trace.mask_trace import MaskTrace
 
 _CONDITIONAL, _BANK_STALL = CAUSES.index("conditional"), CAUSES.index("bank_stall")
@@ -85,7 +86,7 @@ def gated_layers(arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int) ->
             continue
         ahead = segment.loads_ahead(position)
         transfers = plan.transfers(
-            plan.fixed_cycles, loads_before(plan, segment.prefetched(position)), ahead
+            plan.fixed_cycles, loads_before(plan.moves, segment.prefetched(position)), ahead
         )
         yield Layer(plan, plan.words.gather(masks[plan.name]), transfers)
 

@@ -218,12 +218,16 @@ def _input_bytes(
     layer = mapping.layer
     if mapping.input == "chip":
         return np.zeros(len(pixel_tile), np.int64)
+    rows = (tile_rows if mapping.input == "tiled" else fresh_rows)(layer, starts, counts)
     row_bytes = layer.in_width * layer.in_channels
+    return np.where(arrivals(mapping, pixel_tile), rows[pixel_tile], 0) * row_bytes
+
+
+def arrivals(mapping: Mapping, pixel_tile: np.ndarray) -> np.ndarray:
+    """bool (visits,): which visits to pixel tiles bring rows of an input that is not on chip."""
     if mapping.input == "tiled":
-        arriving = np.diff(pixel_tile, prepend=-1) != 0
-        return np.where(arriving, tile_rows(layer, starts, counts)[pixel_tile], 0) * row_bytes
-    fresh = fresh_rows(layer, starts, counts)
-    return np.where(_first_use(pixel_tile), fresh[pixel_tile], 0) * row_bytes
+        return np.diff(pixel_tile, prepend=-1) != 0
+    return _first_use(pixel_tile)
 
 
 def tile_rows(layer: ConvLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from hwsim.model.kernel.channels import layers as channel_layers
 from hwsim.model.kernel.pipeline import Results
 from hwsim.model.plan import LayerPlan
 from hwsim.model.skip_plan import with_lanes
+from hwsim.model.transfers import Moves
 from hwsim.trace.active_channels import Channels
 from hwsim.trace.packing import unpack_bits
 
@@ -43,12 +44,14 @@ def run_kernel(
     first_load: np.ndarray,
     next_load: np.ndarray,
     inputs: np.ndarray | None = None,
+    moves: Moves | None = None,
     *,
     by_tile: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, a row per visit.
 
-    Stalls between visits are booked at a batch's last one.
+    ``moves``: of all batches, the plan's own unless told. Stalls between visits are booked at a
+    batch's last one.
     """
     visits, batches = len(plan.tiles), len(first_load)
     rows = visits if by_tile else batches
@@ -58,7 +61,7 @@ def run_kernel(
         skipped = plan.skip.run(inputs)
         fixed = fixed[0] + skipped.cycles, fixed[1] + skipped.counts
         skipping, ahead = skipped.conditional, ahead and with_lanes(ahead)
-    transfers = plan.transfers(fixed[0], first_load, next_load)
+    transfers = plan.transfers(fixed[0], first_load, next_load, moves)
     if packed is None:
         gated_layers.dense_batches(transfers, batches, results)
     else:
@@ -86,12 +89,14 @@ def _reference_tiles(
     first_load: np.ndarray,
     next_load: np.ndarray,
     inputs: np.ndarray | None = None,
+    moves: Moves | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The reference's run of one batch; SimPy is loaded only where it is used."""
     from hwsim.model.reference.machine import run_layer
     from hwsim.model.reference.tile import Layer
 
     mapping, layer, masks, operands = plan.mapping, plan.mapping.layer, None, None
+    moves = moves or plan.moves
     if inputs is not None:
         operands = unpack_bits(inputs, (layer.in_channels, layer.in_height, layer.in_width))
     if packed is not None:
@@ -100,9 +105,9 @@ def _reference_tiles(
         masks = bits.swapaxes(0, 1).reshape(shape[0], mapping.total_pixels)
     return run_layer(
         Layer(plan.scheme, mapping, plan.tiles, masks, plan.mask_group, operands),
-        np.concatenate([first_load, plan.load_cycles[1:], next_load]),
-        plan.store_cycles,
-        plan.exposed_cycles,
+        np.concatenate([first_load, moves.loads[1:], next_load]),
+        moves.stores,
+        moves.exposed,
     )
 
 
@@ -114,6 +119,7 @@ class _RunLayer(Protocol):
         first_load: np.ndarray,
         next_load: np.ndarray,
         inputs: np.ndarray | None = None,
+        moves: Moves | None = None,
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
 
@@ -124,5 +130,6 @@ ENGINES: dict[Engine, _RunLayer] = {
 """Each model's run of a layer and one batch: cycles (visits, CAUSES), counters (visits, COUNTERS).
 
 The packed masks and input bits of the batch's images are None where none are used; the loads, (1,)
-each, are the DMA cycles before the first visit and, during the last one, for the next layer.
+each, are the DMA cycles before the first visit and, during the last one, for the next layer;
+moves are the plan's own unless told.
 """

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Protocol
 
 import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating, Scheme, parse_scheme
-from hwsim.counters import CAUSES, COUNTERS, C
+from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.offsets import beat_offsets, conditional_groups
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
@@ -22,6 +21,7 @@ from hwsim.model.kernel.pipeline import Transfers
 from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
 from hwsim.model.kernel.window import Lists, room_for_lists
 from hwsim.model.skip_plan import Pass, SkipPlan, walk_of
+from hwsim.model.transfers import Moves, moves_of
 from hwsim.workload import Network
 
 
@@ -30,10 +30,7 @@ class LayerPlan:
     """One layer of a batch under a scheme; cycles and counts int64, by visit unless said.
 
     ``row``: the layer of the network for which it counts; ``conditional``, ``sequence``: beats of
-    its conditional pass. ``load_cycles`` and ``store_cycles``: DMA
-    before and after each visit; the first load also as it is where the weights have been
-    prefetched; ``exposed_cycles``: weight loads before a visit that nothing hides;
-    ``static_counts``: counters that shapes alone decide, of the whole layer.
+    its conditional pass; ``moves``: DMA of dense maps.
     """
 
     row: int
@@ -47,11 +44,7 @@ class LayerPlan:
     sequence: BeatSequence
     fixed_cycles: np.ndarray
     fixed_counts: np.ndarray
-    static_counts: np.ndarray
-    load_cycles: np.ndarray
-    prefetched_load_cycles: int
-    store_cycles: np.ndarray
-    exposed_cycles: np.ndarray
+    moves: Moves
     first_weights_cycles: int
 
     @property
@@ -64,18 +57,24 @@ class LayerPlan:
         return self.scheme.skipping != "none"
 
     def transfers(
-        self, fixed_cycles: np.ndarray, first_load: np.ndarray, next_load: np.ndarray
+        self,
+        fixed_cycles: np.ndarray,
+        first_load: np.ndarray,
+        next_load: np.ndarray,
+        moves: Moves | None = None,
     ) -> Transfers:
         """What visits wait for, with the loads of each batch around them: int64 (batches,).
 
-        ``fixed_cycles``: by cause, of all batches (visits, CAUSES), or of each.
+        ``fixed_cycles``: by cause, of all batches (visits, CAUSES), or of each; ``moves``: the
+        layer's own unless told.
         """
+        moves = moves or self.moves
         return Transfers(
             computed=np.atleast_2d(fixed_cycles.sum(axis=-1)),
             emptied=self.tiles.emptied_pixels,
-            loads=self.load_cycles,
-            stores=self.store_cycles,
-            exposed=self.exposed_cycles,
+            loads=moves.loads,
+            stores=moves.stores,
+            exposed=moves.exposed,
             first_load=first_load,
             next_load=next_load,
         )
@@ -157,48 +156,12 @@ def plan_network(
     )
 
 
-class Loads(Protocol):
-    """What of a planned layer its neighbours' loads depend on."""
-
-    @property
-    def mapping(self) -> Mapping: ...
-
-    @property
-    def first_weights_cycles(self) -> int: ...
-
-
-def comes_prefetched(plans: Sequence[Loads], position: int, follows: bool) -> bool:
-    """Whether a layer's first weights are there; ``follows``: its batch follows another one."""
-    if position == 0 and not follows:
-        return False
-    return plans[position - 1].mapping.prefetches
-
-
-def loads_before(plan: LayerPlan, prefetched: np.ndarray) -> np.ndarray:
-    """DMA cycles before a layer's first visit: int64 (batches,), as ``prefetched`` is bool."""
-    return np.where(prefetched, plan.prefetched_load_cycles, plan.load_cycles[0])
-
-
-def load_ahead(plans: Sequence[Loads], position: int, followed: bool) -> int:
-    """DMA cycles of what a layer's last visit loads for the next layer, or for the next batch."""
-    last = position + 1 == len(plans)
-    if not plans[position].mapping.prefetches or (last and not followed):
-        return 0
-    return plans[0 if last else position + 1].first_weights_cycles
-
-
 def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> LayerPlan:
     """One layer; ``row``: which of the network's it counts for."""
     arch, tiles = mapping.arch, tile_layer(mapping)
     machine = machine_of(arch, scheme, adds=not mapping.layer.zeroes)
     conditional, sequence, order = _pass_of(mapping, conditional_groups(mapping.layer))
     visits = _visits(mapping, tiles, order)
-    hidden_weights = tiles.weight_bytes.copy()
-    exposed = np.zeros_like(hidden_weights)
-    if mapping.weights == "one":
-        exposed[1:] = dma_cycles(hidden_weights[1:], arch)
-        hidden_weights[1:] = 0
-    rows = tiles.input_bytes + tiles.residual_bytes + tiles.psum_load_bytes
     cycles, counts = _fixed(scheme, mapping, mask_group, machine, visits, conditional, sequence)
     return LayerPlan(
         row=row,
@@ -212,11 +175,7 @@ def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> L
         sequence=sequence,
         fixed_cycles=cycles,
         fixed_counts=counts,
-        static_counts=_static_counts(arch, mapping, tiles),
-        load_cycles=dma_cycles(rows + hidden_weights, arch),
-        prefetched_load_cycles=int(dma_cycles(rows[:1], arch)[0]),
-        store_cycles=dma_cycles(tiles.output_bytes + tiles.psum_store_bytes, arch),
-        exposed_cycles=exposed,
+        moves=moves_of(mapping, tiles),
         first_weights_cycles=int(dma_cycles(tiles.weight_bytes[:1], arch)[0]),
     )
 
@@ -302,21 +261,6 @@ def _visits(mapping: Mapping, tiles: Tiles, order: np.ndarray) -> passes.TileArr
         order[_groups_of(mapping, tiles)] if mapping.gating else np.zeros_like(tiles.pixels),
         *(flag.astype(np.int64) for flag in flags),
     )
-
-
-def _static_counts(arch: ArchConfig, mapping: Mapping, tiles: Tiles) -> np.ndarray:
-    """Counters that shapes alone decide, summed over tiles: int64 (len(COUNTERS),)."""
-    counts = np.zeros(len(COUNTERS), np.int64)
-    words = -(-tiles.width // arch.activation.word_channels)
-    counts[C["activation_word_writes"]] = (words * tiles.pooled_pixels).sum()
-    if mapping.residual is not None:
-        counts[C["residual_word_reads"]] = (words * tiles.emptied_pixels).sum()
-    counts[C["dram_input_bytes"]] = tiles.input_bytes.sum()
-    counts[C["dram_weight_bytes"]] = tiles.weight_bytes.sum()
-    counts[C["dram_residual_bytes"]] = tiles.residual_bytes.sum()
-    counts[C["dram_output_bytes"]] = tiles.output_bytes.sum()
-    counts[C["dram_psum_bytes"]] = (tiles.psum_load_bytes + tiles.psum_store_bytes).sum()
-    return counts
 
 
 def machine_of(arch: ArchConfig, scheme: Scheme, *, adds: bool = True) -> passes.Machine:

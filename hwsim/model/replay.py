@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,15 @@ from hwsim.mapping.channels import Gates
 from hwsim.model import Engine
 from hwsim.model.channel_plan import ChannelPlan, plan_channels
 from hwsim.model.engines import ENGINES, run_channels, run_kernel
-from hwsim.model.plan import LayerPlan, comes_prefetched, load_ahead, loads_before, plan_network
+from hwsim.model.plan import LayerPlan, plan_network
+from hwsim.model.transfers import (
+    Moves,
+    coded_moves,
+    comes_prefetched,
+    load_ahead,
+    loads_before,
+    tellers,
+)
 from hwsim.trace.active_channels import Channels, channels_of
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
@@ -32,10 +41,14 @@ Packed = Mapping[str, np.ndarray]
 
 
 class Bits(NamedTuple):
-    """What a segment's layers use of a trace."""
+    """What a segment's layers use of a trace.
+
+    ``moves``: of each batch, by the place of a layer, where maps in DRAM are coded.
+    """
 
     masks: Packed
     inputs: Packed
+    moves: Mapping[int, Sequence[Moves]]
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,22 @@ class Segment:
                 for name in skip
                 if trace.has_inputs(name)
             },
+            self._coded_moves(trace),
         )
+
+    def _coded_moves(self, trace: MaskTrace) -> dict[int, list[Moves]]:
+        """What layers move whose maps are coded in DRAM."""
+        if self.plans[0].mapping.arch.activation.dram_format == "dense":
+            return {}
+        planned = [(plan.mapping, plan.tiles) for plan in self.plans if isinstance(plan, LayerPlan)]
+        known = [layer.name for layer in trace.network.layers if trace.has_inputs(layer.name)]
+        stored = {mapping.layer.name for mapping, _ in planned if mapping.stored}
+        nonzero = {
+            tensor: trace.inputs(layer, self.start, self.start + self.images)
+            for tensor, layer in tellers(trace.network, known).items()
+            if tensor in stored
+        }
+        return coded_moves(planned, nonzero)
 
     def channels(self, packed: Packed) -> dict[str, Channels]:
         """The channels of each layer that selects."""
@@ -120,12 +148,22 @@ class Segment:
         there = self.prefetched(position)
         if isinstance(plan, ChannelPlan):
             return run_channels(plan, found[plan.name], there, ahead, by_tile=by_tile)
-        first = loads_before(plan, there)
         packed = bits.masks.get(plan.name) if plan.mapping.gating else None
         inputs = bits.inputs.get(plan.name)
+        run = ENGINES[engine]
         if engine == "kernel" and not by_tile:
-            return run_kernel(plan, packed, first, ahead, inputs, by_tile=False)
-        return ENGINES[engine](plan, packed, first, ahead, inputs)
+            run = partial(run_kernel, by_tile=False)
+        if position not in bits.moves:
+            return run(plan, packed, loads_before(plan.moves, there), ahead, inputs)
+        runs = []
+        for batch, moves in enumerate(bits.moves[position]):
+            one = slice(batch, batch + 1)
+            images = slice(batch * plan.mapping.images, (batch + 1) * plan.mapping.images)
+            own = [None if of_all is None else of_all[images] for of_all in (packed, inputs)]
+            first = loads_before(moves, there[one])
+            runs.append(run(plan, own[0], first, ahead[one], own[1], moves))
+        cycles, counts = zip(*runs, strict=True)
+        return np.concatenate(cycles), np.concatenate(counts)
 
 
 def batch_sizes(images: int, batch: int) -> set[int]:
@@ -234,6 +272,9 @@ def _run(engine: Engine, segment: Segment, bits: Bits) -> Totals:
         causes[plan.row] += cycles.sum(axis=0)
         counters[plan.row] += counts.sum(axis=0)
         if isinstance(plan, LayerPlan):
-            counters[plan.row] += segment.batches * plan.static_counts
+            moved = segment.batches * plan.moves.counts
+            if position in bits.moves:
+                moved = np.sum([moves.counts for moves in bits.moves[position]], axis=0)
+            counters[plan.row] += moved
     ones = {name: count_ones(packed) for name, packed in bits.masks.items()}
     return Totals(causes, counters, batch_cycles, ones or None)

@@ -121,7 +121,7 @@ def _checked(
 ) -> tuple[Scheme, int]:
     chosen = parse_scheme(scheme, arch)
     require_usable(chosen, arch, trace)
-    require_inputs(chosen, trace, trace.images)
+    require_inputs(chosen, arch, trace, trace.images)
     if batch is not None and batch < 1:
         raise SchemeError(f"batch {batch}: expected a positive integer")
     return chosen, min(batch or arch.batch, trace.images)
@@ -137,10 +137,23 @@ def require_usable(scheme: Scheme, arch: ArchConfig, trace: MaskTrace) -> None:
         )
 
 
-def require_inputs(scheme: Scheme, trace: MaskTrace, images: int) -> None:
-    """Raise SchemeError where the scheme skips zeros, and the first ``images`` lack input bits."""
+def require_inputs(scheme: Scheme, arch: ArchConfig, trace: MaskTrace, images: int) -> None:
+    """Raise SchemeError where a run needs input bits that the first ``images`` lack.
+
+    It does where the scheme skips zeros, and where maps are coded in DRAM: not of masks of
+    channels, on which the visits themselves hang.
+    """
     has = trace.input_images
-    if scheme.skipping == "none" or has >= images:
+    codes = arch.activation.dram_format
+    if codes != "dense" and scheme.kind == "channels":
+        raise SchemeError(
+            f"{trace.path or trace.name}: activation.dram_format: {codes} does not go with scheme "
+            "'channels'; valid: dense"
+        )
+    wants = f"activation.dram_format: {codes}" if codes != "dense" else ""
+    if scheme.skipping != "none":
+        wants = f"scheme {scheme.name!r} with zeros skipped"
+    if not wants or has >= images:
         return
     advice = (
         f"{has} images have them: --images {has}"
@@ -148,8 +161,7 @@ def require_inputs(scheme: Scheme, trace: MaskTrace, images: int) -> None:
         else ("it has none; hwsim record --input-images N records them")
     )
     raise SchemeError(
-        f"{trace.path or trace.name}: scheme {scheme.name!r} with zeros skipped needs the input "
-        f"bits of all {images} images; {advice}"
+        f"{trace.path or trace.name}: {wants} needs the input bits of all {images} images; {advice}"
     )
 
 

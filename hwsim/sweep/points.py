@@ -268,5 +268,5 @@ def _on_machine(machine: Point, choice: Choice, scheme: str | None) -> Iterator[
             masks = Masks.of(trace, choice.images, shift, sources)
             for name, found in wanted.items():
                 if found in usable:
-                    require_inputs(parse_scheme(found, arch), trace, masks.images)
+                    require_inputs(parse_scheme(found, arch), arch, trace, masks.images)
                     yield Point(machine.machine, masks, found), name

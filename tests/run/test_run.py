@@ -152,6 +152,14 @@ BAD = {
         ["--set", "activation.buffer_kib=9"],
         ["layer1.0.conv1", "activation buffer", "bytes"],
     ),
+    "coded maps without input bits": (
+        ["--set", "activation.dram_format=run-length"],
+        ["small-scdg.h5", "activation.dram_format: run-length", "hwsim record --input-images N"],
+    ),
+    "unknown format in DRAM": (
+        ["--set", "activation.dram_format=rle"],
+        ["activation.dram_format", "'dense' or 'run-length'", "'rle'"],
+    ),
     "unknown table": (["--set", "pricing.table=cacti"], ["cacti", "cacti22"]),
 }
 

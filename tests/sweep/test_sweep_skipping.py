@@ -1,4 +1,4 @@
-"""Sweeps of machines that skip zeros, on traces whose activations differ."""
+"""Sweeps of machines that skip zeros, or code them in DRAM, on traces whose activations differ."""
 
 from __future__ import annotations
 
@@ -76,5 +76,29 @@ def test_images_without_input_bits_are_refused_before_anything_runs(
         run_sweep(
             "pe16x16", {"array.zero_skipping": ["word"]}, tmp_path, traces=traces,
             schemes=["dense"], workers=1, **options,
+        )  # fmt: skip
+    assert not list(tmp_path.iterdir())
+
+
+def test_how_maps_lie_in_dram_is_an_axis(traces: list[Path], tmp_path: Path) -> None:
+    """Few operands take less than a byte a value; with many the code is longer than the values."""
+    axes = {"activation.dram_format": ["dense", "run-length"], "activation.buffer_kib": [40]}
+    rows = run_sweep(
+        "pe16x16", axes, tmp_path, traces=traces, schemes=["dense"], images=3, workers=1
+    )  # fmt: skip
+    moved = rows.set_index(["trace", "activation.dram_format"])["dram_bytes_per_image"]
+    few, many = (path.stem for path in traces)
+    assert moved[few, "run-length"] < moved[few, "dense"]
+    assert moved[many, "run-length"] > moved[many, "dense"]
+
+
+def test_images_without_bits_of_coded_maps_are_refused(traces: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError,
+        match=r"h5: activation.dram_format: run-length needs the input bits of all 4.*--images 3",
+    ):
+        run_sweep(
+            "pe16x16", {"activation.dram_format": ["run-length"]}, tmp_path, traces=traces,
+            schemes=["dense"], workers=1,
         )  # fmt: skip
     assert not list(tmp_path.iterdir())
