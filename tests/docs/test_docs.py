@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from hwsim.arch.load import load_arch
+from hwsim.run.simulate import simulate
+from hwsim.run.summary import summary
 from hwsim.trace.files import verify
+from hwsim.trace.mask_trace import MaskTrace
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
@@ -44,6 +48,23 @@ def test_the_tile_worked_out_by_hand_is_the_models(
     assert capsys.readouterr().out == printed
     by_hand = dict(re.findall(r"^\| `(\w+)` \| .*?= (\d+) \|$", text, re.MULTILINE))
     assert by_hand == {"decode_stall": "4", "conditional": "8", "bank_stall": "2", "drain": "4"}
+
+
+@pytest.mark.parametrize(
+    ("method", "scheme"),
+    [("cdg", "dense"), ("cdg", "unstructured"), ("scdg", "dense"), ("scdg", "structured-8x")],
+)
+def test_the_figures_of_coded_maps_are_the_programs(method: str, scheme: str) -> None:
+    text = (MODEL / "dram_format.md").read_text()
+    (row,) = re.findall(rf"^\| {method}, {scheme} \| (.*) \|$", text, re.MULTILINE)
+    trace = MaskTrace.open(ROOT / "traces" / f"resnet18-cifar10-{method}.h5").head(16)
+    figures = []
+    for name in ("dram_bytes_per_image", "energy_uj_per_image", "cycles_per_image"):
+        for form in ("dense", "run-length"):
+            arch = load_arch("pe16x16", {"activation.dram_format": form})
+            result = simulate(arch, trace, scheme)
+            figures.append(f"{summary(result, result)[name]:,.0f}")
+    assert row.split(" | ") == figures
 
 
 def test_the_example_of_figures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
