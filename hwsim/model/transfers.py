@@ -16,7 +16,7 @@ import numpy as np
 from hwsim.counters import COUNTERS, C
 from hwsim.mapping.coded_maps import CodedMap
 from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles
-from hwsim.workload import INPUT, Network
+from hwsim.workload import Network
 
 
 class Moves(NamedTuple):
@@ -53,13 +53,13 @@ def moves_of(mapping: Mapping, tiles: Tiles) -> Moves:
 
 
 def tellers(network: Network, known: Sequence[str]) -> dict[str, str]:
-    """Of each map that is coded, the layer whose input bits tell its zeros.
+    """Of each map that a layer with input bits reads, the one whose bits tell its zeros.
 
     ``known``: names of layers with input bits.
     """
     found: dict[str, str] = {}
     for layer in network.layers:
-        if layer.name in known and layer.input != INPUT:
+        if layer.name in known:
             found.setdefault(layer.input, layer.name)
     return found
 

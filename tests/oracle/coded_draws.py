@@ -24,7 +24,7 @@ MET = frozenset(
     {f"coded {which}" for which in MOVED}
     | {f"longer {which}" for which in MOVED}
     | {"an input loaded whole", "a tiled input", "a pooled map", "several images"}
-    | {"parts of a residual's units"}
+    | {"parts of a residual's units", "a residual beside visits that do not add it"}
 )
 
 
@@ -62,7 +62,8 @@ def draw_block(rng: Random, kind: str) -> Case:
     }
     zeros = {name: np.zeros(images, np.int64) for name in masks}
     scheme = draw_scheme(rng, kind, layers, arch, 1)
-    return Case(arch, layers, scheme, 1, rng.randint(1, 2), images, masks, zeros)
+    norm = rng.choice(["batch", "instance"])
+    return Case(arch, layers, scheme, 1, rng.randint(1, 2), images, masks, zeros, norm)
 
 
 def met(case: Case, shapes: Sequence[Shape]) -> set[str]:
@@ -83,6 +84,8 @@ def met(case: Case, shapes: Sequence[Shape]) -> set[str]:
             found.add("a pooled map")
         if moved["residual"] and loads_parts(case.network, dense, after):
             found.add("parts of a residual's units")
+        if moved["residual"] and not all(tile.visit.rest for tile in after.tiles):
+            found.add("a residual beside visits that do not add it")
     return found
 
 
