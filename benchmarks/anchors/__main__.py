@@ -10,11 +10,11 @@ from pathlib import Path
 from hwsim.cli import OneLineParser, run_command
 from hwsim.errors import UserError
 
-from . import channel_gating, eyeriss_v2, page, scalesim
+from . import channel_gating, eyeriss_dram, eyeriss_v2, page, scalesim
 from .row import Row, Settings
 
 ANCHORS: dict[str, Callable[[Settings], Iterator[Row]]] = {
-    module.NAME: module.rows for module in (eyeriss_v2, scalesim, channel_gating)
+    module.NAME: module.rows for module in (eyeriss_v2, scalesim, eyeriss_dram, channel_gating)
 }
 """In the page's order; an anchor to add is a module with NAME and rows, and a name here."""
 

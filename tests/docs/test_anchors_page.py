@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.anchors import channel_gating, eyeriss_v2, page, scalesim
+from benchmarks.anchors import channel_gating, eyeriss_dram, eyeriss_v2, page, scalesim
 from benchmarks.anchors.__main__ import ANCHORS
 from benchmarks.anchors.row import Row, Settings
 from hwsim.model.kernel.jit import DISABLED
@@ -24,6 +24,11 @@ def test_the_page_has_a_table_for_each_anchor() -> None:
 
 def test_scalesim_on_the_page_is_as_printed() -> None:
     assert page.tables()[scalesim.NAME] == page.table_of(list(scalesim.rows(Settings())))
+
+
+def test_coded_maps_on_the_page_are_as_printed() -> None:
+    table = page.table_of(list(eyeriss_dram.rows(Settings())))
+    assert page.tables()[eyeriss_dram.NAME] == table
 
 
 def test_eyeriss_v2_on_the_page_is_as_published() -> None:

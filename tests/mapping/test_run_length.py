@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pytest
 from oracle.coded_maps import code_bytes
 
+from benchmarks.anchors.eyeriss_dram import LAYERS, bounds, traffic, unpadded
 from hwsim.mapping.run_length import coded_bytes, coded_pairs, pairs_per_word
 
 
@@ -63,63 +62,20 @@ def test_words_that_hold_no_pair_are_refused(value_bits: int, word_bits: int) ->
 
 
 class TestEyeriss:
-    """Traffic of AlexNet's layers with DRAM, coded and not, beside Chen et al., JSSC 52(1), 2017.
-
-    Published: dense over coded is 1.2, 1.4, 1.7, 1.8, 1.9 from CONV1 to CONV5 (ISSCC 2016, slides;
-    quoted second-hand). By fig. 9 this is *all* traffic, filters, ifmaps and ofmaps, not that of
-    activations alone; filters are not coded. Coded traffic is 3.0 MB in CONV3 and 2.1 MB in CONV4
-    (table V, quoted second-hand).
-
-    Zeros of ifmaps: CONV3 72.5 %, CONV4 79.3 %, CONV5 77.6 % (table V, quoted second-hand; the text
-    of section IV-B says "almost 40 %" of CONV2's and "around 75 %" of CONV5's). Maps are counted as
-    table III has them, padded to 15 x 15; an ofmap is the next ifmap without its padding. Four
-    images; each ifmap is read once for every 64 filters that use it (m, table III), 6 times in
-    CONV3 and 3 times in CONV4, whose two groups have 192 filters; filters are read once.
-    CONV1 and CONV2 hang on zeros before pooling, which nothing at hand tells.
-    Zeros are drawn at random: their runs are hardly ever too long for a pair, so only their share
-    counts.
-    """
-
-    IMAGES, PADDED, OUT = 4, 15 * 15, 13 * 13
-    ZEROS: ClassVar = {"CONV3": 0.725, "CONV4": 0.793, "CONV5": 0.776}
-
-    def bytes_of(self, values: int, zeros: float) -> int:
-        """Of a map of 16-bit values, as one code."""
-        nonzero = np.random.default_rng(1).random((1, values)) >= zeros
-        return int(coded_bytes(nonzero, value_bits=16)[0])
-
-    def traffic(
-        self, layer: str, filters: int, channels: int, reads: int, made: int, zeros_made: float
-    ) -> tuple[int, int]:
-        """Bytes dense and coded; ``channels`` of the ifmap, ``made``: of the ofmap."""
-        read, written = (self.IMAGES * n for n in (channels * self.PADDED, made * self.OUT))
-        dense = 2 * (filters + reads * read + written)
-        coded = 2 * filters + reads * self.bytes_of(read, self.ZEROS[layer])
-        return dense, coded + self.bytes_of(written, zeros_made)
-
-    def without_padding(self, layer: str) -> float:
-        """Zeros of an ifmap where its padding is not counted."""
-        return 1 - (1 - self.ZEROS[layer]) * self.PADDED / self.OUT
+    """Beside what Eyeriss published of AlexNet; benchmarks/anchors/eyeriss_dram.py has the rule."""
 
     def test_conv3(self) -> None:
-        filters = 384 * 256 * 9
-        dense, coded = self.traffic("CONV3", filters, 256, 6, 384, self.without_padding("CONV4"))
+        dense, coded = traffic(LAYERS["CONV3"], unpadded("CONV4"))
         assert dense / coded == pytest.approx(1.7, rel=0.03)
         assert coded == pytest.approx(3.0e6, rel=0.03)
 
     def test_conv4(self) -> None:
         """1.86: not within 3 % of 1.8, and 0.6 % above what is rounded to it. The MB are met."""
-        filters = 384 * 192 * 9
-        dense, coded = self.traffic("CONV4", filters, 384, 3, 384, self.without_padding("CONV5"))
+        dense, coded = traffic(LAYERS["CONV4"], unpadded("CONV5"))
         assert dense / coded == pytest.approx(1.8, rel=0.04)
         assert coded == pytest.approx(2.1e6, rel=0.03)
 
     def test_conv5(self) -> None:
         """How many zeros it makes is not published: from as many as it reads to nothing else."""
-        filters = 256 * 192 * 9
-        bounds = [
-            self.traffic("CONV5", filters, 384, 2, 256, zeros)
-            for zeros in (self.without_padding("CONV5"), 1.0)
-        ]
-        least, most = (dense / coded for dense, coded in bounds)
+        least, most = (dense / coded for dense, coded in bounds("CONV5"))
         assert least < 1.9 < most
