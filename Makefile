@@ -8,7 +8,7 @@ UNIT   := tests/arch tests/trace tests/energy tests/oracle tests/plots tests/run
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
 .PHONY: setup demo test unit test-slow test-modes notebooks docs verify mutate bench anchors negative-result campaign gpu-campaign \
-        results iverilog rtl-test rtl-synth lint clean
+        results iverilog rtl-test rtl-synth rtl-energy lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -75,6 +75,22 @@ rtl-synth:
 		|| { echo "RTL NOT SYNTHESISED: yosys is missing and apt-get could not install it"; exit 1; }
 	$(PYTHON) rtl/synth.py
 
+# The cell library, without the tools whose package would bring it along.
+CELLS := build/osu018
+$(CELLS)/package:
+	@mkdir -p build
+	@{ cd build && { apt-get download -qq qflow-tech-osu018 2> /dev/null \
+		|| { $(APT) update -qq && apt-get download -qq qflow-tech-osu018; }; } \
+		&& dpkg-deb -x qflow-tech-osu018_*.deb osu018 && dpkg-deb -W qflow-tech-osu018_*.deb > osu018/package; } \
+		|| { echo "GATES NOT MEASURED: apt-get could not bring qflow-tech-osu018"; exit 1; }
+
+# Ten minutes on two cores at most; WRITE=--write keeps the tables as docs/evidence/gates.md and gates.csv.
+rtl-energy: $(VENV)/.simulator $(CELLS)/package iverilog
+	@command -v yosys > /dev/null && command -v sta > /dev/null \
+		|| { $(APT) update -qq && $(APT) install -y -qq yosys opensta; } \
+		|| { echo "GATES NOT MEASURED: yosys or opensta is missing and apt-get could not install it"; exit 1; }
+	$(PY) -m tools.rtl_energy $(WRITE)
+
 # A quarter of an hour on two cores; WRITE=--write keeps the report as docs/evidence/verification.md. Without Icarus
 # Verilog it says so, runs the rest and fails.
 verify: setup
@@ -134,4 +150,4 @@ lint: setup
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) site benchmarks/.cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .mutation
+	rm -rf $(VENV) build site benchmarks/.cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .mutation
