@@ -72,6 +72,11 @@ class Measured:
     path: float | None
     rows: tuple[Row, ...]
 
+    @property
+    def leakage_off(self) -> float:
+        """How far the two sums of leakage are apart, as a share."""
+        return abs(self.leakage / self.sta_leakage - 1)
+
     def row(self, condition: str, per: str | None = None) -> Row:
         return next(r for r in self.rows if r.condition == condition and per in (None, r.per))
 

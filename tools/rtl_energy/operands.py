@@ -35,8 +35,9 @@ def trace_statistics(path: Path = TRACE) -> Statistics:
     layers = trace.network.gated_layers
     zeros = sum(int(trace.zero_operand_macs(layer.name).sum()) for layer in layers)
     macs = trace.images * sum(layer.macs for layer in layers)
-    table = mask_statistics(trace).set_index("layer")
-    density, lockstep = table.loc[ALL_LAYERS, ["density", "lockstep_density"]].astype(float)
+    table = mask_statistics(trace)
+    row = table[table["layer"] == ALL_LAYERS]
+    density, lockstep = (float(row[name].iloc[0]) for name in ("density", "lockstep_density"))
     return Statistics(zeros / macs, density, lockstep)
 
 

@@ -16,6 +16,7 @@ from tools.rtl_energy.bench import WARM_UP
 from tools.rtl_energy.measure import SLEW_NS, Measured, Row
 from tools.rtl_energy.operands import ROUND_STEPS, Statistics
 from tools.rtl_energy.plays import WAIT
+from tools.rtl_energy.units import ARBITER_SHARE
 
 TEMPLATE = Path(__file__).parent / "page.md"
 REFERENCE, CONDITION = "MAC", "non-zero operands"
@@ -73,6 +74,8 @@ def page(measured: Sequence[Measured], made: Made) -> str:
         mac_area=mac.area,
         versions=", ".join(made.versions),
         cycles=made.cycles,
+        arbiter_cycles=round(made.cycles * ARBITER_SHARE),
+        leakage_off=100 * max(found.leakage_off for found in measured),
         jobs=made.jobs,
         minutes=made.minutes,
         warm_up=WARM_UP,
@@ -88,6 +91,8 @@ def page(measured: Sequence[Measured], made: Made) -> str:
         areas=_areas(measured, mac),
         banks=_banks(measured, mac),
         arbiter=_arbiter(measured, mac),
+        least_area=min(rules.areas_by_pairs(measured)) / mac.area,
+        most_area=max(rules.areas_by_pairs(measured)) / mac.area,
         second=_second(measured),
         **_waiting(measured, mac.row(CONDITION).pj),
     )
@@ -188,9 +193,9 @@ def _line(found: rules.Line, unit: float, of: str) -> list[str]:
 
 
 def _table(heads: Sequence[str], words: int, rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, whose columns behind the first ``words`` are figures."""
-    rule = ["---"] * words + ["---:"] * (len(heads) - words)
-    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, rule, *rows])
+    """A Markdown table, whose columns behind the first ``words`` are figures (but remarks)."""
+    kinds = ["---" if at < words or head == "remark" else "---:" for at, head in enumerate(heads)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, kinds, *rows])
 
 
 def _named(measured: Sequence[Measured], name: str) -> Measured:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tools.rtl_energy.measure import Measured
+
+ARBITER = re.compile(r"bank arbiter, (\d+) pointers, (\d+) banks, Q = 0")
 
 BANKS_READ = (1, 4, 8, 16)
 
@@ -44,6 +47,16 @@ def by_pointers(arbiters: Sequence[Measured], per: str) -> dict[float, float]:
 def areas_by_pointers(arbiters: Sequence[Measured]) -> dict[float, float]:
     """um2."""
     return {number: found.area for number, found in _sizes(arbiters).items()}
+
+
+def areas_by_pairs(arbiters: Sequence[Measured]) -> list[float]:
+    """um2 for each pair of a pointer and a bank, of all arbiters with Q = 0."""
+    sizes = {measured.unit: measured.area for measured in arbiters}
+    return [
+        area / (int(found[1]) * int(found[2]))
+        for unit, area in sizes.items()
+        if (found := ARBITER.fullmatch(unit))
+    ]
 
 
 def _sizes(arbiters: Sequence[Measured]) -> dict[float, Measured]:

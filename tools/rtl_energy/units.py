@@ -17,6 +17,9 @@ CUT_OUT = (Path(__file__).parent / "units.v",)
 UNMERGED = "-noalumacc"
 """Yosys else merges a multiplication with the addition behind it, widened to all 32 bits."""
 
+ARBITER_SHARE = 0.3
+"""Of the cycles of other units: arbiters are large."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -143,7 +146,7 @@ def _arbiter(pointers: int, banks: int, ahead: int) -> Unit:
         (Case("works", arbitrated), Case("nobody asks", nobody_asks)),
         {"N": pointers, "B": banks, "Q": ahead},
         options=("",),
-        share=0.4,
+        share=ARBITER_SHARE,
         delays=(pointers, banks, ahead) == (16, 16, 0),
     )
 
