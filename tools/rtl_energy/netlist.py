@@ -87,6 +87,11 @@ def map_unit(
         f"synth -flatten {option} -top {module}",
         f"dfflibmap -liberty {liberty}",
         f"abc -liberty {liberty}",
+        # What a source keeps apart (keep_hierarchy) is mapped apart, and joined here.
+        "setattr -mod -unset keep_hierarchy *",
+        "flatten",
+        # A top with parametrised modules below it goes by the name of its parameters.
+        f"rename -top {module}",
         "opt_clean -purge",
         "check -assert -mapped",
         f"write_json {report}",
