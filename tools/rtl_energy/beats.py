@@ -20,22 +20,31 @@ Beat = list[int | None]
 
 
 class Arbiter(NamedTuple):
-    """Inputs by name, a value a cycle; cycles in which a bank reads; beats; banks that read."""
+    """Inputs by name, a value a cycle; cycles in which a bank reads; beats; banks that read;
+    pointers that are served.
+    """
 
     inputs: dict[str, list[int]]
     busy: int
     beats: int
     reads: int
+    fills: int
 
 
 def arbiter(
-    random: np.random.Generator, density: float, pointers: int, banks: int, ahead: int, cycles: int
+    random: np.random.Generator,
+    density: float,
+    pointers: int,
+    banks: int,
+    ahead: int,
+    cycles: int,
+    lane_groups: str = "own",
 ) -> Arbiter:
     """Rounds of R pixels of each lane group's list, ``cycles`` long, beat behind beat."""
     names = ("rst", "first", "start", "enable", "there", "valid", "addresses")
     inputs: dict[str, list[int]] = {name: [] for name in names}
-    busy = begun = reads = 0
-    for beats in rounds(random, density, pointers):
+    busy = begun = reads = fills = 0
+    for beats in rounds(random, density, pointers, lane_groups):
         waiting: list[Beat] = []
         for number in range(len(beats)):
             flying = beats[number : number + ahead + 1]
@@ -46,7 +55,7 @@ def arbiter(
             step, complete = 0, False
             while step < STEPS or not complete:
                 if len(inputs["first"]) == cycles:
-                    return Arbiter(inputs, busy, begun, reads)
+                    return Arbiter(inputs, busy, begun, reads, fills)
                 values = (
                     int(not inputs["first"]),
                     int(number == 0 and step == 0),
@@ -59,12 +68,19 @@ def arbiter(
                 for name, value in zip(names, values, strict=True):
                     inputs[name].append(value)
                 begun += step == 0
+                asked = _ask(waiting)
                 read = serve(waiting, banks)
+                fills += asked - _ask(waiting)
                 reads += read
                 busy += read > 0
                 complete = all(address is None for address in waiting[0])
                 step += 1
     raise AssertionError("rounds do not end")
+
+
+def _ask(waiting: list[Beat]) -> int:
+    """How many pointers wait."""
+    return sum(address is not None for beat in waiting for address in beat)
 
 
 def serve(waiting: list[Beat], banks: int) -> int:
@@ -81,12 +97,22 @@ def serve(waiting: list[Beat], banks: int) -> int:
     return len(read)
 
 
-def rounds(random: np.random.Generator, density: float, pointers: int) -> Iterator[list[Beat]]:
-    """Beats of one round after another: nine taps, two channel words each; tiles without end."""
+def rounds(
+    random: np.random.Generator, density: float, pointers: int, lane_groups: str
+) -> Iterator[list[Beat]]:
+    """Beats of one round after another: nine taps, two channel words each; tiles without end.
+
+    Lane groups have lists of their "own", or those of a base pass, which has every pixel: "same"
+    ones, or the "first" one asks for all.
+    """
     while True:
         lists = [
             np.flatnonzero(random.random(TILE * TILE) < density) for _ in range(pointers // ROWS)
         ]
+        if lane_groups != "own":
+            every, none = np.arange(TILE * TILE), np.arange(0)
+            rest = every if lane_groups == "same" else none
+            lists = [every, *[rest] * (len(lists) - 1)]
         for start in range(0, max(len(found) for found in lists), ROWS):
             pixels = [
                 int(found[at]) if at < len(found) else None

@@ -80,7 +80,13 @@ def whole_pe(draw: Draw, runs: bool) -> Played:
 
 
 def pointer(
-    draw: Draw, fills: bool, number: int = B, ahead: int = 0, turns: bool | None = None
+    draw: Draw,
+    fills: bool,
+    number: int = B,
+    ahead: int = 0,
+    turns: bool | None = None,
+    banks: int = B,
+    channels: int = A,
 ) -> Played:
     """A pointer with Q = ``ahead`` that is filled in every cycle, or waits in every cycle.
 
@@ -88,8 +94,8 @@ def pointer(
     filled has another bank in every cycle; one that waits keeps it for WAIT cycles, unless
     ``turns``. With Q = 1 it asks for nothing in the beat behind the one that runs.
     """
-    bank = _banks(draw, fills if turns is None else turns)
-    return _pointer(draw, fills, bank, draw.some_banks(B, number, bank), ahead)
+    bank = _banks(draw, fills if turns is None else turns, banks)
+    return _pointer(draw, fills, bank, draw.some_banks(banks, number, bank), ahead, channels)
 
 
 def other_bank_reads(draw: Draw, number: int) -> Played:
@@ -100,25 +106,27 @@ def other_bank_reads(draw: Draw, number: int) -> Played:
     return _pointer(draw, False, bank, reading, 0)
 
 
-def still_pointer(draw: Draw, ahead: int = 0) -> Played:
+def still_pointer(draw: Draw, ahead: int = 0, banks: int = B, channels: int = A) -> Played:
     """Nothing changes but the clock."""
-    reading = np.zeros((draw.cycles, B), dtype=bool)
-    return _pointer(draw, False, draw.zeros(), reading, ahead)
+    reading = np.zeros((draw.cycles, banks), dtype=bool)
+    return _pointer(draw, False, draw.zeros(), reading, ahead, channels)
 
 
-def _banks(draw: Draw, turns: bool) -> np.ndarray:
-    bank = draw.random.integers(0, B, draw.cycles)
+def _banks(draw: Draw, turns: bool, banks: int = B) -> np.ndarray:
+    bank = draw.random.integers(0, banks, draw.cycles)
     return bank if turns else bank[np.arange(draw.cycles) // WAIT * WAIT]
 
 
-def _pointer(draw: Draw, fills: bool, bank: np.ndarray, reading: np.ndarray, ahead: int) -> Played:
+def _pointer(
+    draw: Draw, fills: bool, bank: np.ndarray, reading: np.ndarray, ahead: int, channels: int = A
+) -> Played:
     entries = ahead + 2
     filling = np.arange(draw.cycles) % entries if fills else draw.zeros()
     # Of the beats ahead the lowest place is the beat that runs; the others ask for bank 0.
     operands: Ports = {
         "served": draw.ones() if fills else draw.zeros(),
         "banks": bank,
-        "words": draw.bank_words(B, reading),
+        "words": draw.bank_words(reading.shape[1], reading, channels),
         "filling": filling,
         "reading": (filling + 1) % entries,
     }
@@ -141,9 +149,15 @@ def chosen_byte(draw: Draw) -> Played:
 # Arbiter and decoder
 
 
-def arbitrated(draw: Draw, pointers: int, banks: int, ahead: int) -> Played:
-    found = beats.arbiter(draw.random, draw.of.density, pointers, banks, ahead, draw.cycles)
+def arbitrated(
+    draw: Draw, pointers: int, banks: int, ahead: int, lane_groups: str = "own"
+) -> Played:
+    """``lane_groups`` as in beats.rounds; a fill is a pointer that is served."""
+    found = beats.arbiter(
+        draw.random, draw.of.density, pointers, banks, ahead, draw.cycles, lane_groups
+    )
     counts = {"busy cycle": found.busy, "beat": found.beats, "word read": found.reads}
+    counts["fill"] = found.fills
     return _of_all(dict(found.inputs), counts)
 
 

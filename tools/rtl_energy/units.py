@@ -7,18 +7,48 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tools.rtl_energy import plays
+from tools.rtl_energy import beats, plays
 from tools.rtl_energy.operands import Draw
-from tools.rtl_energy.plays import A, B, Played
+from tools.rtl_energy.plays import A, B, Played, R
 
 ROOT = Path(__file__).parents[2]
 CUT_OUT = (Path(__file__).parent / "units.v",)
+LEAN = (Path(__file__).parent / "lean_arbiter.v",)
 
 UNMERGED = "-noalumacc"
 """Yosys else merges a multiplication with the addition behind it, widened to all 32 bits."""
 
 ARBITER_SHARE = 0.3
 """Of the cycles of other units: arbiters are large."""
+
+LARGE_SHARE = 0.12
+"""Of an arbiter of more than 64 pointers."""
+
+TILE_BITS = ((beats.TILE - 1) * (beats.PITCH + 1)).bit_length()
+"""Addresses of a beat are this many bits apart at most: places of a tile, and a common offset."""
+
+LEAN_ARBITERS = (
+    (16, 16, 0),
+    (32, 16, 0),
+    (64, 16, 0),
+    (128, 16, 0),
+    (32, 8, 0),
+    (32, 32, 0),
+    (32, 64, 0),
+    (16, 16, 1),
+)
+"""N, B, Q."""
+
+GATED_POINTERS = (
+    (4, 8, 0),
+    (4, 32, 0),
+    (4, 64, 0),
+    (2, 16, 0),
+    (8, 16, 0),
+    (16, 16, 0),
+    (4, 16, 1),
+)
+"""A, B, Q."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +118,7 @@ def pointers() -> list[Unit]:
     ports = {"N": 1, "B": B, "A": A}
     network = rtl("operand_network")
     few = _pointer_cases((B,))
+    gated = _pointer_cases((16, 8, 4, 1))
     alone = (
         Case("chooses, 16 of 16 banks read", partial(plays.multiplexed, turns=True)),
         Case("chooses, 1 of 16 banks read", partial(plays.multiplexed, turns=True, number=1)),
@@ -103,7 +134,7 @@ def pointers() -> list[Unit]:
     return [
         Unit("pointer, Q = 0", "operand_network", network, every, ports),
         Unit("pointer, Q = 1", "operand_network", network, ahead, {**ports, "Q": 1}),
-        Unit("pointer, inputs gated", "isolated_pointer", CUT_OUT, few),
+        Unit("pointer, inputs gated", "isolated_pointer", CUT_OUT, gated),
         Unit("pointer, clock gated", "gated_pointer", CUT_OUT, few, delays=False),
         Unit("word multiplexer 16:1", "word_multiplexer", CUT_OUT, alone),
         Unit(
@@ -116,16 +147,39 @@ def pointers() -> list[Unit]:
     ]
 
 
-def _pointer_cases(numbers: tuple[int, ...], ahead: int = 0) -> tuple[Case, ...]:
+def _pointer_cases(
+    numbers: tuple[int, ...], ahead: int = 0, banks: int = B, channels: int = A
+) -> tuple[Case, ...]:
+    pointer, still = (
+        partial(play, ahead=ahead, banks=banks, channels=channels)
+        for play in (plays.pointer, plays.still_pointer)
+    )
     found = [
         Case(
-            f"{name}, {number} of 16 banks read",
-            partial(plays.pointer, fills=fills, number=number, ahead=ahead),
+            f"{name}, {number} of {banks} banks read", partial(pointer, fills=fills, number=number)
         )
         for name, fills in (("filled", True), ("waits", False))
         for number in numbers
     ]
-    return (*found, Case("nothing changes", partial(plays.still_pointer, ahead=ahead)))
+    return (*found, Case("nothing changes", still))
+
+
+def gated_pointers() -> list[Unit]:
+    """Pointers with gated inputs of other sizes."""
+    return [_gated_pointer(*size) for size in GATED_POINTERS]
+
+
+def _gated_pointer(channels: int, banks: int, ahead: int) -> Unit:
+    return Unit(
+        f"pointer, inputs gated, A = {channels}, B = {banks}, Q = {ahead}",
+        "isolated_pointer",
+        CUT_OUT,
+        _pointer_cases((banks,), ahead, banks, channels),
+        {"A": channels, "B": banks, "Q": ahead},
+        options=("",),
+        share=ARBITER_SHARE,
+        delays=False,
+    )
 
 
 def arbiters() -> list[Unit]:
@@ -148,6 +202,39 @@ def _arbiter(pointers: int, banks: int, ahead: int) -> Unit:
         options=("",),
         share=ARBITER_SHARE,
         delays=(pointers, banks, ahead) == (16, 16, 0),
+    )
+
+
+def lean_arbiters() -> list[Unit]:
+    """The last one compares all bits above the bank's, the others those that a tile needs."""
+    sizes = [(*size, TILE_BITS) for size in LEAN_ARBITERS]
+    return [_lean_arbiter(*size) for size in (*sizes, (16, 16, 0, beats.ADDRESS_BITS))]
+
+
+def _lean_arbiter(pointers: int, banks: int, ahead: int, bits: int) -> Unit:
+    arbitrated, nobody_asks = (
+        partial(play, pointers=pointers, banks=banks, ahead=ahead)
+        for play in (plays.arbitrated, plays.nobody_asks)
+    )
+    cases = [Case("works", arbitrated), Case("nobody asks", nobody_asks)]
+    if banks == B and pointers > R and not ahead:
+        cases += [
+            Case(condition, partial(arbitrated, lane_groups=lane_groups))
+            for condition, lane_groups in (
+                ("base pass, all pointers ask", "same"),
+                ("base pass, R pointers ask", "first"),
+            )
+        ]
+    return Unit(
+        f"lean arbiter, {pointers} pointers, {banks} banks, Q = {ahead}"
+        + ("" if bits == TILE_BITS else ", all bits compared"),
+        "lean_arbiter",
+        LEAN,
+        tuple(cases),
+        {"N": pointers, "B": banks, "Q": ahead, "COMPARED_BITS": bits - (banks - 1).bit_length()},
+        options=("",),
+        share=ARBITER_SHARE if pointers <= 64 else LARGE_SHARE,
+        delays=False,
     )
 
 
@@ -199,4 +286,12 @@ def small_ones() -> list[Unit]:
 
 def all_units() -> list[Unit]:
     """In the order of the page."""
-    return [*macs(), *pointers(), *arbiters(), *decoders(), *small_ones()]
+    return [
+        *macs(),
+        *pointers(),
+        *gated_pointers(),
+        *arbiters(),
+        *lean_arbiters(),
+        *decoders(),
+        *small_ones(),
+    ]

@@ -66,26 +66,41 @@ module word_multiplexer #(parameter A = 4, parameter B = 16, parameter BANK_BITS
     assign word = words[bank*8*A +: 8*A];
 endmodule
 
-// Operand network of one pointer (rtl/operand_network.v, Q = 0) whose multiplexer sees words of its
-// own bank alone, and these only in the cycle in which it is served.
-module isolated_pointer #(parameter A = 4, parameter B = 16, parameter BANK_BITS = $clog2(B)) (
-    input  wire                 clk,
-    input  wire                 served,
-    input  wire [BANK_BITS-1:0] banks,
-    input  wire [B*8*A-1:0]     words,
-    input  wire                 filling,
-    input  wire                 reading,
-    output wire [8*A-1:0]       operands
+// Operand network of one pointer (rtl/operand_network.v) whose multiplexers see words of their own
+// bank alone, and these only in the cycle in which the pointer is served.
+module isolated_pointer #(
+    parameter A = 4,
+    parameter B = 16,
+    parameter Q = 0,
+    parameter ENTRIES = Q + 2,
+    parameter BANK_BITS = $clog2(B),
+    parameter ENTRY_BITS = $clog2(ENTRIES)
+) (
+    input  wire                       clk,
+    input  wire [Q:0]                 served,
+    input  wire [(Q+1)*BANK_BITS-1:0] banks,
+    input  wire [B*8*A-1:0]           words,
+    input  wire [ENTRY_BITS-1:0]      filling,
+    input  wire [ENTRY_BITS-1:0]      reading,
+    output wire [8*A-1:0]             operands
 );
-    reg [8*A-1:0] word;
-    integer bank;
-    always @* begin
-        word = {8*A{1'b0}};
-        for (bank = 0; bank < B; bank = bank + 1)
-            word = word | (words[bank*8*A +: 8*A] & {8*A{served && banks == bank}});
-    end
-    reg [8*A-1:0] entries [0:1];
-    always @(posedge clk) if (served) entries[filling] <= word;
+    reg [8*A-1:0] entries [0:ENTRIES-1];
+    genvar ahead;
+    generate
+        for (ahead = 0; ahead <= Q; ahead = ahead + 1) begin : beat
+            wire [ENTRY_BITS-1:0] entry =
+                filling < ENTRIES - ahead ? filling + ahead : filling + ahead - ENTRIES;
+            reg [8*A-1:0] word;
+            integer bank;
+            always @* begin
+                word = {8*A{1'b0}};
+                for (bank = 0; bank < B; bank = bank + 1)
+                    word = word | (words[bank*8*A +: 8*A]
+                        & {8*A{served[ahead] && banks[ahead*BANK_BITS +: BANK_BITS] == bank}});
+            end
+            always @(posedge clk) if (served[ahead]) entries[entry] <= word;
+        end
+    endgenerate
     assign operands = entries[reading];
 endmodule
 
