@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.rtl_energy import rules, second
+from tools.rtl_energy import prices, rules, second
 from tools.rtl_energy.bench import WARM_UP
 from tools.rtl_energy.measure import SLEW_NS, Measured, Row
 from tools.rtl_energy.operands import ROUND_STEPS, Statistics
 from tools.rtl_energy.plays import WAIT
-from tools.rtl_energy.units import ARBITER_SHARE
+from tools.rtl_energy.prices import table
+from tools.rtl_energy.units import ARBITER_SHARE, LARGE_SHARE, TILE_BITS
 
 TEMPLATE = Path(__file__).parent / "page.md"
 REFERENCE, CONDITION = "MAC", "non-zero operands"
@@ -94,6 +95,8 @@ def page(measured: Sequence[Measured], made: Made) -> str:
         least_area=min(rules.areas_by_pairs(measured)) / mac.area,
         most_area=max(rules.areas_by_pairs(measured)) / mac.area,
         second=_second(measured),
+        large_cycles=round(made.cycles * LARGE_SHARE),
+        **_lean(measured, mac),
         **_waiting(measured, mac.row(CONDITION).pj),
     )
 
@@ -124,7 +127,7 @@ def _energies(measured: Sequence[Measured], mac: Measured) -> str:
     one = mac.row(CONDITION)
     heads = ("unit", "condition", "per", "energy", "clock", "with wires", "with delays")
     rows = ([found.unit, *_energy(row, one)] for found in measured for row in found.rows)
-    return _table(heads, 3, rows)
+    return table(heads, 3, rows)
 
 
 def _energy(row: Row, one: Row) -> list[str]:
@@ -145,7 +148,7 @@ def _areas(measured: Sequence[Measured], mac: Measured) -> str:
         ]
         for found in measured
     )
-    return _table(heads, 1, rows)
+    return table(heads, 1, rows)
 
 
 def _banks(measured: Sequence[Measured], mac: Measured) -> str:
@@ -157,7 +160,7 @@ def _banks(measured: Sequence[Measured], mac: Measured) -> str:
         values = [f"{points[number] / pj:.3f}" for number in rules.BANKS_READ]
         rows.append([name, *values, *_line(rules.line(points), pj, "n")])
     heads = ("a pointer that is", *(f"n = {n}" for n in rules.BANKS_READ), "line", "off")
-    return _table(heads, 1, rows)
+    return table(heads, 1, rows)
 
 
 def _arbiter(measured: Sequence[Measured], mac: Measured) -> str:
@@ -167,7 +170,41 @@ def _arbiter(measured: Sequence[Measured], mac: Measured) -> str:
         for per in ("busy cycle", "beat")
     ]
     area = rules.line(rules.areas_by_pointers(measured))
-    return _table(("in MACs", "line", "off"), 1, [*rows, ["area", *_line(area, mac.area, "N")]])
+    return table(("in MACs", "line", "off"), 1, [*rows, ["area", *_line(area, mac.area, "N")]])
+
+
+def _lean(measured: Sequence[Measured], mac: Measured) -> dict[str, object]:
+    """Figures of the sections about lean arbiters and pointers of other sizes."""
+    pj = mac.row(CONDITION).pj
+    energy, area = prices.lean_energy(measured, pj), prices.lean_area(measured, mac.area)
+    lean, every = _lean_one(measured, ""), _lean_one(measured, ", all bits compared")
+    ahead = _lean_one(measured, "", 1)
+    clock = lean.row("nobody asks").clock_pj / 16 / pj
+    fill, pointer_area = (
+        prices.pointer_energy(measured, pj),
+        prices.pointer_area(measured, mac.area),
+    )
+    return {
+        "tile_bits": TILE_BITS,
+        "lean_energy": energy,
+        "lean_area": area,
+        "lean_points": prices.points(energy, ("N", "B", "play")),
+        "lean_areas": prices.points(area, ("N", "B")),
+        "lean_clock": clock,
+        "every_area": every.area / lean.area,
+        "every_energy": every.row("works", "beat").pj / lean.row("works", "beat").pj,
+        "ahead_area": ahead.area / lean.area,
+        "ahead_energy": ahead.row("works", "beat").pj / lean.row("works", "beat").pj,
+        "fill": fill,
+        "fill_points": prices.points(fill, ("A", "B", "n", "pointer")),
+        "pointer_area": pointer_area,
+        "pointer_areas": prices.points(pointer_area, ("A", "B")),
+    }
+
+
+def _lean_one(measured: Sequence[Measured], of: str, ahead: int = 0) -> Measured:
+    """Of 16 pointers and 16 banks."""
+    return _named(measured, f"lean arbiter, 16 pointers, 16 banks, Q = {ahead}{of}")
 
 
 def _second(measured: Sequence[Measured]) -> str:
@@ -183,19 +220,13 @@ def _second(measured: Sequence[Measured]) -> str:
         for found in second.compare(units, second.figures())
     ]
     heads = ("quantity", "there", "here", "off", "remark")
-    return _table(heads, 1, rows)
+    return table(heads, 1, rows)
 
 
 def _line(found: rules.Line, unit: float, of: str) -> list[str]:
     sign = "-" if found.slope < 0 else "+"
     text = f"{found.start / unit:.3f} {sign} {abs(found.slope) / unit:.4f} {of}"
     return [text, f"{100 * found.off:.1f} %"]
-
-
-def _table(heads: Sequence[str], words: int, rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, whose columns behind the first ``words`` are figures (but remarks)."""
-    kinds = ["---" if at < words or head == "remark" else "---:" for at, head in enumerate(heads)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, kinds, *rows])
 
 
 def _named(measured: Sequence[Measured], name: str) -> Measured:
