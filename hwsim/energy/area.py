@@ -21,6 +21,7 @@ AREA_COMPONENTS: tuple[str, ...] = (
     "weight_buffer",
     "partial_sums",
     "operand_network",
+    "bank_arbiter",
     "zero_skipping",
     "index_memory",
     "decoders",
@@ -78,9 +79,28 @@ def wire_mm(arch: ArchConfig, table: EnergyTable) -> float:
     return math.sqrt(buffer.area_mm2 + _pe_array(arch, table).area_mm2) / 2
 
 
-def mux_bits(arch: ArchConfig) -> int:
-    """2:1 multiplexer bits of one pointer: a B:1 multiplexer of 8A bits is a tree of B - 1."""
-    return 8 * arch.activation.word_channels * (arch.activation.banks - 1)
+def multiplexers(arch: ArchConfig, hardware: Hardware) -> int:
+    """B:1 multiplexers: a pointer may take a word for each beat that banks may serve."""
+    return hardware.pointers * (arch.activation.run_ahead + 1)
+
+
+def line_bits(arch: ArchConfig, hardware: Hardware) -> int:
+    """Line registers: a pointer's two entries (one fills while one is read), and Q more."""
+    word_bits = 8 * arch.activation.word_channels
+    return (2 + arch.activation.run_ahead) * word_bits * hardware.pointers
+
+
+def one_decoder_bits(arch: ArchConfig, hardware: Hardware) -> int:
+    """Registers that a decoder works on: a word, the buffer being filled, the one handed over."""
+    return arch.index.word_bits + 2 * arch.array.rows * hardware.pixel_bits
+
+
+def decoder_bits(arch: ArchConfig, hardware: Hardware) -> int:
+    """Registers of all decoders and of the two buffers of every lane group."""
+    if not hardware.decoders:
+        return 0
+    buffers = hardware.lane_groups * 2 * arch.array.rows * hardware.pixel_bits
+    return hardware.decoders * arch.index.word_bits + buffers
 
 
 def macro(memory: Memory, arch: ArchConfig, table: EnergyTable) -> Sram:
@@ -99,16 +119,12 @@ def macro(memory: Memory, arch: ArchConfig, table: EnergyTable) -> Sram:
 def parts(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Part]:
     """Everything that has an area, and its leakage."""
     columns, index = arch.array.columns, arch.index
-    # Line registers of two entries (one fills while one is read) and Q more, one per pointer.
-    word_bits = 8 * arch.activation.word_channels * hardware.pointers
-    ahead = arch.activation.run_ahead
-    # A decoder holds one word; every lane group has the R-entry buffer that is being filled and
-    # the one that has been handed over.
-    buffers = hardware.lane_groups if hardware.decoders else 0
-    buffer_bits = buffers * 2 * arch.array.rows * hardware.pixel_bits
     # A window compares each place of the buffers, and finds the smallest index.
-    window = buffers * (arch.array.rows + 1) - 1 if buffers and index.window else 0
-    encoders = index.indices_per_cycle * index.word_bits / 32
+    compared = hardware.lane_groups * (arch.array.rows + 1) - 1
+    window = compared if hardware.decoders and index.window else 0
+    word_bits = 8 * arch.activation.word_channels
+    entries = arch.activation.run_ahead * word_bits * hardware.pointers
+    chosen_bits = word_bits * multiplexers(arch, hardware)
     scale = arch.pricing.operand_network_scale
     # Where zeros are skipped: A weights a column, a choice among them at each PE, and a test of
     # each pointer's A channels for zero.
@@ -123,22 +139,28 @@ def parts(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Part
             comparator_32b=8 / 32 * word * hardware.pointers,
         ),
         *(_memory_part(memory, arch, table) for memory in hardware.memories),
-        _logic(
-            "line_registers",
-            table,
-            register_bit=(2 + ahead) * word_bits,
-            mux2_bit=ahead * word_bits,
-        ),
+        _logic("line_registers", table, register_bit=line_bits(arch, hardware), mux2_bit=entries),
         # One adder per column bank adds the draining accumulator.
         _logic("partial_sums", table, add_int32=columns),
-        _logic("operand_network", table, mux2_bit=scale * hardware.pointers * mux_bits(arch)),
+        _logic(
+            "operand_network",
+            table,
+            choose_bit=scale * chosen_bits,
+            choose_bank_bit=scale * chosen_bits * arch.activation.banks,
+        ),
+        _logic(
+            "bank_arbiter",
+            table,
+            arbiter_pointer=multiplexers(arch, hardware),
+            arbiter_pointer_bank=multiplexers(arch, hardware) * arch.activation.banks,
+        ),
         _logic("index_memory", table, register_bit=hardware.index_bits),
         _logic(
             "decoders",
             table,
-            counter_16b=hardware.decoders,
-            comparator_32b=hardware.decoders * encoders + window * hardware.pixel_bits / 32,
-            register_bit=hardware.decoders * index.word_bits + buffer_bits,
+            decode=hardware.decoders * index.indices_per_cycle * index.word_bits / 32,
+            comparator_32b=window * hardware.pixel_bits / 32,
+            register_bit=decoder_bits(arch, hardware),
         ),
         _logic(
             "gate", table, comparator_32b=hardware.comparators, add_int32=hardware.decision_adders

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import Scheme
 from hwsim.counters import COUNTERS, DRAM_COUNTERS, idle_pe_cycles
-from hwsim.energy.area import leakage_uw, macro, mux_bits, wire_mm
+from hwsim.energy.area import (
+    decoder_bits,
+    leakage_uw,
+    line_bits,
+    macro,
+    multiplexers,
+    one_decoder_bits,
+    wire_mm,
+)
 from hwsim.energy.hardware import SUM_BITS, Hardware, Memory, hardware_of
 from hwsim.energy.table import EnergyTable, PriceError
 
@@ -25,6 +33,7 @@ COMPONENTS: tuple[str, ...] = (
     "weight_buffer",
     "partial_sums",
     "operand_network",
+    "bank_arbiter",
     "index",
     "gate",
     "output_stage",
@@ -32,12 +41,19 @@ COMPONENTS: tuple[str, ...] = (
     "leakage",
 )
 
+AHEAD = 0.3
+"""What an arbiter takes more for each beat that banks may be ahead; measured for one size."""
+
+PE_BITS = 2 * SUM_BITS
+"""Flip-flops of a PE: two accumulators."""
+
 COMPONENT_LABELS = {
     "mac": "MAC",
     "activation_buffer": "activation buffer",
     "weight_buffer": "weight buffer",
     "partial_sums": "partial sums",
     "operand_network": "operand network",
+    "bank_arbiter": "bank arbiter",
     "index": "index decoder",
     "gate": "gate",
     "output_stage": "output stage",
@@ -76,8 +92,11 @@ def price(
     energy_pj = dict.fromkeys(COMPONENTS, 0.0)
     for item in prices(arch, hardware, table):
         energy_pj[item.component] += float(counters[item.counter]) * item.pj
-    idle = idle_pe_cycles(arch.pes, cycles, dict(counters))
-    energy_pj["mac"] += arch.pricing.gated_mac_share * mac_pj(arch, table) * idle
+    clock_pj = arch.pricing.gated_mac_share * mac_pj(arch, table)
+    energy_pj["mac"] += clock_pj * idle_pe_cycles(arch.pes, cycles, dict(counters))
+    # Where clocks run on, those of other flip-flops do: a PE has as many as two accumulators.
+    energy_pj["activation_buffer"] += clock_pj * line_bits(arch, hardware) / PE_BITS * cycles
+    energy_pj["index"] += clock_pj * decoder_bits(arch, hardware) / PE_BITS * cycles
     # uW x cycles / MHz = uW x us = pJ
     energy_pj["leakage"] = leakage_uw(arch, hardware, table) * cycles / arch.clock_mhz
     return energy_pj
@@ -93,7 +112,8 @@ def prices(
         *_activation_buffer(arch, hardware, table),
         *_weight_buffer(arch, hardware, table),
         *_partial_sums(arch, hardware, table),
-        _operand_network(arch, table),
+        *_operand_network(arch, hardware, table),
+        *_bank_arbiter(arch, hardware, table),
         *_index(arch, hardware, table),
         Price("gate", "comparator_ops", table.energy_pj("comparator_32b"), "comparator"),
         Price("gate", "adder_ops", table.energy_pj("add_int32"), "adder"),
@@ -184,29 +204,48 @@ def _partial_sums(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> l
     ]
 
 
-def _operand_network(arch: ArchConfig, table: EnergyTable) -> Price:
-    """A word on its way to a pointer: 8A bits of wire and all 2:1 multiplexers of the tree."""
-    wires_mm = 8 * arch.activation.word_channels * wire_mm(arch, table)
-    word_pj = mux_bits(arch) * table.energy_pj("mux2_bit") + wires_mm * table.energy_pj(
-        "wire_bit_mm"
-    )
-    scaled_pj = arch.pricing.operand_network_scale * word_pj
-    return Price("operand_network", "line_fills", scaled_pj, "B:1 multiplexer, wire (assumptions)")
+def _operand_network(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
+    """A word on its way to a pointer, and at the pointers that do not take it.
+
+    A fill chooses one of B banks and drives the wire; a word that a bank reads reaches the
+    multiplexers of all pointers, of each beat that banks may serve, and is stopped there
+    (docs/evidence/gates.md, "Pointers of other sizes").
+    """
+    name, word_bits = "operand_network", 8 * arch.activation.word_channels
+    scale, banks = arch.pricing.operand_network_scale, arch.activation.banks
+    chosen_pj = table.energy_pj("choose_bit") + banks * table.energy_pj("choose_bank_bit")
+    wire_pj = wire_mm(arch, table) * table.energy_pj("wire_bit_mm")
+    stopped_pj = multiplexers(arch, hardware) * table.energy_pj("pass_bit")
+    return [
+        Price(name, "line_fills", scale * word_bits * (chosen_pj + wire_pj), "bank chosen, wire"),
+        Price(
+            name, "activation_word_reads", scale * word_bits * stopped_pj, "word at all pointers"
+        ),
+    ]
+
+
+def _bank_arbiter(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
+    """A word found among the pointers, and a pointer served (docs/evidence/gates.md)."""
+    name, more = "bank_arbiter", 1 + AHEAD * arch.activation.run_ahead
+    pointers_pj = hardware.pointers * table.energy_pj("arbiter_pointer")
+    read_pj = more * (table.energy_pj("arbiter_read") + pointers_pj)
+    fill_pj = more * table.energy_pj("arbiter_fill")
+    return [
+        Price(name, "activation_word_reads", read_pj, "word found among pointers"),
+        Price(name, "line_fills", fill_pj, "pointer served"),
+    ]
 
 
 def _index(arch: ArchConfig, hardware: Hardware, table: EnergyTable) -> list[Price]:
-    """Register array and decoder; the decoder's cycle is an estimate from its parts."""
+    """Register array and decoder: its logic for each index, and the clock of its registers."""
     index, bit_pj = arch.index, table.energy_pj("register_bit")
-    # Finding one set bit compares the word once; its index is written to the buffer and read.
-    emit_pj = (
-        index.word_bits / 32 * table.energy_pj("comparator_32b") + 2 * hardware.pixel_bits * bit_pj
-    )
     compare_pj = hardware.pixel_bits / 32 * table.energy_pj("comparator_32b")
-    decoder_pj = table.energy_pj("counter_16b") + index.indices_per_cycle * emit_pj
+    logic_pj = index.indices_per_cycle * index.word_bits / 32 * table.energy_pj("decode")
+    decoder_pj = logic_pj + one_decoder_bits(arch, hardware) * table.energy_pj("clock_bit")
     return [
         Price("index", "mask_bits_written", bit_pj, "register bit written"),
         Price("index", "index_words_read", index.word_bits * bit_pj, "W register bits read"),
-        Price("index", "decoder_cycles", decoder_pj, "counter, encoder, index (estimate)"),
+        Price("index", "decoder_cycles", decoder_pj, "logic, clock of its registers"),
         Price("index", "window_compares", compare_pj, "comparison of pixel indices"),
     ]
 

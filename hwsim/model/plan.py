@@ -194,9 +194,13 @@ def _pass_of(
     )
     tap += [beats.short_steps] * (beats.short_steps > 0)
     offsets = np.array([beat_offsets(mapping, groups) for groups in orders], np.int64)
-    shifts, order = np.unique((offsets[:, :1] - offsets) % banks, axis=0, return_inverse=True)
+    # Few and long rows: a dictionary tells equal ones in no time, where np.unique sorts them.
+    shifts = (offsets[:, :1] - offsets) % banks
+    distinct = {row.tobytes(): row for row in shifts}
+    places = {row: place for place, row in enumerate(distinct)}
+    order = np.array([places[row.tobytes()] for row in shifts])
     steps = np.array(tap * (words // len(tap)), np.int64)
-    return beats, BeatSequence(shifts, steps), order
+    return beats, BeatSequence(np.stack(list(distinct.values())), steps), order
 
 
 def _first_of(mapping: Mapping) -> tuple[passes.Beats, BeatSequence]:

@@ -57,6 +57,7 @@ COMPONENT_COLOURS = {
     "weight_buffer": ("#009E73", ""),
     "partial_sums": ("#F0E442", ""),
     "operand_network": ("#E69F00", "///"),
+    "bank_arbiter": ("#F0A0C0", "\\\\"),
     "index": ("#D55E00", "..."),
     "gate": ("#CC79A7", "xxx"),
     "output_stage": ("#999999", ""),

@@ -10,6 +10,7 @@ problem".)
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ State = tuple[int, ...]
 
 Costs = tuple[float, float]
 """Cycles and energy of an image."""
+
+ALIKE = 0.001
+"""A share: axes that hardly matter would make long fronts of machines that cost the same."""
 
 TRIES = 1000
 """Machines drawn for one start, at most: a space may hold few within the budget."""
@@ -152,19 +156,28 @@ def local_search(
 ) -> dict[State, Costs]:
     """The front that no step improves, of all states replayed on the way.
 
+    Of members whose costs differ by less than ALIKE one is looked around.
+
     ``replay`` gives the costs of new states, in their order, None of what cannot run; it is asked
     for all that a round needs at once.
     """
     costs: dict[State, Costs | None] = {}
-    looked: set[State] = set()
+    looked: list[Costs] = []
     wanted = list(dict.fromkeys(begin))
     while wanted:
         costs |= zip(wanted, replay(wanted), strict=True)
-        members = [state for state in front(costs) if state not in looked]
-        looked.update(members)
+        members = []
+        for state, cost in front(costs).items():
+            if not any(_nearly(cost, other) for other in looked):
+                looked.append(cost)
+                members.append(state)
         near = dict.fromkeys(state for member in members for state in around(member))
         wanted = [state for state in near if state not in costs]
     return front(costs)
+
+
+def _nearly(cost: Costs, other: Costs) -> bool:
+    return all(math.isclose(*pair, rel_tol=ALIKE) for pair in zip(cost, other, strict=True))
 
 
 def front(costs: Mapping[State, Costs | None]) -> dict[State, Costs]:

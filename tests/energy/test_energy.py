@@ -37,6 +37,27 @@ def horowitz45():
     return EnergyTable.load("horowitz45")
 
 
+MAC_PJ, MAC_UM2 = 0.3393 + 64 * 0.0030461, 247.28 + 32 * 2.1911
+"""The MAC of cacti22 that measured ratios refer to (docs/evidence/gates.md)."""
+
+# A fill takes A x (0.0977 + 0.00068 B) MACs, a word at a pointer A x 0.00211; of the fill 0.1471 for
+# 32 bits written are the line register's. Area: A x (0.112 + 0.0114 B), of which two entries.
+FILL_PJ = MAC_PJ * (4 * (0.0977 + 16 * 0.00068) - 0.1471)
+STOPPED_PJ = MAC_PJ * 4 * 0.00211
+POINTER_UM2 = MAC_UM2 * (4 * (0.112 + 16 * 0.0114) - 2 * 0.2119)
+# The arbiter: words x (0.107 + 0.00343 N) and fills x 0.161; area N x (0.098 + 0.027 B).
+SERVED_PJ = MAC_PJ * 0.161
+ARBITER_UM2 = MAC_UM2 * (0.098 + 16 * 0.027)
+# The decoder: 1.266 MACs of logic and the clock of 288 flip-flops; area 4.908 MACs with them.
+DECODER_PJ = MAC_PJ * (1.266 + 288 * 0.2087 / 32)
+DECODER_UM2 = MAC_UM2 * (4.908 - 288 * 0.2119 / 32) + 288 * 2.1911
+
+
+def found_pj(pointers):
+    """A word that a bank reads: the arbiter's part."""
+    return MAC_PJ * (0.107 + 0.00343 * pointers)
+
+
 def counted(**counters):
     return dict.fromkeys(COUNTERS, 0) | counters
 
@@ -145,9 +166,18 @@ def test_every_row_has_a_source(path):
         assert all(row[column].strip() for column in sources), row
 
 
-def test_two_tables_ship():
-    assert table_names() == ["cacti22", "horowitz45"]
-    assert [EnergyTable.load(name).node_nm for name in table_names()] == [22, 45]
+def test_three_tables_ship():
+    assert table_names() == ["cacti22", "gates45", "horowitz45"]
+    assert [EnergyTable.load(name).node_nm for name in table_names()] == [22, 45, 45]
+
+
+def test_the_mac_of_gates45_is_the_measured_one():
+    """1.58 pJ and 1,447 um2 with one accumulator (tools/rtl_energy/gates45.csv)."""
+    table = EnergyTable.load("gates45")
+    mac_pj = table.energy_pj("mac_int8_acc32") + 64 * table.energy_pj("register_bit")
+    assert mac_pj == pytest.approx(1.58, rel=1e-3)
+    mac_mm2 = table.area_mm2("mac_int8_acc32") + 32 * table.area_mm2("register_bit")
+    assert mac_mm2 == pytest.approx(1447e-6, rel=1e-3)
 
 
 @pytest.mark.parametrize(("name", "register_fj"), [("cacti22", 3.0461), ("horowitz45", 10.357)])
@@ -218,11 +248,15 @@ def test_mask_group_sizes_the_gate(arch):
 # --- energy -----------------------------------------------------------------------------------
 
 # Register bit 3.0461 fJ. Side of buffer and array: 16 x 0.02913 + 256 x (247.28 + 64 x 2.1911)
-# um2 = 0.46608 + 0.0992027 = 0.5652827 mm2; half the root is 0.375927 mm. A pointer's word:
-# 32 bits x (15 x 1.0154 fJ + 0.375927 mm x 68.765 fJ) = 0.487392 + 0.827219 pJ.
+# um2 = 0.46608 + 0.0992027 = 0.5652827 mm2; half the root is 0.375927 mm. A pointer's word: 32 bits
+# x 0.375927 mm x 68.765 fJ of wire = 0.827219 pJ, and what chooses it.
 # 160 KiB lies log2(1.25) = 0.321928 above 128 KiB: read 11.846 x 1.5^0.321928 = 13.4977,
 # write 10.482 x 1.458214^0.321928 = 11.8354.
-LINE_PJ = {"activation_buffer": 64 * 0.0030461, "operand_network": 1.314611}
+LINE_PJ = {
+    "activation_buffer": 64 * 0.0030461,
+    "operand_network": FILL_PJ + 0.827219,
+    "bank_arbiter": SERVED_PJ,
+}
 BY_HAND = [
     ("dense", "macs_base", {"mac": 0.3393 + 64 * 0.0030461}),
     ("structured-8x", "macs_conditional", {"mac": 0.3393 + 64 * 0.0030461}),
@@ -234,7 +268,19 @@ BY_HAND = [
     ("dense-skip", "macs_base", {"mac": 0.3393 + 64 * 0.0030461 + 24 * 0.0010154}),
     # four channels of 8 bits, each a quarter of a 32-bit comparison with zero
     ("dense-skip", "line_fills", LINE_PJ | {"activation_buffer": 64 * 0.0030461 + 0.0099742}),
-    ("dense", "activation_word_reads", {"activation_buffer": 2.5474}),
+    # 16 pointers, and 16 x 16
+    *(
+        (
+            name,
+            "activation_word_reads",
+            {
+                "activation_buffer": 2.5474,
+                "operand_network": number * STOPPED_PJ,
+                "bank_arbiter": found_pj(number),
+            },
+        )
+        for name, number in (("dense", 16), ("unstructured", 256))
+    ),
     ("dense", "line_fills", LINE_PJ),
     ("unstructured", "line_fills", LINE_PJ),
     ("dense", "weight_word_reads", {"weight_buffer": 13.4977}),
@@ -253,8 +299,8 @@ BY_HAND = [
     ("structured-8x", "psum_output_reads", {"partial_sums": 2.8495}),
     ("structured-8x", "mask_bits_written", {"index": 0.0030461}),
     ("structured-8x", "index_words_read", {"index": 32 * 0.0030461}),
-    # counter, one 32-bit comparison, 8 index bits (P = 256) written and read
-    ("unstructured", "decoder_cycles", {"index": 0.042432 + 0.0099742 + 16 * 0.0030461}),
+    # 8 index bits (P = 256): two buffers of 16, and a word of 32
+    ("unstructured", "decoder_cycles", {"index": DECODER_PJ}),
     # 8 of the 32 bits of a comparison
     ("unstructured", "window_compares", {"index": 0.0099742 / 4}),
     ("unstructured", "comparator_ops", {"gate": 0.0099742}),
@@ -275,7 +321,9 @@ def test_one_counter_at_a_time(arch, cacti22, scheme, counter, expected):
     found = price(counted(**{counter: 1000}), 0, arch, scheme, cacti22)
     assert tuple(found) == COMPONENTS
     for component, pj in found.items():
-        assert pj == pytest.approx(1000 * expected.get(component, 0), rel=2e-6), component
+        # Tables keep four digits of what is measured.
+        rel = 2e-3 if component in ("operand_network", "bank_arbiter", "index") else 2e-6
+        assert pj == pytest.approx(1000 * expected.get(component, 0), rel=rel), component
 
 
 def test_every_counter_is_covered_above_and_priced(arch, cacti22):
@@ -298,10 +346,27 @@ def test_entries_of_line_registers_that_run_ahead(cacti22, arch):
     assert found["activation_buffer"] == pytest.approx(64 * 3.0461 + 2 * 32 * 1.0154)
     # 256 pointers x 32 bits: four entries, and two 2:1 multiplexers for each bit
     bits_um2 = 4 * 2.1911 + 2 * 0.73037
-    found = area(ahead, "unstructured", cacti22)
+    found, without = (area(each, "unstructured", cacti22) for each in (ahead, arch))
     assert found["line_registers"] == pytest.approx(256 * 32 * bits_um2 * 1e-6)
-    without = area(arch, "unstructured", cacti22) | {"line_registers": found["line_registers"]}
-    assert found == without
+    # A pointer may take a word for each of three beats.
+    for name in ("operand_network", "bank_arbiter"):
+        assert found[name] == pytest.approx(3 * without[name])
+    changed = {name for name in found if found[name] != without[name]}
+    assert changed == {"line_registers", "operand_network", "bank_arbiter"}
+    words = counted(activation_word_reads=1000)
+    found, without = (price(words, 0, each, "dense", cacti22) for each in (ahead, arch))
+    assert found["operand_network"] == pytest.approx(3 * without["operand_network"])
+    assert found["bank_arbiter"] == pytest.approx(1.6 * without["bank_arbiter"])
+
+
+def test_clocks_that_run_on(cacti22):
+    """64 flip-flops take what a gated PE takes; 256 pointers have 2 x 32, decoders 288 each."""
+    running = load_arch("pe16x16-baseline", {"pricing.gated_mac_share": 0.28})
+    found = price(counted(), 10, running, "unstructured", cacti22)
+    assert found["mac"] == pytest.approx(0.28 * MAC_PJ * 256 * 10)
+    assert found["activation_buffer"] == pytest.approx(0.28 * MAC_PJ * 256 * 10)
+    assert found["index"] == pytest.approx(0.28 * MAC_PJ * 16 * 288 / 64 * 10)
+    assert price(counted(), 10, running, "dense", cacti22)["index"] == 0
 
 
 def test_comparators_of_a_window(cacti22, arch):
@@ -337,7 +402,9 @@ def test_leakage_by_hand_and_in_proportion_to_time(arch, cacti22):
     # uW of the dense machine: PEs 256 x 2.505; banks 16 x 5.793; weights
     # 18.865 x (35.741 / 18.865)^0.321928 = 23.1737; psums 2 x 2.8523 and 16 adders x 0.8123;
     # output stage 16 x (15.162 + 2 x 0.8123 + 2 x 0.008495). 500 cycles at 500 MHz are 1 us.
-    watt = 641.28 + 92.688 + 23.1737 + 5.7046 + 12.9968 + 268.8574
+    # and 16 pointers, whose multiplexers and arbiter leak by their area as the MAC does.
+    measured = 16 * 2.505 * (POINTER_UM2 + ARBITER_UM2) / MAC_UM2
+    watt = 641.28 + 92.688 + 23.1737 + 5.7046 + 12.9968 + 268.8574 + measured
     assert price(counted(), 500, arch, "dense", cacti22)["leakage"] == pytest.approx(watt, rel=1e-5)
     assert leakage_uw(arch, "dense", cacti22) == pytest.approx(watt, rel=1e-5)
     slower = load_arch("pe16x16-baseline", {"clock_mhz": 250})
@@ -349,12 +416,13 @@ def test_leakage_by_hand_and_in_proportion_to_time(arch, cacti22):
 @pytest.mark.parametrize("scale", [0.0, 1.0, 4.0])
 def test_operand_network_scale(cacti22, scale):
     scaled = load_arch("pe16x16-baseline", {"pricing.operand_network_scale": scale})
-    found = price(counted(line_fills=10), 0, scaled, "unstructured", cacti22)
-    assert found["operand_network"] == pytest.approx(scale * 13.14611, rel=2e-6)
-    assert found["activation_buffer"] == pytest.approx(10 * 64 * 0.0030461)
-    # 256 pointers x 32 bits x 15 multiplexers x 0.73037 um2
+    counts = counted(line_fills=10, activation_word_reads=10)
+    found = price(counts, 0, scaled, "unstructured", cacti22)
+    network_pj = 10 * (FILL_PJ + 0.827219 + 256 * STOPPED_PJ)
+    assert found["operand_network"] == pytest.approx(scale * network_pj, rel=2e-3)
+    assert found["activation_buffer"] == pytest.approx(10 * (64 * 0.0030461 + 2.5474))
     network_mm2 = area(scaled, "unstructured", cacti22)["operand_network"]
-    assert network_mm2 == pytest.approx(scale * 122880 * 0.73037e-6)
+    assert network_mm2 == pytest.approx(scale * 256 * POINTER_UM2 * 1e-6, rel=2e-3)
 
 
 @pytest.mark.parametrize("scale", [0.25, 2.0])
@@ -415,23 +483,22 @@ def test_area_adds_up(arch, scheme, name):
 
 def test_area_by_hand(arch, cacti22):
     found = area(arch, "unstructured", cacti22)
-    # Decoder: counter, comparator, 32-bit word and 2 x 16 indices of 8 bits
-    decoder_um2 = 90.778 + 26.015 + (32 + 256) * 2.1911
     expected = {
         "pe_array": 256 * (247.28 + 64 * 2.1911) * 1e-6,
         "activation_buffer": 16 * 0.02913,
         "line_registers": 256 * 64 * 2.1911e-6,
         "partial_sums": 32 * 0.00081742 + 16 * 101.86e-6,
-        "operand_network": 256 * 480 * 0.73037e-6,
+        "operand_network": 256 * POINTER_UM2 * 1e-6,
+        "bank_arbiter": 256 * ARBITER_UM2 * 1e-6,
         "zero_skipping": 0.0,
         "index_memory": 4096 * 2.1911e-6,
-        "decoders": 16 * decoder_um2 * 1e-6,
+        "decoders": 16 * DECODER_UM2 * 1e-6,
         "gate": 16 * 26.015e-6,
         "output_stage": 16 * (1367.1 + 2 * 101.86 + 2 * 26.015) * 1e-6,
         # 0.11366 x (0.25544 / 0.11366)^0.321928 = 0.11366 x 1.29782
         "weight_buffer": 0.147511,
     }
-    assert found == pytest.approx(expected, rel=5e-5)
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
 def test_what_skipping_zeros_needs(arch, cacti22):
@@ -448,7 +515,9 @@ def test_what_skipping_zeros_needs(arch, cacti22):
 def test_structure_saves_pointers_not_buffers(arch, cacti22):
     unstructured = area(arch, "unstructured", cacti22)
     structured = area(arch, "structured-8x", cacti22)
-    for component in ("line_registers", "operand_network", "index_memory", "decoders"):
+    for component in (
+        "line_registers", "operand_network", "bank_arbiter", "index_memory", "decoders",
+    ):  # fmt: skip
         assert unstructured[component] == pytest.approx(8 * structured[component])
     for component in ("pe_array", "activation_buffer", "weight_buffer"):
         assert unstructured[component] == structured[component]
