@@ -100,7 +100,8 @@ energy[["index_nj", "operand_network_uj", "dram_uj", "energy_uj_per_image"]]
 # Does a conclusion hang on one table of prices? The counts of a run stay the same under any of
 # them, so they can be priced anew at once:
 #
-# - **table**: `cacti22` (22 nm) or `horowitz45` (45 nm);
+# - **table**: `cacti22` (22 nm), `horowitz45` (45 nm) or `gates45` (45 nm, measured from gates);
+# - **MAC** (`mac_scale`): a quarter, half or twice its price;
 # - **operand network**: free (0), as assumed (1), or at four times that (4);
 # - **DRAM**: 4, 8 or 20 pJ/bit;
 # - **gated multiplier** (`gated_mac_share`): takes nothing (0) or, its clock on, 28 % of a MAC;

@@ -1,7 +1,7 @@
 """Energy: counters x price of an action, plus leakage x time.
 
 ``prices`` lists every counter with what one count of it costs in which component; ``price`` adds
-them up. ``python -m hwsim.energy --arch NAME`` prints both tables' prices and areas. The
+them up. ``python -m hwsim.energy --arch NAME`` prints all tables' prices and areas. The
 assumptions are in docs/model/energy.md.
 """
 

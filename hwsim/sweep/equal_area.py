@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from hwsim.sweep.points import Point
 
 AXES: dict[str, tuple[Any, ...]] = {
-    "array.rows": (4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40, 48, 56, 64),
+    "array.rows": (4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40, 48, 56, 64, 80, 96, 128),
     "array.columns": (8, 16, 32),
     "activation.word_channels": (2, 4, 8, 16),
     "activation.banks": (4, 8, 16, 32, 64),

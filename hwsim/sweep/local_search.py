@@ -3,7 +3,8 @@
 The front of cycles and energy begins with a few machines. All machines one step from a member,
 the next smaller or larger value of one axis, are replayed; what no other beats stays. It ends when
 every member has been looked around. A step in any axis but the rows of the array is taken with the
-rows as they are, or as many as the budget then holds, and with the most that it holds. (Paquete,
+rows as they are, or as many as the budget then holds, and with the most that it holds. Channels of
+a word and banks also step together, one up and one down: the budget holds their product. (Paquete,
 Chiarandini and Stuetzle 2004, "Pareto local optimum sets in the biobjective travelling salesman
 problem".)
 """
@@ -24,6 +25,7 @@ from hwsim.energy.table import PriceError
 from hwsim.sweep.axes import Settings
 
 ROWS = "array.rows"
+WORD, BANKS = "activation.word_channels", "activation.banks"
 
 State = tuple[int, ...]
 """A machine of the space: the position of its value on each axis."""
@@ -96,22 +98,38 @@ class Space:
 
     def around(self, state: State) -> Iterator[State]:
         """Every machine one step away, in the order of the axes, the smaller value first."""
-        for position, (key, values) in enumerate(self.axes.items()):
-            for at in (state[position] - 1, state[position] + 1):
-                if not 0 <= at < len(values):
+        for key in self.axes:
+            for step in (-1, 1):
+                moved = self._stepped(state, key, step)
+                if moved is None:
                     continue
-                moved = (*state[:position], at, *state[position + 1 :])
                 if key != ROWS:
-                    yield from dict.fromkeys(filter(None, map(self.fitted, self._rows(moved))))
+                    yield from self._with_rows(moved)
                 elif self.fits(moved):
                     yield moved
+        for step in (-1, 1):
+            wider = self._stepped(state, WORD, step)
+            traded = wider and self._stepped(wider, BANKS, -step)
+            if traded:
+                yield from self._with_rows(traded)
 
-    def _rows(self, state: State) -> Iterator[State]:
-        """The state, and the same with the most rows of its axis."""
-        yield state
+    def _stepped(self, state: State, key: str, step: int) -> State | None:
+        """The state with the next value of an axis; None where there is none."""
+        if key not in self.axes:
+            return None
+        position = list(self.axes).index(key)
+        at = state[position] + step
+        if not 0 <= at < len(self.axes[key]):
+            return None
+        return (*state[:position], at, *state[position + 1 :])
+
+    def _with_rows(self, state: State) -> Iterable[State]:
+        """The state, or with as many of its rows as fit, and the same with the most that fit."""
+        tallest = state
         if ROWS in self.axes:
             at = list(self.axes).index(ROWS)
-            yield (*state[:at], len(self.axes[ROWS]) - 1, *state[at + 1 :])
+            tallest = (*state[:at], len(self.axes[ROWS]) - 1, *state[at + 1 :])
+        return dict.fromkeys(filter(None, map(self.fitted, (state, tallest))))
 
     def drawn(self, generator: random.Random) -> State | None:
         """A machine at random, with as many of its rows as fit; None where tries find none."""

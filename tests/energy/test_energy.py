@@ -40,8 +40,8 @@ def horowitz45():
 MAC_PJ, MAC_UM2 = 0.3393 + 64 * 0.0030461, 247.28 + 32 * 2.1911
 """The MAC of cacti22 that measured ratios refer to (docs/evidence/gates.md)."""
 
-# A fill takes A x (0.0977 + 0.00068 B) MACs, a word at a pointer A x 0.00211; of the fill 0.1471 for
-# 32 bits written are the line register's. Area: A x (0.112 + 0.0114 B), of which two entries.
+# A fill takes A x (0.0977 + 0.00068 B) MACs, a word at a pointer A x 0.00211; of the fill 0.1471
+# for 32 bits written are the line register's. Area: A x (0.112 + 0.0114 B), of which two entries.
 FILL_PJ = MAC_PJ * (4 * (0.0977 + 16 * 0.00068) - 0.1471)
 STOPPED_PJ = MAC_PJ * 4 * 0.00211
 POINTER_UM2 = MAC_UM2 * (4 * (0.112 + 16 * 0.0114) - 2 * 0.2119)

@@ -117,14 +117,14 @@ def test_without_a_crossing_none_is_marked() -> None:
 
 
 def test_components_stand_one_on_the_other() -> None:
-    """Bars of 1, 2, 3, ... uJ: the fourth from 6 to 10, the last up to 55."""
+    """Bars of 1, 2, 3, ... uJ: the fourth from 6 to 10, the last up to 66."""
     (panel,) = plots.energy_breakdown(summary_frame()).axes
     bars = [container[0] for container in panel.containers]
     assert (bars[3].get_x(), bars[3].get_width()) == (6, 4)
-    assert bars[-1].get_x() + bars[-1].get_width() == 55
+    assert bars[-1].get_x() + bars[-1].get_width() == 66
     names = [text.get_text() for text in panel.get_yticklabels()]
     assert names == ["cdg: structured-8x", "cdg: unstructured", "dense"]
-    assert [text.get_text() for text in panel.texts] == ["55"] * 3
+    assert [text.get_text() for text in panel.texts] == ["66"] * 3
     assert "(µJ)" in panel.get_xlabel()
 
 
