@@ -11,6 +11,7 @@ folder: a stopped study goes on.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,13 +80,20 @@ def study(
             method = trace.header.method
             schemes = [scheme for masks, scheme in CONTESTS.values() if masks == method]
             own = replace(setup, area_mm2=budget, schemes=["dense", *schemes])
-            found = run_equal_area(arch, out, own, traces=[str(trace.path)], workers=1)
+            found = run_equal_area(
+                arch, out, own, traces=[str(trace.path)], workers=1, tell=_said_of(name)
+            )
             fronts = found[found["machine"] == FRONT]
             least = {column: fronts.groupby("family")[column].min().to_dict() for column in BEST}
             for scheme in schemes:
                 ratios = {column: by[scheme] / by["dense"] for column, by in least.items()}
                 rows.append({"prices": name, "contest": scheme, **ratios})
     return pd.DataFrame(rows)
+
+
+def _said_of(prices: str) -> Callable[[str], None]:
+    """Standard error, with the name of a set of prices."""
+    return lambda line: print(f"{prices}: {line}", file=sys.stderr, flush=True)
 
 
 class Claim(NamedTuple):

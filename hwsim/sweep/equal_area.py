@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,10 @@ TABLE, FIGURE = "_equal_area.parquet", "_equal_area.png"
 """Readers of Parquet folders pass over names with an underscore."""
 
 
+def silent(line: str) -> None:
+    """Tells nobody."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """What schemes are compared under.
@@ -108,8 +112,10 @@ class Contest:
             return None
         return found
 
-    def search(self, folder: ResultsFolder, workers: Workers) -> pd.DataFrame:
-        """The front and the machine given, as rows; standard error says how much was looked at."""
+    def search(
+        self, folder: ResultsFolder, workers: Workers, tell: Callable[[str], object] = silent
+    ) -> pd.DataFrame:
+        """The front and the machine given, as rows; ``tell`` gets how much was looked at."""
         import pandas as pd
 
         space = self.space
@@ -136,11 +142,8 @@ class Contest:
                 f"{space.budget.area_mm2:.3f} mm2 and {space.budget.peak_bytes} bytes a cycle"
             )
         best = local_search(begin, space.around, replay)
-        print(
-            f"hwsim equal-area: {space.scheme} with {self.trace.name}: {looked:,} machines, "
-            f"{len(best)} on the front",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
+        name = f"{space.scheme} with {self.trace.name}"
+        tell(f"{name}: {looked:,} machines, {len(best)} on the front")
         points = [self.point(space.settings(state)) for state in best]
         own = self.point({})
         assert own is not None  # The scheme fits the machine given: it was listed for it.
@@ -159,14 +162,15 @@ def run_equal_area(
     traces: Sequence[str | Path] = (),
     workers: int | None = None,
     scheduler: str | None = None,
+    tell: Callable[[str], object] = silent,
 ) -> pd.DataFrame:
     """The front of each scheme and trace, and the machine given.
 
     Rows are a sweep's, fewest cycles first, with ``machine`` ("baseline" or "front"),
     ``energy_delay`` (uJ x cycles), ``best`` (what of BEST the row has least of in its front,
-    comma-separated), ``peak_bytes_per_cycle``, ``limit_mm2``, ``limit_bytes``. Replays what folder
-    ``out`` lacks. The same setup and seed give the same rows. Raises UserError before anything
-    runs.
+    comma-separated), ``peak_bytes_per_cycle``, ``limit_mm2``, ``limit_bytes``. ``tell`` gets a line
+    for each scheme that is done. Replays what folder ``out`` lacks. The same setup and seed give
+    the same rows. Raises UserError before anything runs.
     """
     from hwsim.sweep.folder import ResultsFolder
 
@@ -180,7 +184,7 @@ def run_equal_area(
     frames = []
     with workers_of(workers, scheduler) as where:
         for contest in contests:
-            frames.append(contest.search(folder, where))
+            frames.append(contest.search(folder, where, tell))
     import pandas as pd
 
     found = pd.concat(frames, ignore_index=True)
@@ -311,6 +315,7 @@ def _command(options: argparse.Namespace) -> None:
         traces=options.trace,
         workers=options.workers,
         scheduler=options.scheduler,
+        tell=lambda line: print(f"hwsim equal-area: {line}", file=sys.stderr, flush=True),
     )  # fmt: skip
     show(found)
     write_whole(options.out / FIGURE, plots.png(plots.fronts(found)))
