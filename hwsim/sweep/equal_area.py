@@ -95,17 +95,18 @@ class Setup:
 
 @dataclass(frozen=True)
 class Contest:
-    """One scheme with one trace's masks, and the machines that it may have."""
+    """One scheme with one trace's masks, the machines that it may have, and those to begin from."""
 
     trace: MaskTrace
     space: Space
-    setup: Setup
+    images: int
+    begin: Sequence[State]
 
     def point(self, settings: Mapping[str, Any]) -> Point | None:
         """The point of a machine; None where the scheme does not fit it."""
         from hwsim.sweep.points import Choice, UnfitError, points_of
 
-        choice = Choice([self.trace], [self.space.scheme], images=self.setup.images)
+        choice = Choice([self.trace], [self.space.scheme], images=self.images)
         try:
             (found,) = points_of(self.space.base, [dict(settings)], choice)
         except UnfitError:
@@ -135,13 +136,7 @@ class Contest:
             )
             return [found.get(point.key) if point else None for point in points]
 
-        begin = starts(space, self.setup.starts, self.setup.seed)
-        if not begin:
-            raise UserError(
-                f"{space.scheme} with {self.trace.name}: no machine of these axes takes at most "
-                f"{space.budget.area_mm2:.3f} mm2 and {space.budget.peak_bytes} bytes a cycle"
-            )
-        best = local_search(begin, space.around, replay)
+        best = local_search(self.begin, space.around, replay)
         name = f"{space.scheme} with {self.trace.name}"
         tell(f"{name}: {looked:,} machines, {len(best)} on the front")
         points = [self.point(space.settings(state)) for state in best]
@@ -193,7 +188,10 @@ def run_equal_area(
 
 
 def contests_of(base: ArchConfig, traces: Sequence[MaskTrace], setup: Setup) -> Iterator[Contest]:
-    """Every scheme that fits with every trace; UserError for a scheme that fits none."""
+    """Every scheme that fits with every trace.
+
+    UserError for a scheme that fits none, or of which the budget holds no machine.
+    """
     fitting = {trace.name: _families(base, trace) for trace in traces}
     known = list(dict.fromkeys(name for names in fitting.values() for name in names))
     for name in setup.schemes or ():
@@ -208,7 +206,13 @@ def contests_of(base: ArchConfig, traces: Sequence[MaskTrace], setup: Setup) -> 
             if name in wanted:
                 usable = {key: values for key, values in own.items() if concerns(key, name)}
                 space = Space(base, usable, name, trace.mask_group, budget)
-                yield Contest(trace, space, setup)
+                begin = starts(space, setup.starts, setup.seed)
+                if not begin:
+                    raise UserError(
+                        f"{name} with {trace.name}: no machine of these axes takes at most "
+                        f"{budget.area_mm2:.3f} mm2 and {budget.peak_bytes} bytes a cycle"
+                    )
+                yield Contest(trace, space, setup.images, begin)
 
 
 def _families(base: ArchConfig, trace: MaskTrace) -> list[str]:
