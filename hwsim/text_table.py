@@ -46,10 +46,15 @@ def text_of(headings: Cells, rows: Iterable[Cells], *, title: str = "", names: i
     return "\n".join([*([title, ""] if title else []), *lines]) + "\n"
 
 
-def markdown_table(headings: Cells, rows: Iterable[Cells], *, names: int = 1) -> str:
-    """The table in Markdown, figures to the right; headings of several lines become one."""
+def markdown_table(
+    headings: Cells, rows: Iterable[Cells], *, names: int = 1, texts: Cells = ()
+) -> str:
+    """The table in Markdown, figures to the right; headings of several lines become one.
+
+    ``texts``: headings of columns behind the first ``names`` that are text as well.
+    """
     heads = [" ".join(heading.replace("-\n", "").split("\n")) for heading in headings]
-    rule = ["---" if at < names else "---:" for at in range(len(heads))]
+    rule = ["---" if at < names or head in texts else "---:" for at, head in enumerate(heads)]
     return "".join(f"| {' | '.join(line)} |\n" for line in (heads, rule, *rows))
 
 

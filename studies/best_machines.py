@@ -50,12 +50,8 @@ PRICES: dict[str, dict[str, float | str]] = {
 }
 """Sets of prices by name; where no table is named, cacti22."""
 
-CONTESTS = {
-    "unstructured": ("cdg", "unstructured"),
-    "lockstep": ("cdg", "lockstep"),
-    "structured": ("scdg", "structured"),
-}
-"""Masks and scheme by name; each is compared with dense on the activations of the same network."""
+CONTESTS = {"unstructured": "cdg", "lockstep": "cdg", "structured": "scdg"}
+"""Schemes and their masks; each is compared with dense on the activations of the same network."""
 
 FIGURE = "_best_machines.png"
 
@@ -78,7 +74,7 @@ def study(
         budget = area_mm2(arch, "unstructured", 1)
         for trace in open_traces(*traces):
             method = trace.header.method
-            schemes = [scheme for masks, scheme in CONTESTS.values() if masks == method]
+            schemes = [scheme for scheme, masks in CONTESTS.items() if masks == method]
             own = replace(setup, area_mm2=budget, schemes=["dense", *schemes])
             found = run_equal_area(
                 arch, out, own, traces=[str(trace.path)], workers=1, tell=_said_of(name)

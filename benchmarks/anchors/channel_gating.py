@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from hwsim.arch.load import load_arch
 from hwsim.counters import CAUSES
-from hwsim.run.results import SimResult
+from hwsim.run.results import SimResult, named
 from hwsim.run.simulate import simulate
-from hwsim.run.summary import summary
+from hwsim.run.summary import share_of_promise, summary
 from hwsim.trace.files import open_traces
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_trace
@@ -86,9 +86,9 @@ def fitting_window(word: int, banks: int) -> int:
     return word * banks * 7 // 8
 
 
-def share(speedup: float, ideal: float = PROMISE) -> float:
+def share(speedup: float) -> float:
     """Saved time over the time that the promise saves."""
-    return (1 - 1 / speedup) / (1 - 1 / ideal)
+    return share_of_promise(speedup, PROMISE)
 
 
 def density_for(network: Network, promise: float = PROMISE) -> float:
@@ -139,9 +139,7 @@ def run(machine: Machine, trace: MaskTrace, lane_group: int) -> Point:
         "partial_sums.entries": 16 * machine.tile,
     }
     arch = load_arch("pe16x16", keys)
-    kind = "structured" if lane_group <= trace.mask_group else "lockstep"
-    suffix = "x" if kind == "structured" else ""
-    scheme = f"{kind}-{lane_group}{suffix}" if lane_group > 1 else "unstructured"
+    scheme = "structured" if lane_group <= trace.mask_group else "lockstep"
     dense, gated = (simulate(arch, trace, name) for name in ("dense", scheme))
     row = summary(gated, dense)
     return Point(machine, row["speedup"], row["share_realised"], row["area_mm2"], *losses(gated))
@@ -153,7 +151,7 @@ def losses(result: SimResult) -> tuple[float, float]:
     The first is what conditional beats take beyond their executed MACs on all PEs. A place is empty
     where a list has ended before the longest one of its tile, and in lockstep where the mask gates.
     """
-    causes = dict(zip(CAUSES, result.causes.sum(axis=0).tolist(), strict=True))
+    causes = named(CAUSES, result.causes.sum(axis=0))
     gated = result.network.gated_layers
     macs = sum(
         layer.executed_macs(result.density(layer)) - layer.base_steps * layer.macs / layer.steps

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,10 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = No
     """
     path = find_arch(name_or_path)
     data = {"name": path.stem, **_read(path, ())}
-    for key, value in (overrides or {}).items():
-        _set(data, key, value)
+    for key in overrides or {}:
+        if key not in known_keys():
+            raise ArchError(f"--set {key}: unknown key" + nearest(key, known_keys()))
+    set_keys(data, overrides or {})
     return build_arch(data, source=f"{path} with --set" if overrides else str(path))
 
 
@@ -158,13 +160,23 @@ def with_keys(arch: ArchConfig, settings: Mapping[str, Any]) -> ArchConfig:
 
 
 def set_keys(data: dict[str, Any], settings: Mapping[str, Any]) -> None:
-    """Set values of a machine's plain data, whose parts are all there, by dotted key."""
+    """Set values of a machine's plain data by dotted key; a part that is not there is begun."""
     for key, value in settings.items():
         *parents, last = key.split(".")
         part = data
         for parent in parents:
+            part[parent] = dict(part.get(parent) or {})
             part = part[parent]
         part[last] = value
+
+
+def dotted(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a machine's plain data with their dotted keys."""
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from dotted(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -188,16 +200,6 @@ def known_keys(model: type[BaseModel] = ArchConfig, prefix: str = "") -> list[st
         else:
             keys.append(prefix + name)
     return keys
-
-
-def _set(data: dict[str, Any], key: str, value: Any) -> None:
-    if key not in known_keys():
-        raise ArchError(f"--set {key}: unknown key" + nearest(key, known_keys()))
-    *parents, last = key.split(".")
-    for parent in parents:
-        data[parent] = dict(data.get(parent) or {})
-        data = data[parent]
-    data[last] = value
 
 
 def _explain(error: ValidationError) -> str:

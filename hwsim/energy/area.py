@@ -47,10 +47,12 @@ def area(arch: ArchConfig, scheme: str | Scheme | Hardware, table: EnergyTable) 
     return total
 
 
-def area_mm2(arch: ArchConfig, scheme: str | Scheme | Hardware, mask_group: int) -> float:
-    """Area of a scheme's hardware for such masks, priced by the machine's own table.
+def area_mm2(
+    arch: ArchConfig, scheme: str | Scheme | Hardware, mask_group: int | None = None
+) -> float:
+    """Area of a scheme's hardware, priced by the machine's own table.
 
-    Raises SchemeError, PriceError.
+    ``mask_group`` as for :func:`hwsim.energy.hardware.hardware_of`. Raises SchemeError, PriceError.
     """
     hardware = hardware_of(scheme, arch, mask_group)
     return sum(area(arch, hardware, EnergyTable.load(arch.pricing.table)).values())

@@ -18,7 +18,7 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Scheme
 from hwsim.counters import CAUSES, COUNTERS, DRAM_COUNTERS, C, idle_pe_cycles, utilisation
-from hwsim.energy.area import area
+from hwsim.energy.area import area_mm2
 from hwsim.energy.hardware import Hardware, hardware_of
 from hwsim.energy.prices import price
 from hwsim.energy.table import EnergyTable
@@ -137,7 +137,7 @@ class SimResult:
     @property
     def area_mm2(self) -> float:
         """Area of the scheme's hardware, an estimate (docs/model/energy.md)."""
-        return sum(area(self.arch, self.hardware, self.table).values())
+        return area_mm2(self.arch, self.hardware)
 
     def repriced(self, **prices: str | float) -> SimResult:
         """The same counts under other prices: keys of ``pricing``, and ``dram_pj_per_bit``."""

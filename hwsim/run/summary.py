@@ -35,7 +35,7 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
         "speedup": speedup,
         "ideal_speedup": result.ideal_speedup,
         "ideal_speedup_network": ideal,
-        "share_realised": (1 - 1 / speedup) / (1 - 1 / ideal) if ideal > 1 else None,
+        "share_realised": share_of_promise(speedup, ideal) if ideal > 1 else None,
         "utilisation": utilisation(result.arch.pes, result.cycles, totals),
         "density_elements": result.header.density_elements(result.mask_ones),
         "density_macs": result.density_macs,
@@ -48,6 +48,11 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
         "index_bits_per_image": totals["mask_bits_written"] / images,
         "stalls": named(CAUSES, result.causes.sum(axis=0)),
     }
+
+
+def share_of_promise(speedup: float, ideal: float) -> float:
+    """Saved time over the time that an ``ideal`` above 1 would save."""
+    return (1 - 1 / speedup) / (1 - 1 / ideal)
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from math import prod
 from typing import Any
 
 from hwsim.arch.config import ArchConfig
-from hwsim.arch.load import CombinationError, with_keys
+from hwsim.arch.load import CombinationError, dotted, with_keys
 from hwsim.energy.area import area_mm2
 from hwsim.energy.table import PriceError
 from hwsim.sweep.axes import Settings
@@ -151,20 +151,11 @@ def _at_most(values: Sequence[Any], wanted: Any) -> int:
 
 def starts(space: Space, number: int, seed: int) -> list[State]:
     """The base machine, fitted to the budget, and ``number`` machines drawn with ``seed``."""
-    flat = dict(flat_keys(space.base))
+    own = dict(dotted(space.base.model_dump(mode="json")))
     generator = random.Random(seed)
-    found = [space.fitted(space.nearest(flat))]
+    found = [space.fitted(space.nearest(own))]
     found += [space.drawn(generator) for _ in range(number)]
     return list(dict.fromkeys(state for state in found if state is not None))
-
-
-def flat_keys(arch: ArchConfig) -> Iterator[tuple[str, Any]]:
-    """The machine's values by dotted key."""
-    for part, value in arch.model_dump(mode="json").items():
-        if isinstance(value, dict):
-            yield from ((f"{part}.{name}", one) for name, one in value.items())
-        else:
-            yield part, value
 
 
 def local_search(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import product
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.arch.config import ArchConfig
-from hwsim.arch.load import CombinationError, build_arch, set_keys
+from hwsim.arch.load import CombinationError, build_arch, dotted, set_keys
 from hwsim.arch.schemes import (
     FAMILIES,
     of_machine,
@@ -120,7 +120,10 @@ class Point:
     @property
     def keys(self) -> dict[str, Any]:
         """The machine's dotted keys and their values; lists as JSON."""
-        return dict(_flat(json.loads(self.machine)))
+        return {
+            key: json.dumps(value) if isinstance(value, list) else value
+            for key, value in dotted(json.loads(self.machine))
+        }
 
     @property
     def counts(self) -> str:
@@ -150,14 +153,6 @@ def _unpriced(machine: str) -> str:
     data = json.loads(machine)
     del data["pricing"], data["dram"]["pj_per_bit"]
     return json.dumps(data)
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in data.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, json.dumps(value) if isinstance(value, list) else value
 
 
 class UnfitError(UserError):

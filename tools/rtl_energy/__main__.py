@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.rtl_energy.measure import WIRE_PIN, Measured, Technology, measure_all
+from tools.rtl_energy.measure import Measured, Technology, measure_all, wire_pf
 from tools.rtl_energy.operands import trace_statistics
 from tools.rtl_energy.page import Made, as_csv, page
 from tools.rtl_energy.tools import missing, versions
@@ -45,10 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(as_csv(measured), end="")
         return 0
     library = technology.library()
-    wire_pf = library.cells[WIRE_PIN[0]].pins[WIRE_PIN[1]].capacitance
     minutes = (time.monotonic() - began) / 60
     volts, jobs = library.volts, options.jobs
-    made = Made(statistics, cycles, jobs, minutes, versions(technology), volts, wire_pf)
+    made = Made(statistics, cycles, jobs, minutes, versions(technology), volts, wire_pf(library))
     text = page(measured, made)
     print(text)
     if options.write:

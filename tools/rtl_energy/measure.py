@@ -22,8 +22,10 @@ SLEW_NS = 0.06
 of a few pins.
 """
 
-WIRE_PIN = ("INVX1", "A")
-"""A pin's wire has, where wires are charged, the capacitance of this pin."""
+
+def wire_pf(library: Library) -> float:
+    """Where wires are charged, each pin's has as much as an inverter's input."""
+    return library.cells["INVX1"].pins["A"].capacitance
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ class Row:
     clock_pj: float
     wire_pj: float
     delay_pj: float | None
+
+    @property
+    def bare_pj(self) -> float:
+        """Without the clock's."""
+        return self.pj - self.clock_pj
 
 
 @dataclass(frozen=True)
@@ -136,10 +143,9 @@ def _rows(
         rtl = unit.module, unit.sources, unit.parameters
         return play(netlist, played.operands, rtl, technology.verilog, folder, delays)
 
-    wire_pf = library.cells[WIRE_PIN[0]].pins[WIRE_PIN[1]].capacitance
     counted = toggles(delays=False)
     plain = energy(netlist, counted, library, SLEW_NS)
-    wired = energy(netlist, counted, library, SLEW_NS, wire_pf)
+    wired = energy(netlist, counted, library, SLEW_NS, wire_pf(library))
     late = energy(netlist, toggles(delays=True), library, SLEW_NS) if unit.delays else None
     return [
         Row(

@@ -107,20 +107,14 @@ def _waiting(measured: Sequence[Measured], pj: float) -> dict[str, float]:
     waits, filled = "waits, 16 of 16 banks read", "filled, 16 of 16 banks read"
     return {
         "waits": pointer.row(waits).pj / pointer.row(filled).pj,
-        "waits_bare": _bare(pointer, waits) / _bare(pointer, filled),
-        "waits_still": _bare(pointer, "waits, no bank reads") / pj,
-        "waits_other": _bare(pointer, "waits, another bank reads") / pj,
+        "waits_bare": pointer.row(waits).bare_pj / pointer.row(filled).bare_pj,
+        "waits_still": pointer.row("waits, no bank reads").bare_pj / pj,
+        "waits_other": pointer.row("waits, another bank reads").bare_pj / pj,
         "gated_fill": gated.row(filled).pj / pj,
         "gated_wait": gated.row(waits).pj / pj,
-        "gated_wait_bare": _bare(gated, waits) / pj,
+        "gated_wait_bare": gated.row(waits).bare_pj / pj,
         "gated_area": gated.area / pointer.area,
     }
-
-
-def _bare(found: Measured, condition: str) -> float:
-    """pJ without the clock's."""
-    row = found.row(condition)
-    return row.pj - row.clock_pj
 
 
 def _energies(measured: Sequence[Measured], mac: Measured) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwsim.text_table import markdown_table
 from tools.rtl_energy.measure import Measured
 
 LEAN = re.compile(r"lean arbiter, (\d+) pointers, (\d+) banks, Q = 0")
@@ -75,7 +76,7 @@ def _beat(found: Measured, pointers: int, banks: int, condition: str, mac: float
     beat = found.row(condition, "beat")
     words, fills = (beat.pj / found.row(condition, per).pj for per in ("word read", "fill"))
     name = (str(pointers), str(banks), condition)
-    value = (beat.pj - beat.clock_pj) / mac
+    value = beat.bare_pj / mac
     return Point(name, (words, pointers * words, fills), value, banks == 16)
 
 
@@ -104,7 +105,7 @@ def pointer_energy(measured: Sequence[Measured], mac: float) -> Rule:
                 Point(
                     (str(channels), str(banks), str(number), words[1]),
                     (filled, filled * banks, channels * number),
-                    (row.pj - row.clock_pj) / mac,
+                    row.bare_pj / mac,
                 )
             )
     return rule(points)
@@ -151,5 +152,4 @@ def points(found: Rule, heads: Sequence[str]) -> str:
 
 def table(heads: Sequence[str], words: int, rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table, whose columns behind the first ``words`` are figures (but remarks)."""
-    kinds = ["---" if at < words or head == "remark" else "---:" for at, head in enumerate(heads)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, kinds, *rows])
+    return markdown_table(heads, rows, names=words, texts=("remark",)).rstrip("\n")

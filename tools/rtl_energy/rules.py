@@ -36,7 +36,7 @@ def by_banks(pointer: Measured, name: str) -> dict[float, float]:
     """pJ without the clock of a pointer that ``name`` (filled, waits), by banks that read."""
     rows = ((number, f"{name}, {number} of 16 banks read") for number in BANKS_READ)
     found = {number: pointer.row(condition) for number, condition in rows}
-    return {number: row.pj - row.clock_pj for number, row in found.items()}
+    return {number: row.bare_pj for number, row in found.items()}
 
 
 def by_pointers(arbiters: Sequence[Measured], per: str) -> dict[float, float]:

@@ -87,7 +87,7 @@ def _pointers(units: Units, values: Mapping[str, float]) -> list[Compared]:
     pointer = units["pointer, Q = 0"]
     filled = pointer.row("filled, 16 of 16 banks read")
     turned = pointer.row("waits, a new bank in every cycle")
-    chosen = turned.pj - turned.clock_pj
+    chosen = turned.bare_pj
     clock, reads = 4 * filled.clock_pj, 4 * units["byte multiplexer 4:1"].row("chooses").pj
     register = filled.pj - turned.pj + reads
     total = chosen + register + clock
