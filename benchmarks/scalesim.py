@@ -23,11 +23,11 @@ from hwsim.counters import CAUSES
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import tile_layer
 from hwsim.model.plan import plan_network
+from hwsim.network import INPUT, ConvLayer, Network, resnet18
 from hwsim.run.simulate import simulate
 from hwsim.trace.hdf5 import TraceContents
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import INPUT, ConvLayer, Network, resnet18
 
 from .masks import Settings
 from .measure import Figure, alone, keep_to, median_spent, peak_mib

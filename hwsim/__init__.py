@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # What __getattr__ finds, for type checkers and editors.
     from hwsim.arch.config import ArchConfig
     from hwsim.arch.load import load_arch
+    from hwsim.network import ConvLayer, Network, resnet18
     from hwsim.run.comparison import Comparison, compare, density_sweep, two_by_two
     from hwsim.run.results import SimResult, layers_frame
     from hwsim.run.simulate import simulate
@@ -24,14 +25,13 @@ if TYPE_CHECKING:  # What __getattr__ finds, for type checkers and editors.
     from hwsim.trace.header import TraceHeader
     from hwsim.trace.mask_trace import MaskTrace
     from hwsim.trace.synthetic import synthetic_channels, synthetic_trace
-    from hwsim.workload import ConvLayer, Network, resnet18
 
 _HOMES = {
     "ArchConfig": "arch.config",
     "Comparison": "run.comparison",
-    "ConvLayer": "workload",
+    "ConvLayer": "network",
     "MaskTrace": "trace.mask_trace",
-    "Network": "workload",
+    "Network": "network",
     "ResultsFolder": "sweep.folder",
     "SimResult": "run.results",
     "TraceHeader": "trace.header",
@@ -40,7 +40,7 @@ _HOMES = {
     "layers_frame": "run.results",
     "load_arch": "arch.load",
     "open_traces": "trace.files",
-    "resnet18": "workload",
+    "resnet18": "network",
     "run_search": "sweep.search",
     "run_sweep": "sweep.sweep",
     "simulate": "run.simulate",

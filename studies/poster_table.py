@@ -19,11 +19,11 @@ from typing import Any
 
 from hwsim.cli import OneLineParser, status_of
 from hwsim.errors import UserError
+from hwsim.network import executed_share
 from hwsim.text_table import markdown_table, print_table
 from hwsim.train.evaluate.evaluation import read_saved
 from hwsim.train.networks import models
 from hwsim.train.networks.methods import GATE_GROUPS, GATED
-from hwsim.workload import executed_share
 
 
 @dataclass(frozen=True)

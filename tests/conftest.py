@@ -11,8 +11,8 @@ from small_traces import write_small_trace
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
+from hwsim.network import Network, resnet18
 from hwsim.train.images import sources
-from hwsim.workload import Network, resnet18
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,9 +11,9 @@ from oracle.machines import network
 from oracle.residency import cut_channels, flattened, split
 
 from hwsim.arch.config import ArchConfig
+from hwsim.network import ConvLayer
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import ConvLayer
 
 
 @dataclass(frozen=True)

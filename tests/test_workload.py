@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hwsim.errors import UserError
-from hwsim.workload import ConvLayer, Network, executed_share, resnet18
+from hwsim.network import ConvLayer, Network, executed_share, resnet18
 
 
 def test_resnet18_for_cifar_has_the_published_totals() -> None:

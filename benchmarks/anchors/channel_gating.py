@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from hwsim.arch.load import load_arch
 from hwsim.counters import CAUSES
+from hwsim.network import Network, resnet18
 from hwsim.run.results import SimResult, named
 from hwsim.run.simulate import simulate
 from hwsim.run.summary import share_of_promise, summary
 from hwsim.trace.files import open_traces
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_trace
-from hwsim.workload import Network, resnet18
 
 from .row import Row, Settings
 

@@ -19,13 +19,13 @@ import numpy as np
 from hwsim.arch.load import load_arch
 from hwsim.counters import CAUSES, C
 from hwsim.errors import UserError
+from hwsim.network import ConvLayer, Network
 from hwsim.run.results import SimResult
 from hwsim.run.simulate import simulate
 from hwsim.trace.hdf5 import TraceContents
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.packing import pack_bits
-from hwsim.workload import ConvLayer, Network
 
 from .row import Row, Settings, not_run, verdict_of
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsim.workload import ConvLayer, resnet18
+from hwsim.network import ConvLayer, resnet18
 
 from ..scalesim import VERSION, compute_cycles, install, run_scalesim
 from .row import Row, Settings, not_run, verdict_of

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError, nearest, one_line
 from hwsim.files import asset_dir
-from hwsim.workload import first_mistake
+from hwsim.network import first_mistake
 
 
 class ArchError(UserError):

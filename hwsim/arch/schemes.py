@@ -13,7 +13,7 @@ from typing import Literal
 
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError, nearest
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 Gating = Literal["off", "batch", "instance"]
 """What a run does with gated layers: runs them densely, or gates them, normalised by batch or by

@@ -25,9 +25,9 @@ from hwsim.mapping.residency import (
     weight_residency,
 )
 from hwsim.mapping.tiles import Mapping, MappingError, tile_rows
+from hwsim.network import ConvLayer, Network
 from hwsim.trace.active_channels import predictors, selecting
 from hwsim.trace.header import Granularity, TraceHeader
-from hwsim.workload import ConvLayer, Network
 
 
 class Placed(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwsim.mapping.tiles import Mapping
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 
 def conditional_groups(layer: ConvLayer) -> list[list[int]]:

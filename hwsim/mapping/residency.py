@@ -17,7 +17,7 @@ from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating
 from hwsim.mapping.layout import layout_of_input, plane_bytes, pointer_layout, tensor_layouts
 from hwsim.mapping.tiles import Mapping, MappingError, rows_of, tile_layer
-from hwsim.workload import INPUT, ConvLayer, Network
+from hwsim.network import INPUT, ConvLayer, Network
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ import numpy as np
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError
 from hwsim.mapping.layout import Layout
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 
 class MappingError(UserError):

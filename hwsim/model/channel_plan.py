@@ -23,7 +23,7 @@ from hwsim.model.kernel import passes
 from hwsim.model.kernel.channels import visits
 from hwsim.model.kernel.channels.layers import Dma
 from hwsim.model.plan import LayerPlan, machine_of, plan_layer
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 SOURCES = {"chip": 0, "whole": visits.WHOLE, "tiled": visits.TILED}
 RESIDUALS = {None: 0, "chip": visits.ON_CHIP, "dram": visits.IN_DRAM}

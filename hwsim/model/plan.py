@@ -22,7 +22,7 @@ from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
 from hwsim.model.kernel.window import Lists, room_for_lists
 from hwsim.model.skip_plan import Pass, SkipPlan, walk_of
 from hwsim.model.transfers import Moves, moves_of
-from hwsim.workload import Network
+from hwsim.network import Network
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from hwsim.counters import COUNTERS, C
 from hwsim.mapping.coded_maps import CodedMap
 from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles
-from hwsim.workload import Network
+from hwsim.network import Network
 
 
 class Moves(NamedTuple):

@@ -23,8 +23,8 @@ from hwsim.energy.hardware import Hardware, hardware_of
 from hwsim.energy.prices import price
 from hwsim.energy.table import EnergyTable
 from hwsim.model import Engine
+from hwsim.network import ConvLayer, Network
 from hwsim.trace.header import TraceHeader
-from hwsim.workload import ConvLayer, Network
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -25,10 +25,10 @@ from hwsim.mapping.residency import shapes_held
 from hwsim.model import Engine
 from hwsim.model.replay import Totals, batch_sizes, replay, segments
 from hwsim.model.skip_plan import operands_of_pixels
+from hwsim.network import ConvLayer
 from hwsim.run.results import SimResult
 from hwsim.trace.active_channels import kept_macs
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import ConvLayer
 
 
 def simulate(

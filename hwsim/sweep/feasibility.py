@@ -15,9 +15,9 @@ from hwsim.mapping.channels import Gates, channel_shapes_held, map_channels
 from hwsim.mapping.residency import map_network, shapes_held
 from hwsim.mapping.tiles import MappingError
 from hwsim.model.replay import batch_sizes
+from hwsim.network import Network
 from hwsim.sweep.points import Point
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import Network
 
 
 def why_impossible(point: Point, traces: Sequence[MaskTrace]) -> str | None:

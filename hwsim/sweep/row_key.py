@@ -12,14 +12,13 @@ from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-ROOMS = ("arch", "energy", "mapping", "model", "trace")
+ROOMS = ("arch", "energy", "mapping", "model", "network", "trace")
 """Every file of these rooms, and of those inside them, is hashed."""
 
 FILES = (
     "counters.py",
     "errors.py",
     "files.py",
-    "workload.py",
     "run/results.py",
     "run/simulate.py",
     "run/summary.py",

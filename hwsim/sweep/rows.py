@@ -19,6 +19,7 @@ from hwsim.counters import CAUSES
 from hwsim.energy.area import AREA_COMPONENTS, area
 from hwsim.energy.prices import COMPONENTS
 from hwsim.errors import UserError, nearest
+from hwsim.network import Network
 from hwsim.run.results import SimResult
 from hwsim.run.simulate import simulate
 from hwsim.run.summary import flat, summary
@@ -28,7 +29,6 @@ from hwsim.text_table import text_of, three_digits
 from hwsim.trace.channel_order import density_order, images_apart
 from hwsim.trace.header import TraceError
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import Network
 
 if TYPE_CHECKING:
     import pandas as pd

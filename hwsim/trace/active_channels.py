@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwsim.network import INPUT, ConvLayer, Network
 from hwsim.trace.header import Granularity
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import INPUT, ConvLayer, Network
 
 IMAGES_AT_ONCE = 4096
 """Images whose channels are in memory at once where a whole trace is counted."""

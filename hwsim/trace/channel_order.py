@@ -15,10 +15,10 @@ from typing import Literal, get_args
 import numpy as np
 
 from hwsim.errors import nearest
+from hwsim.network import INPUT, ConvLayer, Network
 from hwsim.trace.hdf5 import CHUNK_IMAGES
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import INPUT, ConvLayer, Network
 
 ChannelOrder = Literal["natural", "density"]
 """As the network was trained, or sorted inside each gating group, densest mask lists first."""

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hwsim.errors import UserError
-from hwsim.workload import ConvLayer, Described, Network
+from hwsim.network import ConvLayer, Described, Network
 
 Granularity = Literal["element", "output-channel", "input-channel-by-head"]
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from hwsim.network import ConvLayer
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.statistics import ALL_LAYERS
-from hwsim.workload import ConvLayer
 
 if TYPE_CHECKING:
     import pandas as pd

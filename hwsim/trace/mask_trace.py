@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.network import ConvLayer, Network
 from hwsim.trace.hdf5 import CHUNK_IMAGES, TraceContents
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.int8_sample import LayerSample
 from hwsim.trace.margins import Salience
 from hwsim.trace.packing import count_ones, pack_bits, unpack_bits
-from hwsim.workload import ConvLayer, Network
 
 
 class MaskTrace:

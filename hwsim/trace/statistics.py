@@ -15,9 +15,9 @@ import numpy as np
 
 from hwsim.cli import Advance, progress
 from hwsim.errors import UserError
+from hwsim.network import ConvLayer
 from hwsim.trace.hdf5 import CHUNK_IMAGES
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import ConvLayer
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from hwsim.network import Network
 from hwsim.trace.header import Granularity, TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import Network
 
 
 def synthetic_trace(

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hwsim.network import Network
 from hwsim.trace.files import write_trace
 from hwsim.trace.header import TraceHeader
 from hwsim.train.images import views
@@ -20,7 +21,6 @@ from hwsim.train.networks import models
 from hwsim.train.networks.inference import evaluating, watched_batches
 from hwsim.train.networks.models import network_of
 from hwsim.train.record.recorder import Recorder
-from hwsim.workload import Network
 
 
 def all_open(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from hwsim.arch.schemes import (
     scheme_names,
     schemes_for,
 )
-from hwsim.workload import ConvLayer, resnet18
+from hwsim.network import ConvLayer, resnet18
 
 ALWAYS = ["dense", "dense-zero-gated", "clock-gated", "unstructured"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwsim.network import ConvLayer, Network
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import ConvLayer, Network
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import Scheme
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import Mapping, pixel_addresses, tile_layer
-from hwsim.workload import Network
+from hwsim.network import Network
 
 from .buffers import ActivationBuffer, Pass, steps_of_pass
 from .data import LayerData

@@ -13,9 +13,9 @@ from benchmarks.masks import label, of_images
 from benchmarks.measure import Figure
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import C
+from hwsim.network import Network
 from hwsim.run.simulate import simulate
 from hwsim.trace.synthetic import synthetic_trace
-from hwsim.workload import Network
 
 MACS = C["macs_conditional"]
 RUN = {name: "1" for name in results.PROVENANCE}

@@ -20,8 +20,8 @@ from small_traces import write_small_trace
 from hwsim.__main__ import COMMANDS
 from hwsim.__main__ import main as call
 from hwsim.model.kernel.jit import DISABLED
+from hwsim.network import Network
 from hwsim.run.__main__ import main as run
-from hwsim.workload import Network
 from tools.readme_figure import BATCH, FIGURE, drawn
 
 ROOT = Path(__file__).parents[2]

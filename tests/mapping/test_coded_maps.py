@@ -12,7 +12,7 @@ from oracle.machines import conv, machine, network
 from hwsim.mapping.coded_maps import CodedMap, segments_of
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import Mapping, tile_layer
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 
 def mapped(*layers: ConvLayer, images: int = 1) -> Sequence[Mapping]:

@@ -9,7 +9,7 @@ from oracle.machines import conv, network
 from hwsim.arch.load import load_arch
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import Mapping
-from hwsim.workload import Network
+from hwsim.network import Network
 
 
 def chain(*channels: int) -> Network:

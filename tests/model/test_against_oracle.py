@@ -22,8 +22,8 @@ from oracle.skip_coverage import SKIPPED, skips
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
 from hwsim.mapping.tiles import MappingError
+from hwsim.network import Network, resnet18
 from hwsim.run.simulate import simulate
-from hwsim.workload import Network, resnet18
 from tools.verification.naive import against_oracle, oracle_totals
 from tools.verification.replay import Replayed
 

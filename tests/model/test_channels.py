@@ -11,13 +11,13 @@ from oracle.network import run as run_dense
 
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSES, COUNTERS, C
+from hwsim.network import ConvLayer, Network, resnet18
 from hwsim.run.simulate import simulate
 from hwsim.run.summary import summary
 from hwsim.trace.active_channels import kept_macs, predictors
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_channels
-from hwsim.workload import ConvLayer, Network, resnet18
 
 
 def pixels_3(name: str, **edges: object) -> ConvLayer:

@@ -17,10 +17,10 @@ from oracle.residency import DoesNotFit
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.tiles import MappingError
+from hwsim.network import Network
 from hwsim.run.simulate import replay_by_tile, simulate
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import Network
 
 
 @dataclass(frozen=True)

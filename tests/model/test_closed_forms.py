@@ -14,7 +14,7 @@ from oracle.machines import conv
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
-from hwsim.workload import ConvLayer, resnet18
+from hwsim.network import ConvLayer, resnet18
 from tools.verification.replay import WITHIN
 
 

@@ -14,8 +14,8 @@ from oracle.machines import conv, machine, network, row
 from hwsim.arch.schemes import SchemeError, parse_scheme
 from hwsim.counters import CAUSES, COUNTERS, C
 from hwsim.mapping.tiles import MappingError
+from hwsim.network import Network
 from hwsim.run.simulate import require_inputs, simulate
-from hwsim.workload import Network
 from tools.verification.naive import oracle_totals
 
 CODED = ("dram_input_bytes", "dram_residual_bytes", "dram_output_bytes")

@@ -20,7 +20,7 @@ from oracle.machines import conv
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import parse_scheme
 from hwsim.mapping.tiles import MappingError
-from hwsim.workload import INPUT, ConvLayer, resnet18
+from hwsim.network import INPUT, ConvLayer, resnet18
 
 SCHEMES = [
     ("unstructured", 1),

@@ -18,9 +18,9 @@ from hwsim.counters import CAUSES
 from hwsim.model import Engine
 from hwsim.model import replay as engines
 from hwsim.model.engines import ENGINES
+from hwsim.network import ConvLayer
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import ConvLayer
 from rtl import layers
 from tools.verification.compare import Outcome, compare
 from tools.verification.replay import Replayed, difference, replay

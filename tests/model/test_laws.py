@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from hwsim.arch.config import ArchConfig
+from hwsim.network import ConvLayer, Network, resnet18
 from hwsim.run.simulate import simulate
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_trace
-from hwsim.workload import ConvLayer, Network, resnet18
 
 
 def alone(layer: ConvLayer) -> Network:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from hwsim.counters import CAUSES
 from hwsim.mapping.tiles import MappingError
+from hwsim.network import ConvLayer, Network
 from hwsim.run.simulate import usable_schemes
 from hwsim.trace.synthetic import synthetic_trace
-from hwsim.workload import ConvLayer, Network
 from tools.verification.replay import Replayed as Case
 from tools.verification.replay import difference, replay
 

@@ -18,7 +18,7 @@ from hwsim.counters import COUNTERS
 from hwsim.mapping.offsets import beat_offsets
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import pixel_addresses
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 
 def ahead(arch: ArchConfig, beats: int) -> ArchConfig:

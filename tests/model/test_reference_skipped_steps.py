@@ -19,7 +19,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.mapping.offsets import beat_offsets
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import pixel_addresses
-from hwsim.workload import Network
+from hwsim.network import Network
 
 COUNTS_OF_SKIPPING = ("steps_skipped", "weight_word_reads")
 

@@ -17,7 +17,7 @@ from oracle.machines import conv
 from reference_run import on_reference, with_keys
 from rtl.layers import Counted
 
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 Skipping = Literal["none", "word", "free-rows"]
 

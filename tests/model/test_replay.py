@@ -10,9 +10,9 @@ import pytest
 import hwsim
 from hwsim.arch.config import ArchConfig
 from hwsim.model import replay as engines
+from hwsim.network import ConvLayer, Network
 from hwsim.run.simulate import simulate
 from hwsim.trace.synthetic import synthetic_trace
-from hwsim.workload import ConvLayer, Network
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from benchmarks.anchors.scalesim import resnet18_cycles
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
 from hwsim.counters import CAUSES
+from hwsim.network import Network, resnet18
 from hwsim.run.simulate import simulate
 from hwsim.trace.synthetic import synthetic_trace
-from hwsim.workload import Network, resnet18
 
 COMPUTE = ("base", "conditional", "bank_stall", "drain", "decode_stall")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 from .layout import Layout
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.load import ArchError, build_arch
-from hwsim.workload import INPUT, ConvLayer, Network
+from hwsim.network import INPUT, ConvLayer, Network
 
 from .lists import symbol_bits
 from .machines import conv, machine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import Network
+from hwsim.network import Network
 
 from .channel_tiles import FBS, Active, Gates, SelectingPlan, activity
 from .channels import can_prefetch, plan_one

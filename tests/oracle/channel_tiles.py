@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
-from hwsim.workload import INPUT, ConvLayer, Network
+from hwsim.network import INPUT, ConvLayer, Network
 
 from .layout import Pixel, Row, ceil_div, touched_rows
 from .outputs import finishes_pooled

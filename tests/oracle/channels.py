@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.counters import CAUSES, COUNTERS
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 from .beats import Beat
 from .channel_tiles import (

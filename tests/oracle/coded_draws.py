@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 
 from hwsim.arch.config import Shape
-from hwsim.workload import Network
+from hwsim.network import Network
 
 from .cases import Case, changed, draw_case, draw_machine, draw_scheme, with_shapes
 from .coded_maps import adds, coded, units_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 from .banks import reading_cycles
 from .beats import Beat, beats_over

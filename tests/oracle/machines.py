@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.load import build_arch
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 from .cycles import tile
 from .layout import conv_layout

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.counters import CAUSES, COUNTERS
-from hwsim.workload import Network
+from hwsim.network import Network
 
 from .coded_maps import coded
 from .cycles import tile as tile_cycles

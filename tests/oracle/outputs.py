@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 from .layout import Pixel, ceil_div
 

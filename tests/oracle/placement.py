@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import INPUT, ConvLayer, Network
+from hwsim.network import INPUT, ConvLayer, Network
 
 from .layout import Layout, flattened, pointer_layout, tensor_layout, touched_rows
 

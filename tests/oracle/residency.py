@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hwsim.arch.config import ArchConfig, Shape
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 from .layout import Pixel, Row, flattened, footprint_bytes, touched_rows
 from .outputs import finishes_pooled

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.arch.config import Shape
 from hwsim.counters import CAUSES, COUNTERS
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 from .cases import Case, changed
 from .cycles import decoders_of, lane_bits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hwsim.arch.config import ArchConfig, Shape
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 from .placement import place
 from .residency import DoesNotFit, cut_channels, plan_layer, uses_masks

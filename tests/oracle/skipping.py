@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 from .beats import Beat
 from .layout import Layout, Pixel

@@ -11,7 +11,7 @@ import pytest
 
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSES, COUNTERS
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 from oracle.cycles import tile
 from oracle.layout import conv_layout, flattened
 from oracle.machines import conv, machine, network, random_masks, row

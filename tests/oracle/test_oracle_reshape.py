@@ -11,7 +11,7 @@ import pytest
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.counters import CAUSES, COUNTERS
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 from oracle.lists import symbol_bits
 from oracle.machines import conv, machine, network, random_masks, row, whole_tile
 from oracle.network import chosen_shapes, run

@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 from .schemes import SKIP
 

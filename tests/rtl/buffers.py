@@ -6,7 +6,7 @@ import numpy as np
 from oracle.layout import Layout
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 
 def padded(layer: ConvLayer, activations: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from oracle.layout import Layout, Pixel, conv_layout
 from oracle.machines import conv
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 from .buffers import activation_words, padded
 from .simulator import Case

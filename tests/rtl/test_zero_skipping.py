@@ -16,7 +16,7 @@ from layer_run import LayerRun
 from oracle.machines import conv
 
 from hwsim.arch.config import ArchConfig
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 from tools.verification.replay import WITHIN
 
 from .layers import Counted, counted, play

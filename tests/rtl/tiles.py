@@ -11,7 +11,7 @@ from oracle.schemes import Hardware, hardware
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import SKIP
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 from .simulator import Case
 from .vectors import pack

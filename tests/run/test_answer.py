@@ -10,13 +10,13 @@ import pytest
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
 from hwsim.counters import CAUSES
+from hwsim.network import ConvLayer, Network
 from hwsim.run.answer import idle_column_cycles, sentences
 from hwsim.run.comparison import Comparison, compare
 from hwsim.run.price_sets import other_prices
 from hwsim.run.simulate import simulate
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import ConvLayer, Network
 
 
 def trace_of(density: float, channels: int = 64, label: str = "scdg") -> MaskTrace:

@@ -10,11 +10,11 @@ import pytest
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import idle_pe_cycles
 from hwsim.errors import UserError
+from hwsim.network import Network
 from hwsim.run.comparison import compare, density_sweep, two_by_two
 from hwsim.run.price_sets import PRICES, other_prices
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_trace
-from hwsim.workload import Network
 
 
 @pytest.fixture(scope="module")

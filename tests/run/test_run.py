@@ -15,10 +15,10 @@ from refusal import refusal
 
 from hwsim.counters import CAUSES
 from hwsim.model.engines import ENGINES
+from hwsim.network import Network
 from hwsim.run.__main__ import main
 from hwsim.trace.files import write_trace
 from hwsim.trace.synthetic import synthetic_trace
-from hwsim.workload import Network
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

@@ -15,6 +15,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
 from hwsim.energy.area import area
 from hwsim.energy.table import EnergyTable
+from hwsim.network import Network
 from hwsim.run.results import SimResult
 from hwsim.run.simulate import simulate
 from hwsim.run.summary import flat, summary
@@ -25,7 +26,6 @@ from hwsim.sweep.sweep import run_sweep
 from hwsim.trace.files import write_trace
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_channels, synthetic_trace
-from hwsim.workload import Network
 
 NAMED_OTHERWISE = {"engine", "format"}
 """A sweep has one engine; the format is the key ``index.format``."""

@@ -22,10 +22,10 @@ from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSES
 from hwsim.errors import UserError
 from hwsim.model.kernel.jit import DISABLED
+from hwsim.network import ConvLayer, Network
 from hwsim.run.simulate import simulate
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.workload import ConvLayer, Network
 
 FOLDER = os.environ.get("HWSIM_ANCHORS")
 

@@ -11,6 +11,7 @@ from refusal import refusal
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
+from hwsim.network import ConvLayer, Network
 from hwsim.run.simulate import simulate
 from hwsim.sweep.__main__ import main
 from hwsim.sweep.sweep import run_sweep
@@ -19,7 +20,6 @@ from hwsim.trace.files import write_trace
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_channels, synthetic_trace
-from hwsim.workload import ConvLayer, Network
 
 
 def every_other(images: int = 2) -> MaskTrace:

@@ -11,6 +11,7 @@ import pytest
 from refusal import refusal
 
 from hwsim.arch.schemes import SchemeError
+from hwsim.network import Network
 from hwsim.run.__main__ import main
 from hwsim.run.simulate import simulate, usable_schemes
 from hwsim.trace import __main__ as trace_module
@@ -19,7 +20,6 @@ from hwsim.trace.hdf5 import TraceContents
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_channels, synthetic_trace
-from hwsim.workload import Network
 
 FBS, DGC = "output-channel", "input-channel-by-head"
 

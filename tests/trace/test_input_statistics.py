@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hwsim.network import ConvLayer, Network
 from hwsim.trace.__main__ import main
 from hwsim.trace.files import open_traces, write_trace
 from hwsim.trace.header import TraceHeader
@@ -16,7 +17,6 @@ from hwsim.trace.input_statistics import count_beats, input_statistics
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.packing import pack_bits
 from hwsim.trace.statistics import ALL_LAYERS
-from hwsim.workload import ConvLayer, Network
 
 
 def convolution(channels: int, height: int, width: int, **more: int | str) -> ConvLayer:

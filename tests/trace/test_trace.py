@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from refusal import refusal
 
+from hwsim.network import Network
 from hwsim.trace import __main__ as trace_module
 from hwsim.trace.files import find_traces, open_traces, verify, write_trace
 from hwsim.trace.header import TraceError
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_trace
-from hwsim.workload import Network
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import C
+from hwsim.network import ConvLayer
 from hwsim.run.simulate import simulate, usable_schemes
 from hwsim.trace.files import verify
 from hwsim.trace.mask_trace import MaskTrace
@@ -26,7 +27,6 @@ from hwsim.train.networks import models
 from hwsim.train.networks.inference import plain
 from hwsim.train.networks.methods import CHANNELS_KEPT, GATED, METHODS, Method, dynamic_layers
 from hwsim.train.record.__main__ import main as record_main
-from hwsim.workload import ConvLayer
 
 IMAGES, HEADS = 3, 4
 KEPT = 0.25

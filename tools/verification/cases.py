@@ -10,7 +10,7 @@ from oracle.cases import Case, with_shapes
 
 from hwsim.arch.config import Shape
 from hwsim.arch.schemes import SKIP, schemes_for
-from hwsim.workload import ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 Value = str | int | float
 

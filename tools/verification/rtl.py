@@ -18,7 +18,7 @@ from rtl.layers import difference, play
 from rtl.simulator import Observation
 from rtl.tiles import passes_of
 
-from hwsim.workload import ConvLayer
+from hwsim.network import ConvLayer
 
 from .cases import PARAMETERS, Value, acting, build, draw_value
 from .compare import Outcome

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from hwsim.network import Network
 from hwsim.trace.active_channels import kept_macs
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
@@ -14,7 +15,6 @@ from hwsim.train.networks.inference import batches, evaluating
 from hwsim.train.networks.methods import dynamic_layers
 from hwsim.train.networks.models import ResNet18
 from hwsim.train.record.channel_masks import GRANULARITY, channel_masks, mask_fields
-from hwsim.workload import Network
 
 
 def costs_of(

@@ -1,6 +1,6 @@
 """ResNet-18 for small images, with a method's 3x3 convolutions, and the projector of SimCLR.
 
-Module paths of the convolutions are the layer names of hwsim.workload.resnet18.
+Module paths of the convolutions are the layer names of hwsim.network.resnet18.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from hwsim.errors import UserError, one_line
 from hwsim.files import whole
+from hwsim.network import RESNET18, Network, resnet18
 from hwsim.train.networks.gating import Branch, DenseConv2d, GateNorm
 from hwsim.train.networks.methods import GATE_GROUPS, MASK_GROUP, Method, conv3x3, norm_after
-from hwsim.workload import RESNET18, Network, resnet18
 
 ARCHITECTURE = ("stages", "gate_norm", "mask_group")
 """What a weights file has beside method and width; ResNet-18's defaults where it is missing."""

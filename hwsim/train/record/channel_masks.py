@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hwsim.network import Network
 from hwsim.trace.header import Granularity
 from hwsim.trace.packing import pack_bits
 from hwsim.train.networks.dgc import DGCConv2d, head_order, one_squeeze
@@ -16,7 +17,6 @@ from hwsim.train.networks.inference import evaluating, hooked, watched_batches
 from hwsim.train.networks.methods import dynamic_layers
 from hwsim.train.networks.models import ResNet18
 from hwsim.train.record.recorder import zero_operand_macs
-from hwsim.workload import Network
 
 GRANULARITY: dict[str, Granularity] = {"fbs": "output-channel", "dgc": "input-channel-by-head"}
 """What a mask bit of a method decides on; an output activation where a method is not named."""

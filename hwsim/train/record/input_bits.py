@@ -8,9 +8,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from hwsim.errors import UserError, nearest
+from hwsim.network import INPUT, ConvLayer, Network
 from hwsim.trace.packing import pack_bits
 from hwsim.train.networks.inference import Hook
-from hwsim.workload import INPUT, ConvLayer, Network
 
 
 class InputBitsError(UserError):

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from hwsim.errors import UserError
+from hwsim.network import INPUT, ConvLayer, Network
 from hwsim.train.networks.inference import Hook, evaluating, hooked
-from hwsim.workload import INPUT, ConvLayer, Network
 
 ADDITIONS = {"add", "add_", "__add__", "__radd__", "__iadd__"}
 

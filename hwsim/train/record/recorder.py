@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from hwsim.errors import UserError, nearest
+from hwsim.network import ConvLayer, Network
 from hwsim.trace.files import write_trace
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.packing import pack_bits
@@ -29,7 +30,6 @@ from hwsim.train.networks.inference import Hook, hooked
 from hwsim.train.record.input_bits import InputBits
 from hwsim.train.record.layer_list import convolution_of, derive_network
 from hwsim.train.record.self_check import difference, sums_of
-from hwsim.workload import ConvLayer, Network
 
 Gate: TypeAlias = str | nn.Module | Callable[[nn.Module, tuple, Tensor], Tensor]
 """Where a layer's mask comes from: a module (or its path) whose output it is, or a function of the

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from hwsim.errors import UserError
+from hwsim.network import Network
 from hwsim.trace.files import write_trace
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.int8_sample import LayerSample
@@ -19,7 +20,6 @@ from hwsim.train.networks.models import network_of
 from hwsim.train.record.channel_masks import GRANULARITY, mask_fields, record_channels
 from hwsim.train.record.quantised import sample_of
 from hwsim.train.record.recorder import Recorder
-from hwsim.workload import Network
 
 SALIENCE_IMAGES = 16
 

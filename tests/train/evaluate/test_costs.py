@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hwsim.network import ConvLayer, Network, resnet18
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.train.evaluate.costs import channel_costs, costs
-from hwsim.workload import ConvLayer, Network, resnet18
 
 
 def test_the_gated_layers_of_equal_density_give_the_poster_s_factor() -> None:

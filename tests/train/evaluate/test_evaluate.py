@@ -12,6 +12,7 @@ from near import assert_near
 from refusal import refusal
 from torch import nn
 
+from hwsim.network import resnet18
 from hwsim.train.evaluate import costs, evaluation
 from hwsim.train.evaluate.__main__ import main as evaluate_main
 from hwsim.train.evaluate.features import knn_accuracy
@@ -20,7 +21,6 @@ from hwsim.train.images.views import plain
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers
 from hwsim.train.networks.inference import recalibrate
-from hwsim.workload import resnet18
 
 
 def test_knn_votes_by_hand() -> None:

@@ -9,13 +9,13 @@ import pytest
 import torch
 from near import assert_near
 
+from hwsim.network import resnet18
 from hwsim.train.images.views import plain
 from hwsim.train.networks import methods, models
 from hwsim.train.networks.inference import recalibrate
 from hwsim.train.networks.methods import METHODS, Method, dynamic_layers
 from hwsim.train.networks.models import ResNet18
 from hwsim.train.record.channel_masks import channel_masks
-from hwsim.workload import resnet18
 
 STAGES = (1, 1)
 

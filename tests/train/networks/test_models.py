@@ -9,10 +9,10 @@ import pytest
 import torch
 from near import assert_near
 
+from hwsim.network import resnet18
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers
 from hwsim.train.networks.methods import MASK_GROUP, Method
-from hwsim.workload import resnet18
 
 
 @pytest.mark.parametrize("method", ["cdg", "scdg"])

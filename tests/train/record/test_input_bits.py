@@ -11,6 +11,7 @@ from foreign import GATED, Foreign
 from refusal import refusal
 from torch import Tensor, nn
 
+from hwsim.network import ConvLayer, Network, resnet18
 from hwsim.trace.files import verify
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.packing import unpack_bits
@@ -22,7 +23,6 @@ from hwsim.train.record import resnet
 from hwsim.train.record.__main__ import main as record_main
 from hwsim.train.record.input_bits import InputBits, InputBitsError
 from hwsim.train.record.recorder import Recorder
-from hwsim.workload import ConvLayer, Network, resnet18
 
 STEPS = {name: f"{name}.step" for name in GATED}
 

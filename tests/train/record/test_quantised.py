@@ -14,6 +14,7 @@ from refusal import refusal
 
 from hwsim.arch.load import load_arch
 from hwsim.arch.schemes import parse_scheme
+from hwsim.network import INPUT
 from hwsim.trace.__main__ import describe
 from hwsim.trace.files import verify
 from hwsim.trace.mask_trace import MaskTrace
@@ -23,7 +24,6 @@ from hwsim.train.networks.inference import recalibrate
 from hwsim.train.networks.methods import Method
 from hwsim.train.record.__main__ import main as record_main
 from hwsim.train.record.quantised import sample_of
-from hwsim.workload import INPUT
 
 
 def encoder_of(method: Method, norm: GateNorm = "batch") -> models.ResNet18:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from near import assert_near
 from refusal import refusal
 
+from hwsim.network import ConvLayer, resnet18
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.train.images import views
 from hwsim.train.images.views import plain
@@ -26,7 +27,6 @@ from hwsim.train.record.recorder import (
     zero_operand_macs,
     zero_operands,
 )
-from hwsim.workload import ConvLayer, resnet18
 
 
 @pytest.fixture(scope="module", params=["cdg", "scdg"])

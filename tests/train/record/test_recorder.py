@@ -12,6 +12,7 @@ from foreign import GATED, Foreign
 from torch import Tensor, nn
 
 from hwsim.arch.load import load_arch
+from hwsim.network import resnet18
 from hwsim.run.simulate import simulate, usable_schemes
 from hwsim.trace.files import verify
 from hwsim.trace.mask_trace import MaskTrace
@@ -22,7 +23,6 @@ from hwsim.train.networks.inference import recalibrate
 from hwsim.train.networks.methods import Method
 from hwsim.train.record import resnet
 from hwsim.train.record.recorder import Recorder, RecordingError
-from hwsim.workload import resnet18
 
 STEPS = {name: f"{name}.step" for name in GATED}
 GUIDE = Path(__file__).parents[3] / "docs" / "guide"

@@ -1,0 +1,15 @@
+"""Networks: their layers and edges, and where they come from.
+
+``layers`` and ``network`` are what the machine runs; ``resnet18`` makes the networks of the shipped
+masks.
+"""
+
+from hwsim.network.description import Described as Described
+from hwsim.network.description import first_mistake as first_mistake
+from hwsim.network.layers import INPUT as INPUT
+from hwsim.network.layers import ConvLayer as ConvLayer
+from hwsim.network.layers import MapLayer as MapLayer
+from hwsim.network.layers import executed_share as executed_share
+from hwsim.network.network import Network as Network
+from hwsim.network.resnet18 import RESNET18 as RESNET18
+from hwsim.network.resnet18 import resnet18 as resnet18

@@ -1,0 +1,84 @@
+"""Descriptions: keys and values as files and code give them, whose mistakes are one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from hwsim.errors import UserError, nearest, one_line
+
+
+class Described(BaseModel):
+    """A frozen description whose mistakes are one line: a UserError with the key and the value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            named = f" {fields['name']!r}" if "name" in fields else ""
+            what = first_mistake(error, list(type(self).model_fields))
+            raise UserError(f"{type(self).__name__}{named}: {what}") from None
+
+
+def first_mistake(error: ValidationError, keys: Sequence[str]) -> str:
+    """The news of a validation, in one line; ``keys``: those that may be given."""
+    # A key spelt wrong is also a key missing: the spelling is the news.
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}" + nearest(key, keys)
+    if first["type"] == "missing":
+        missing = [".".join(map(str, e["loc"])) for e in errors if e["type"] == "missing"]
+        return f"missing key{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+    message = one_line(first.get("ctx", {}).get("error", first["msg"]))
+    return f"{key}: {message}, found {first['input']!r}" if key else message
+
+
+def _extents(least: int, *, sides: bool = False) -> Callable[[Any], Any]:
+    """A check of a number, or of two (height, width), or with ``sides`` of four.
+
+    Equal ones become the shorter form, so that one layer is written in one way.
+    """
+
+    def check(value: Any) -> Any:
+        numbers = (value,) if isinstance(value, int) else value
+        lengths = (1, 2, 4) if sides else (1, 2)
+        if (
+            not isinstance(numbers, tuple | list)
+            or len(numbers) not in lengths
+            or any(type(n) is not int or n < least for n in numbers)
+        ):
+            four = " or four (top, left, bottom, right)" if sides else ""
+            raise ValueError(f"expected an integer from {least} on, two (height, width){four}")
+        if len(numbers) == 4 and numbers[:2] == numbers[2:]:
+            numbers = numbers[:2]
+        return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
+
+    return check
+
+
+def _one_or_more(value: Any) -> Any:
+    names = value if isinstance(value, tuple | list) else ()
+    return names[0] if len(names) == 1 else value
+
+
+Extent: TypeAlias = Annotated[int | tuple[int, int], BeforeValidator(_extents(1))]
+"""A number of both directions, or one each: (height, width)."""
+
+Padding: TypeAlias = Annotated[
+    int | tuple[int, int] | tuple[int, int, int, int], BeforeValidator(_extents(0, sides=True))
+]
+"""Of all sides; or (height, width); or (top, left, bottom, right), as in ONNX."""
+
+Tensors: TypeAlias = Annotated[str | tuple[str, ...], BeforeValidator(_one_or_more)]
+"""A tensor's name, or those of several that are concatenated along their channels."""
+
+
+def both(extent: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of an :data:`Extent`."""
+    return (extent, extent) if isinstance(extent, int) else extent

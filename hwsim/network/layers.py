@@ -1,0 +1,323 @@
+"""The layers of a network: convolutions, and what is done to maps without one.
+
+A :class:`ConvLayer` is one convolution (or a linear layer, or a matrix product) and what its output
+stage does behind it: residual addition and pooling. A :class:`MapLayer` makes a map without a MAC.
+docs/model/layers.md says how the machine runs both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import (
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
+
+from hwsim.network.description import Described, Extent, Padding, Tensors, both
+
+INPUT = "input"
+"""Name of the network's input tensor; every other tensor is named after the layer that makes it."""
+
+
+def executed_share(density: float, groups: int) -> float:
+    """1/G + (1 - 1/G) d: the share of a gated layer's MACs that run (docs/model/counters.md).
+
+    The base path's always run; of the others the density d of the mask.
+    """
+    base = 1 / groups
+    return base + (1 - base) * density
+
+
+def _kind(layer: Any) -> str:
+    found = "operator" in layer if isinstance(layer, dict) else isinstance(layer, MapLayer)
+    return "map" if found else "convolution"
+
+
+class Layer(Described):
+    """What every layer has; shapes are (channels, height, width), counts are per image.
+
+    ``input`` names the tensor that it reads, or several, which are concatenated along their
+    channels; ``residual`` one of the output's shape that its output stage adds. A tensor is
+    ``"input"``, or the layer that makes it (pooled).
+    """
+
+    name: str
+    in_channels: int = Field(gt=0)
+    in_height: int = Field(gt=0)
+    in_width: int = Field(gt=0)
+    input: Tensors = INPUT
+    residual: str | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The tensors that it reads, in the order of their channels."""
+        return (self.input,) if isinstance(self.input, str) else self.input
+
+    @property
+    def aside(self) -> str | None:
+        """A tensor that is read beside the maps, whole: ``weights_from`` or ``scale``."""
+        return None
+
+    @property
+    def reads(self) -> Iterator[str]:
+        """Every tensor that it needs."""
+        yield from self.inputs
+        yield from (tensor for tensor in (self.residual, self.aside) if tensor is not None)
+
+
+_WRITTEN_FIRST = "name", "in_channels", "out_channels", "kernel_size", "stride", "padding"
+_WRITTEN_LAST = "gated", "groups", "input", "residual", "pool"
+_LATER = {"dilation": 1, "conv_groups": 1, "ceil_mode": False, "weights_from": None}
+
+
+class ConvLayer(Layer):
+    """One convolution; its mistakes are one line.
+
+    ``kernel_size``, ``stride``, ``dilation`` are of both directions or (height, width); ``padding``
+    also (top, left, bottom, right). ``conv_groups`` are the convolution's own groups (``groups`` in
+    PyTorch); ``groups`` are gating groups. ``pool`` is the factor by which the output stage shrinks
+    the map (max and average pooling cost the same), rounded down or with ``ceil_mode`` up;
+    consumers see ``pooled_height`` x ``pooled_width``. ``weights_from``: the tensor whose values
+    take the weights' place, image by image: a product of two activations.
+    """
+
+    out_channels: int = Field(gt=0)
+    kernel_size: Extent
+    stride: Extent = 1
+    padding: Padding = 0
+    dilation: Extent = 1
+    conv_groups: int = Field(default=1, gt=0)
+    gated: bool = False
+    groups: int = Field(default=1, gt=0, description="gating groups G; gated and 1: no base path")
+    pool: Extent = 1
+    ceil_mode: bool = False
+    weights_from: str | None = None
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> Self:
+        if min(self.out_height, self.out_width) < 1:
+            raise ValueError(f"layer {self.name}: the kernel is larger than the padded input")
+        if not self.gated and self.groups != 1:
+            raise ValueError(f"layer {self.name}: groups must be 1 where the layer is not gated")
+        self._channels_fit(self.conv_groups, f"{self.conv_groups} groups")
+        each = f" in each of {self.conv_groups} groups" if self.conv_groups > 1 else ""
+        self._channels_fit(self.blocks, f"{self.groups} equal gating groups{each}")
+        if min(self.pooled_height, self.pooled_width) < 1:
+            raise ValueError(
+                f"layer {self.name}: pool {self.pool} is larger than the "
+                f"{self.out_height}x{self.out_width} output"
+            )
+        if self.weights_from is not None and self.gated:
+            raise ValueError(f"layer {self.name}: a product of two activations cannot be gated")
+        return self
+
+    def _channels_fit(self, blocks: int, what: str) -> None:
+        if self.in_channels % blocks or self.out_channels % blocks:
+            raise ValueError(
+                f"layer {self.name}: {self.in_channels} -> {self.out_channels} channels cannot be "
+                f"cut into {what}"
+            )
+
+    @model_serializer(mode="wrap")
+    def _short(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """In the order of old files, and without later keys that say nothing."""
+        written = write(self)
+        last = {key: written.pop(key) for key in _WRITTEN_LAST}
+        later = {key: written.pop(key) for key in _LATER}
+        told = {key: value for key, value in later.items() if value != _LATER[key]}
+        ordered = {key: written.pop(key) for key in _WRITTEN_FIRST}
+        return ordered | written | last | told
+
+    @property
+    def aside(self) -> str | None:
+        return self.weights_from
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """(height, width) in taps."""
+        return both(self.kernel_size)
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        return both(self.stride)
+
+    @property
+    def dilations(self) -> tuple[int, int]:
+        return both(self.dilation)
+
+    @property
+    def edges(self) -> tuple[int, int, int, int]:
+        """Padding: (top, left, bottom, right)."""
+        sides = (self.padding,) * 2 if isinstance(self.padding, int) else self.padding
+        top, left = sides[:2]
+        bottom, right = sides[-2:]
+        return top, left, bottom, right
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """(height, width) from the first tap to the last, in input pixels."""
+        return tuple((k - 1) * d for k, d in zip(self.kernel, self.dilations, strict=True))  # type: ignore[return-value]
+
+    @property
+    def taps(self) -> int:
+        """K*K, or kernel height * width."""
+        return self.kernel[0] * self.kernel[1]
+
+    @property
+    def out_height(self) -> int:
+        top, _, bottom, _ = self.edges
+        return (self.in_height + top + bottom - self.reach[0] - 1) // self.strides[0] + 1
+
+    @property
+    def out_width(self) -> int:
+        _, left, _, right = self.edges
+        return (self.in_width + left + right - self.reach[1] - 1) // self.strides[1] + 1
+
+    @property
+    def pooled_height(self) -> int:
+        return self._pooled(self.out_height, both(self.pool)[0])
+
+    @property
+    def pooled_width(self) -> int:
+        return self._pooled(self.out_width, both(self.pool)[1])
+
+    def _pooled(self, extent: int, factor: int) -> int:
+        return -(-extent // factor) if self.ceil_mode else extent // factor
+
+    @property
+    def out_pixels(self) -> int:
+        """Output pixels per image, before pooling."""
+        return self.out_height * self.out_width
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of input and of output channels: conv_groups * G."""
+        return self.conv_groups * self.groups
+
+    @property
+    def block_channels(self) -> int:
+        """Input channels of a block."""
+        return self.in_channels // self.blocks
+
+    @property
+    def steps(self) -> int:
+        """L = K*K*C_in / conv_groups, the MACs of one output."""
+        return self.taps * self.in_channels // self.conv_groups
+
+    @property
+    def zeroes(self) -> bool:
+        """Whether its gates zero what they mask off: there is no base path."""
+        return self.gated and self.groups == 1
+
+    @property
+    def base_steps(self) -> int:
+        """L_b = L/G, the MACs of one output on the base path (all of them where not gated).
+
+        0 where gates zero what they mask off (docs/model/baseless.md).
+        """
+        return 0 if self.zeroes else self.steps // self.groups
+
+    @property
+    def conditional_steps(self) -> int:
+        """L_c = L - L_b, the MACs of one output on the conditional path."""
+        return self.steps - self.base_steps
+
+    @property
+    def macs(self) -> int:
+        """Dense MACs per image."""
+        return self.steps * self.out_channels * self.out_pixels
+
+    def executed_macs(self, density: float) -> float:
+        """MACs per image that run at this density of the layer's mask."""
+        return self.macs * (density if self.zeroes else executed_share(density, self.groups))
+
+    def channel_tiles(self, columns: int, gated: bool) -> list[tuple[int, int]]:
+        """(first channel, width) of each channel tile.
+
+        None crosses a group of the convolution, nor a gating group if ``gated``.
+        """
+        extent = self.out_channels // (self.blocks if gated else self.conv_groups)
+        return [
+            (start, min(columns, block + extent - start))
+            for block in range(0, self.out_channels, extent)
+            for start in range(block, block + extent, columns)
+        ]
+
+    def mask_bits(self, mask_group: int = 1) -> int:
+        """Mask bits per image, one per ``mask_group`` consecutive output channels and pixel."""
+        return self.out_channels // mask_group * self.out_pixels if self.gated else 0
+
+
+class MapLayer(Layer):
+    """A map made of maps without a MAC, by the output stage (docs/model/layers.md).
+
+    ``operator`` says what: ``pool`` and ``resize`` change height and width, ``add`` takes a
+    ``residual``, ``multiply`` a ``residual`` or a ``scale`` (a tensor of another shape, such as one
+    factor a channel), ``rearrange`` moves values: slices, shuffles, transposes, padding.
+    """
+
+    operator: Literal["pool", "add", "multiply", "resize", "rearrange"]
+    out_channels: int = Field(gt=0)
+    out_height: int = Field(gt=0)
+    out_width: int = Field(gt=0)
+    scale: str | None = None
+
+    @model_validator(mode="after")
+    def _operands_fit(self) -> Self:
+        if self.operator == "add" and self.residual is None:
+            raise ValueError(f"layer {self.name}: add takes a residual")
+        if self.operator == "multiply" and (self.residual is None) == (self.scale is None):
+            raise ValueError(f"layer {self.name}: multiply takes a residual or a scale")
+        if self.operator != "multiply" and self.scale is not None:
+            raise ValueError(f"layer {self.name}: a scale belongs to multiply")
+        return self
+
+    @property
+    def aside(self) -> str | None:
+        return self.scale
+
+    # What a layer without gates and MACs has of a convolution's.
+    gated: ClassVar[bool] = False
+    zeroes: ClassVar[bool] = False
+    groups: ClassVar[int] = 1
+    conv_groups: ClassVar[int] = 1
+    blocks: ClassVar[int] = 1
+    macs: ClassVar[int] = 0
+    steps: ClassVar[int] = 0
+    pool: ClassVar[int] = 1
+    ceil_mode: ClassVar[bool] = False
+
+    @property
+    def pooled_height(self) -> int:
+        return self.out_height
+
+    @property
+    def pooled_width(self) -> int:
+        return self.out_width
+
+    @property
+    def out_pixels(self) -> int:
+        return self.out_height * self.out_width
+
+    def executed_macs(self, density: float) -> float:
+        return 0.0
+
+    def channel_tiles(self, columns: int, gated: bool) -> list[tuple[int, int]]:
+        """(first channel, width) of each channel tile."""
+        starts = range(0, self.out_channels, columns)
+        return [(start, min(columns, self.out_channels - start)) for start in starts]
+
+    def mask_bits(self, mask_group: int = 1) -> int:
+        return 0
+
+
+AnyLayer: TypeAlias = Annotated[
+    Annotated[ConvLayer, Tag("convolution")] | Annotated[MapLayer, Tag("map")], Discriminator(_kind)
+]
+"""A layer as a network has it: where a description has an ``operator``, one without MACs."""
