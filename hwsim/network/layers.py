@@ -162,7 +162,8 @@ class ConvLayer(Layer):
     @property
     def reach(self) -> tuple[int, int]:
         """(height, width) from the first tap to the last, in input pixels."""
-        return tuple((k - 1) * d for k, d in zip(self.kernel, self.dilations, strict=True))  # type: ignore[return-value]
+        (high, wide), (down, across) = self.kernel, self.dilations
+        return (high - 1) * down, (wide - 1) * across
 
     @property
     def taps(self) -> int:
