@@ -17,6 +17,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError
 from hwsim.mapping.layout import Layout
 from hwsim.mapping.pixel_tiles import PixelTiles, cut_pixels
+from hwsim.mapping.pointers import Pointers
 from hwsim.network import AnyLayer, ConvLayer, MapLayer
 
 
@@ -76,6 +77,15 @@ class Mapping:
     def channel_tiles(self) -> list[tuple[int, int]]:
         """(first channel, width) of each channel tile."""
         return self.layer.channel_tiles(self.arch.array.columns, gated=self.gating)
+
+    @property
+    def pointers(self) -> Pointers:
+        """How the layer's passes find its input."""
+        activation = self.arch.activation
+        return Pointers(
+            self.convolution, self.images, self.layout, self.pitch,
+            activation.word_channels, activation.banks,
+        )  # fmt: skip
 
     @property
     def pixel_tiles(self) -> PixelTiles:
@@ -173,13 +183,6 @@ def tile_layer(mapping: Mapping) -> Tiles:
         psum_load_bytes=psum_bytes * ~first,
         psum_store_bytes=psum_bytes * ~finishes,
     )
-
-
-def pixel_addresses(mapping: Mapping) -> np.ndarray:
-    """int64 (images * out_pixels,): word address of each output pixel's pointer, at offset 0."""
-    layer, layout = mapping.layer, mapping.layout
-    image, row, column = np.indices((mapping.images, layer.out_height, layer.out_width), np.int64)
-    return ((image * layout.height + row) * layout.width + column).ravel()
 
 
 def dma_cycles(transferred: Bytes, arch: ArchConfig) -> Bytes:

@@ -10,7 +10,8 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Scheme, parse_scheme
 from hwsim.mapping.channels import Gates, Placed, map_channels
-from hwsim.mapping.tiles import Mapping, dma_cycles, dma_ratio, input_pixels, pixel_addresses
+from hwsim.mapping.tiles import Mapping, dma_cycles, dma_ratio, input_pixels
+from hwsim.model.beats import consecutive_words
 from hwsim.model.kernel import passes
 from hwsim.model.kernel.channels import visits
 from hwsim.model.kernel.channels.layers import Dma
@@ -80,7 +81,6 @@ def _selecting(
 ) -> visits.Selecting:
     layer, arch, cut = mapping.convolution, mapping.arch, mapping.image_tiles
     tiles = np.array(mapping.channel_tiles, np.int64)
-    banks = pixel_addresses(mapping) % machine.banks
     heads = layer.groups if layer.gated and gates.by_head else 1
     bits = layer.gated * (heads * layer.in_channels if gates.by_head else layer.out_channels)
     return visits.Selecting(
@@ -103,7 +103,7 @@ def _selecting(
         pixels=cut.counts,
         pooled=cut.pooled,
         lacking=input_pixels(mapping, cut),
-        loads=passes.consecutive_words(machine, banks, cut.starts, cut.counts).max(axis=2),
+        loads=consecutive_words(mapping.pointers, cut, machine.rows).max(axis=2),
         word_of=_words(layer, arch.activation.word_channels),
     )
 
