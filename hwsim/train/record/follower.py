@@ -78,8 +78,7 @@ class Call:
             self.follower.values[tensor] = value
 
     def lose(self) -> None:
-        for tensor in tensors_in(self.result):
-            self.follower.values[tensor] = Lost(self.where)
+        self.follower.lose(self.result, Lost(self.where))
 
     def hold(self, value: Value) -> None:
         """Marks the layer's output, whose MACs must be those that torch counts for the operator."""
@@ -138,6 +137,16 @@ class Follower(TorchDispatchMode):
         for tensor in tensors_in(result):
             self.values.pop(tensor, None)
 
+    def lose(self, result: Any, lost: Lost) -> None:
+        """Numbers that show no map; integers and booleans decide, and are constants to layers."""
+        for tensor in tensors_in(result):
+            if tensor.is_floating_point():
+                self.values[tensor] = lost
+                if tensor._base is not None and tensor._base in self.values:
+                    self.values[tensor._base] = lost
+            else:
+                self.values.pop(tensor, None)
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
@@ -152,12 +161,16 @@ class Follower(TorchDispatchMode):
                 found = func.decompose(*args, **kwargs)
             if found is not NotImplemented:
                 return found
-        followed = any(x in self.values for x in tensors_in([args, kwargs]))
+        known = [self.values[x] for x in tensors_in([args, kwargs]) if x in self.values]
         result = func(*args, **kwargs)
         formula = flop_registry.get(packet)
         macs = formula(*args, **kwargs, out_val=result) // 2 if formula else 0
-        if not followed:
+        if not known:
             self._constant(name, macs, result)
+            return result
+        lost = next((value for value in known if isinstance(value, Lost)), None)
+        if lost is not None and not macs:
+            self.lose(result, lost)
             return result
         arguments = {a.name: a.default_value for a in func._schema.arguments}
         arguments |= dict(zip(arguments, args, strict=False)) | kwargs
