@@ -21,6 +21,7 @@ from hwsim.network.builder import NetworkBuilder, Value
 from hwsim.train.networks.inference import Hook, evaluating, hooked
 from hwsim.train.record.follower import Follower, tensors_in
 from hwsim.train.record.operators import HANDLERS
+from hwsim.train.record.products import HANDLERS as PRODUCTS
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Linear)
@@ -79,7 +80,7 @@ class _Derivation:
         self.model, self.example, self.groups = model, example, groups
         self.gated, self.ignored = gated, ignored
         self.builder = NetworkBuilder(len(example))
-        self.follower = Follower(self.builder, HANDLERS)
+        self.follower = Follower(self.builder, HANDLERS, PRODUCTS)
         self.gated_macs = 0
         self.ran: set[str] = set()
         self.reading: list[Value] = []
