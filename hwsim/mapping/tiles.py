@@ -7,7 +7,7 @@ A :class:`Mapping` says how a layer lies on the machine (hwsim.mapping.residency
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import gcd
 from typing import Literal, TypeVar
 
@@ -16,7 +16,9 @@ import numpy as np
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError
 from hwsim.mapping.layout import Layout
-from hwsim.network import ConvLayer
+from hwsim.mapping.pixel_tiles import PixelTiles, cut_pixels
+from hwsim.mapping.pointers import Pointers
+from hwsim.network import AnyLayer, ConvLayer, MapLayer
 
 
 class MappingError(UserError):
@@ -32,27 +34,40 @@ class Mapping:
 
     ``arch``: the machine with its array in this layer's shape; ``instance``: tiles do not cross
     images, because the gate decides on whole maps; ``width``: channel tile width; ``pixels``: P of
-    this layer; ``layout``, ``pitch``: how pointers see the input, and words between its planes;
-    ``input``: on chip already, loaded whole, or tiled; ``residual``: where the added
-    tensor is, None without one; ``weights``: the channel tiles resident at once; ``prefetches``:
-    the last tile loads the next layer's first channel tile of weights.
+    this layer; ``in_row``: tiles are parts of one row; ``layout``, ``pitch``: how pointers see the
+    input, and words between its planes; ``input``: on chip already, loaded whole, or tiled;
+    ``loaded_channels``: those of the input that are not on chip; ``residual``: where the added
+    tensor is, None without one; ``aside_bytes``, ``aside_words``: what a map layer's scale
+    brings, and its words in an image; ``weights``: the
+    channel tiles resident at once; ``prefetches``: the last tile loads the next layer's first
+    channel tile of weights.
     """
 
-    layer: ConvLayer
+    layer: AnyLayer
     arch: ArchConfig
     images: int
     gating: bool
     instance: bool
     width: int
     pixels: int
+    in_row: bool
     layout: Layout
     pitch: int
     input: Literal["chip", "whole", "tiled"]
+    loaded_channels: int
     residual: Literal["chip", "dram"] | None
     stored: bool
+    aside_bytes: int
+    aside_words: int
     weights: Literal["all", "two", "one"]
     order: Literal["weights", "pixels"]
     prefetches: bool
+
+    @property
+    def convolution(self) -> ConvLayer:
+        """The layer, for what only a layer with passes has."""
+        assert isinstance(self.layer, ConvLayer), f"layer {self.layer.name} has no pass"
+        return self.layer
 
     @property
     def total_pixels(self) -> int:
@@ -63,19 +78,38 @@ class Mapping:
         """(first channel, width) of each channel tile."""
         return self.layer.channel_tiles(self.arch.array.columns, gated=self.gating)
 
-    @cached_property
-    def pixel_cuts(self) -> tuple[np.ndarray, np.ndarray]:
-        """First pixel and number of pixels of each pixel tile, in the batch's flattened order."""
-        images, extent = (
-            (self.images, self.layer.out_pixels) if self.instance else (1, self.total_pixels)
-        )
-        in_image = np.arange(0, extent, self.pixels, dtype=np.int64)
-        starts = (np.arange(images, dtype=np.int64)[:, None] * extent + in_image).ravel()
-        return starts, np.tile(np.minimum(self.pixels, extent - in_image), images)
+    @property
+    def pointers(self) -> Pointers:
+        """How the layer's passes find its input."""
+        activation = self.arch.activation
+        return Pointers(
+            self.convolution, self.images, self.layout, self.pitch,
+            activation.word_channels, activation.banks,
+        )  # fmt: skip
 
     @property
-    def pixel_tiles(self) -> int:
-        return len(self.pixel_cuts[0])
+    def pixel_tiles(self) -> PixelTiles:
+        return cut_pixels(self.layer, self.images, self.pixels, self.by_image, self.in_row)
+
+    @property
+    def image_tiles(self) -> PixelTiles:
+        """Those of one image, where tiles do not cross images."""
+        return cut_pixels(self.layer, 1, self.pixels, True, self.in_row)
+
+    @property
+    def pixel_cuts(self) -> tuple[np.ndarray, np.ndarray]:
+        """First pixel and number of pixels of each pixel tile, in the batch's flattened order."""
+        return self.pixel_tiles.starts, self.pixel_tiles.counts
+
+    @property
+    def by_image(self) -> bool:
+        """Whether tiles hold pixels of one image: of instance gates, or each with its weights."""
+        return self.instance or self.multiplies
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether another tensor's values are the weights, image by image."""
+        return isinstance(self.layer, ConvLayer) and self.layer.weights_from is not None
 
 
 @dataclass(frozen=True)
@@ -121,38 +155,34 @@ def tile_layer(mapping: Mapping) -> Tiles:
     """
     layer = mapping.layer
     channels = np.array(mapping.channel_tiles, np.int64)
-    starts, counts = mapping.pixel_cuts
+    cut = mapping.pixel_tiles
     channel_tile, visit = _loop(mapping, len(channels))
     pixel_tile, first, finishes, kept = (part[visit] for part in _visits(mapping))
-    width, pixels = channels[channel_tile, 1], counts[pixel_tile]
-    first_channels = np.diff(channel_tile, prepend=-1) != 0
+    width, pixels = channels[channel_tile, 1], cut.counts[pixel_tile]
+    weights = channel_tile
+    if mapping.multiplies:
+        weights = channel_tile * mapping.images + cut.starts[pixel_tile] // layer.out_pixels
+    fresh_weights = np.diff(weights, prepend=-1) != 0
     if mapping.weights == "all":
-        first_channels &= _first_use(channel_tile)
-    pooled = pooled_pixels(mapping, starts, counts)[pixel_tile] * finishes
+        fresh_weights &= _first_use(weights)
+    pooled = cut.pooled[pixel_tile] * finishes
     psum_bytes = 4 * width * pixels * ~kept
     return Tiles(
         channel_start=channels[channel_tile, 0],
         width=width,
-        pixel_start=starts[pixel_tile],
+        pixel_start=cut.starts[pixel_tile],
         pixels=pixels,
         pixel_tile=pixel_tile,
         first=first,
         finishes=finishes,
-        input_bytes=_input_bytes(mapping, starts, counts, pixel_tile),
-        residual_bytes=width * pixels * finishes * (mapping.residual == "dram"),
-        weight_bytes=np.where(first_channels, layer.steps * width, 0),
+        input_bytes=_input_bytes(mapping, pixel_tile),
+        residual_bytes=_residual_bytes(mapping, width * pixels * finishes),
+        weight_bytes=np.where(fresh_weights, layer.steps * width, 0),
         output_bytes=width * pooled * mapping.stored,
         pooled_pixels=pooled,
         psum_load_bytes=psum_bytes * ~first,
         psum_store_bytes=psum_bytes * ~finishes,
     )
-
-
-def pixel_addresses(mapping: Mapping) -> np.ndarray:
-    """int64 (images * out_pixels,): word address of each output pixel's pointer, at offset 0."""
-    layer, layout = mapping.layer, mapping.layout
-    image, row, column = np.indices((mapping.images, layer.out_height, layer.out_width), np.int64)
-    return ((image * layout.height + row) * layout.width + column).ravel()
 
 
 def dma_cycles(transferred: Bytes, arch: ArchConfig) -> Bytes:
@@ -169,17 +199,9 @@ def dma_ratio(arch: ArchConfig) -> tuple[int, int]:
     return cycles // divisor, moved // divisor
 
 
-def rows_of(layer: ConvLayer, flat_rows: np.ndarray) -> np.ndarray:
-    """Distinct flat input rows (image * in_height + row) that flat output rows touch."""
-    image, row = np.divmod(flat_rows[:, None], layer.out_height)
-    source = row * layer.stride - layer.padding + np.arange(layer.kernel_size)
-    inside = (source >= 0) & (source < layer.in_height)
-    return np.unique((image * layer.in_height + source)[inside])
-
-
 def _visits(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The visits of one channel tile: pixel tile, first pass, rest, partial sums stay on chip."""
-    tiles = np.arange(mapping.pixel_tiles, dtype=np.int64)
+    tiles = np.arange(len(mapping.pixel_tiles), dtype=np.int64)
     always = np.ones(len(tiles), bool)
     in_image = len(tiles) // mapping.images if mapping.instance else 1
     if in_image == 1:
@@ -192,7 +214,7 @@ def _visits(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 
 def _loop(mapping: Mapping, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Channel tile and visit of each step of the loop; an image's visits stay together."""
-    tiles = mapping.pixel_tiles
+    tiles = len(mapping.pixel_tiles)
     together = 1
     if mapping.instance and tiles > mapping.images:
         together = 2 * tiles // mapping.images
@@ -211,43 +233,29 @@ def _first_use(channel_tile: np.ndarray) -> np.ndarray:
     return used
 
 
-def _input_bytes(
-    mapping: Mapping, starts: np.ndarray, counts: np.ndarray, pixel_tile: np.ndarray
-) -> np.ndarray:
-    """Rows each tile brings, in bytes."""
-    layer = mapping.layer
+def _input_bytes(mapping: Mapping, pixel_tile: np.ndarray) -> np.ndarray:
+    """Rows each visit brings, in bytes."""
     if mapping.input == "chip":
         return np.zeros(len(pixel_tile), np.int64)
-    rows = (tile_rows if mapping.input == "tiled" else fresh_rows)(layer, starts, counts)
-    row_bytes = layer.in_width * layer.in_channels
-    return np.where(arrivals(mapping, pixel_tile), rows[pixel_tile], 0) * row_bytes
+    pixels = input_pixels(mapping, mapping.pixel_tiles)
+    return np.where(arrivals(mapping, pixel_tile), pixels[pixel_tile], 0) * mapping.loaded_channels
+
+
+def input_pixels(mapping: Mapping, cut: PixelTiles) -> np.ndarray:
+    """int64 (pixel tiles,): pixels of the input that each tile brings, of every channel loaded."""
+    streams = isinstance(mapping.layer, MapLayer)
+    return cut.touched if mapping.input == "tiled" and not streams else cut.fresh
+
+
+def _residual_bytes(mapping: Mapping, outputs: np.ndarray) -> np.ndarray:
+    """Of visits that finish so many ``outputs``; a scale comes with the first."""
+    found = outputs * (mapping.residual == "dram")
+    found[0] += mapping.aside_bytes
+    return found
 
 
 def arrivals(mapping: Mapping, pixel_tile: np.ndarray) -> np.ndarray:
     """bool (visits,): which visits to pixel tiles bring rows of an input that is not on chip."""
-    if mapping.input == "tiled":
+    if mapping.input == "tiled" and isinstance(mapping.layer, ConvLayer):
         return np.diff(pixel_tile, prepend=-1) != 0
     return _first_use(pixel_tile)
-
-
-def tile_rows(layer: ConvLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Input rows that each pixel tile touches: int64 (pixel tiles,)."""
-    first, last = starts // layer.out_width, (starts + counts - 1) // layer.out_width
-    rows = [len(rows_of(layer, np.arange(a, b + 1))) for a, b in zip(first, last, strict=True)]
-    return np.array(rows, np.int64)
-
-
-def fresh_rows(layer: ConvLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Those that no tile before it touches."""
-    last = (starts + counts - 1) // layer.out_width
-    touched = [len(rows_of(layer, np.arange(b + 1))) for b in last]
-    return np.diff(np.array(touched, np.int64), prepend=0)
-
-
-def pooled_pixels(mapping: Mapping, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Pooled pixels whose bottom right pixel lies in each pixel tile."""
-    layer = mapping.layer
-    _, row, column = np.indices((mapping.images, layer.out_height, layer.out_width))
-    last = (row % layer.pool == layer.pool - 1) & (column % layer.pool == layer.pool - 1)
-    finished = np.concatenate([[0], np.cumsum(last)])
-    return (finished[starts + counts] - finished[starts]).astype(np.int64)

@@ -9,21 +9,14 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Scheme, parse_scheme
-from hwsim.mapping.channels import Gates, Placed, image_cuts, map_channels
-from hwsim.mapping.tiles import (
-    Mapping,
-    dma_cycles,
-    dma_ratio,
-    fresh_rows,
-    pixel_addresses,
-    pooled_pixels,
-    tile_rows,
-)
+from hwsim.mapping.channels import Gates, Placed, map_channels
+from hwsim.mapping.tiles import Mapping, dma_cycles, dma_ratio, input_pixels
+from hwsim.model.beats import consecutive_words
 from hwsim.model.kernel import passes
 from hwsim.model.kernel.channels import visits
 from hwsim.model.kernel.channels.layers import Dma
 from hwsim.model.plan import LayerPlan, machine_of, plan_layer
-from hwsim.network import ConvLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, Network
 
 SOURCES = {"chip": 0, "whole": visits.WHOLE, "tiled": visits.TILED}
 RESIDUALS = {None: 0, "chip": visits.ON_CHIP, "dram": visits.IN_DRAM}
@@ -66,9 +59,7 @@ def plan_channels(
     )
 
 
-def _plan(
-    layer: ConvLayer, placed: Placed, scheme: Scheme, gates: Gates
-) -> LayerPlan | ChannelPlan:
+def _plan(layer: AnyLayer, placed: Placed, scheme: Scheme, gates: Gates) -> LayerPlan | ChannelPlan:
     mapping = placed.mapping
     if not placed.selects:
         return plan_layer(placed.row, scheme, mapping, mask_group=1)
@@ -88,18 +79,16 @@ def _plan(
 def _selecting(
     mapping: Mapping, machine: passes.Machine, compacted: bool, gates: Gates
 ) -> visits.Selecting:
-    layer, arch, cuts = mapping.layer, mapping.arch, image_cuts(mapping)
+    layer, arch, cut = mapping.convolution, mapping.arch, mapping.image_tiles
     tiles = np.array(mapping.channel_tiles, np.int64)
-    banks = pixel_addresses(mapping) % machine.banks
     heads = layer.groups if layer.gated and gates.by_head else 1
     bits = layer.gated * (heads * layer.in_channels if gates.by_head else layer.out_channels)
     return visits.Selecting(
         images=mapping.images,
-        taps=layer.kernel_size**2,
+        taps=layer.taps,
         steps=layer.steps,
         columns=arch.array.columns,
         word_channels=arch.activation.word_channels,
-        in_width=layer.in_width,
         compacted=int(compacted),
         pixels_outer=int(mapping.order == "pixels"),
         source=SOURCES[mapping.input],
@@ -111,11 +100,10 @@ def _selecting(
         tile_start=tiles[:, 0].copy(),
         tile_width=tiles[:, 1].copy(),
         tile_head=tiles[:, 0] // (layer.out_channels // heads),
-        pixels=cuts[1],
-        pooled=pooled_pixels(mapping, *cuts),
-        rows=tile_rows(layer, *cuts),
-        fresh=fresh_rows(layer, *cuts),
-        loads=passes.consecutive_words(machine, banks, *cuts).max(axis=2),
+        pixels=cut.counts,
+        pooled=cut.pooled,
+        lacking=input_pixels(mapping, cut),
+        loads=consecutive_words(mapping.pointers, cut, machine.rows).max(axis=2),
         word_of=_words(layer, arch.activation.word_channels),
     )
 

@@ -7,6 +7,7 @@ masks.
 from hwsim.network.description import Described as Described
 from hwsim.network.description import first_mistake as first_mistake
 from hwsim.network.layers import INPUT as INPUT
+from hwsim.network.layers import AnyLayer as AnyLayer
 from hwsim.network.layers import ConvLayer as ConvLayer
 from hwsim.network.layers import MapLayer as MapLayer
 from hwsim.network.layers import executed_share as executed_share

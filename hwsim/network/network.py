@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from hwsim.network.description import Described
-from hwsim.network.layers import INPUT, AnyLayer, ConvLayer, MapLayer
+from hwsim.network.layers import INPUT, AnyLayer, ConvLayer
 
 Shape = tuple[int, int, int]
 
@@ -43,8 +43,19 @@ class Network(Described):
         return self
 
     @cached_property
-    def by_name(self) -> dict[str, ConvLayer | MapLayer]:
-        return {layer.name: layer for layer in self.layers}
+    def shapes(self) -> dict[str, Shape]:
+        """(channels, height, width) of every tensor, as its readers see it."""
+        first = self.layers[0]
+        made = {
+            layer.name: (layer.out_channels, layer.pooled_height, layer.pooled_width)
+            for layer in self.layers
+        }
+        return {INPUT: (first.in_channels, first.in_height, first.in_width), **made}
+
+    @cached_property
+    def by_name(self) -> dict[str, ConvLayer]:
+        """The layers that have MACs, by name."""
+        return {layer.name: layer for layer in self.convolutions}
 
     @property
     def convolutions(self) -> tuple[ConvLayer, ...]:
