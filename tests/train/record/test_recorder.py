@@ -18,7 +18,7 @@ from hwsim.trace.files import verify
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.train.images.views import plain
 from hwsim.train.networks import models
-from hwsim.train.networks.gating import gated_layers
+from hwsim.train.networks.gating import GatedConv2d, gated_layers
 from hwsim.train.networks.inference import recalibrate
 from hwsim.train.networks.methods import Method
 from hwsim.train.record import resnet
@@ -122,20 +122,19 @@ def test_own_masks_pass_the_check_and_others_do_not(
     network = resnet18(16, 10, 32)
     resnet.record(encoder, images, network, branch=branch)
     other = "diagonal" if branch == "inverse" else "inverse"
-    right = resnet.margins_of
     layer = gated_layers(encoder)["layer3.1.conv2"]
 
-    def one_bit_wrong(of: nn.Module, args: tuple, output: Tensor) -> Tensor:
-        margin = right(of, args, output)
+    def one_bit_wrong(of: GatedConv2d, args: tuple, _: Tensor) -> Tensor:
+        margin = of.margin_on(args[0], branch)
         if of is layer:
             margin[0, 0, 0, 0] *= -1
         return margin
 
     for wrong, name in (
         (one_bit_wrong, "layer3.1.conv2"),
-        (lambda of, args, output: right(of, (args[0], other), output), "layer1.0.conv1"),
+        (lambda of, args, _: of.margin_on(args[0], other), "layer1.0.conv1"),
     ):
-        monkeypatch.setattr(resnet, "margins_of", wrong)
+        monkeypatch.setattr(resnet, "gate_of", lambda *_, wrong=wrong: wrong)
         with pytest.raises(RecordingError, match=f"layer {name}: its masks"):
             resnet.record(encoder, images, network, branch=branch)
 
@@ -144,7 +143,8 @@ def test_the_derived_list_of_the_own_encoder_is_its_workload() -> None:
     torch.manual_seed(1)
     encoder = models.ResNet18("cdg", 32)
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
-    gates = dict.fromkeys(gated_layers(encoder), resnet.margins_of)
+    layers = gated_layers(encoder).items()
+    gates = {name: resnet.gate_of(layer, "diagonal") for name, layer in layers}
     recorder = Recorder.attach(encoder, gates, example=plain(images))
     recorder.close()
     wanted = {layer.name: layer for layer in resnet18(width=32).layers}
@@ -199,7 +199,7 @@ def test_what_a_network_needs_besides_is_asked_for(tmp_path: Path) -> None:
         Recorder.attach(model, {GATED[0]: "blocks.0.first.stop"}, example=inputs(1))
     with pytest.raises(RecordingError, match="network= or an example="):
         Recorder.attach(model, STEPS)
-    with pytest.raises(RecordingError, match=r"layer blocks\.0\.first: gated in the model or"):
+    with pytest.raises(RecordingError, match=r"layer blocks\.0\.first: named in gates="):
         Recorder.attach(model, STEPS, network=resnet18())
     with pytest.raises(RecordingError, match="run the model on some images first"):
         Recorder.attach(model, STEPS, example=inputs(1), groups=2).write(
