@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from told import Told, images
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from zoo.flops import flops_of_torch
 
 from hwsim.network import MapLayer, Network, resnet18
 from hwsim.train.networks import models
@@ -18,38 +18,10 @@ from hwsim.train.networks.gating import gated_layers
 from hwsim.train.record.layer_list import LayerListError, derive_network
 
 
-class Told(nn.Module):
-    """A forward pass given as a function of named modules and the input."""
-
-    def __init__(self, forward: Any, **modules: Any) -> None:
-        super().__init__()
-        for name, module in modules.items():
-            setattr(self, name, module)
-        self.told = forward
-
-    def forward(self, x: Tensor) -> Any:
-        return self.told(self, x)
-
-
-def images(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(3))
-
-
-def torch_macs(model: nn.Module, example: Tensor) -> int:
-    """Per image, by torch's counter in a pass of its own."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    torch.backends.mha.set_fastpath_enabled(False)
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        model.eval()(example)
-    torch.backends.mha.set_fastpath_enabled(True)
-    return counter.get_total_flops() // 2 // len(example)
-
-
 def derived(model: nn.Module, example: Tensor, **options: Any) -> Network:
     """Its list, the same for one image and for the batch, with torch's MACs."""
     network = derive_network(model, example, **options)
-    assert network.macs == torch_macs(model, example)
+    assert network.macs == flops_of_torch(model.requires_grad_(False), example)
     assert derive_network(model, example[:1], **options) == network
     return network
 
