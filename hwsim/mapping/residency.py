@@ -17,7 +17,7 @@ from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating
 from hwsim.mapping.layout import layout_of_input, plane_bytes, pointer_layout, tensor_layouts
 from hwsim.mapping.tiles import Mapping, MappingError, rows_of, tile_layer
-from hwsim.network import INPUT, ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 
 @lru_cache(maxsize=64)
@@ -139,7 +139,7 @@ def _residency(
         yield source, residual, kept
         complete = source == "chip" or _touches_all_rows(layer)
         placed = {*staying, *([layer.input] if complete else []), *([layer.name] if kept else [])}
-        made = [INPUT, *(made_by.name for made_by in network.layers)]
+        made = [*network.outside, *(made_by.name for made_by in network.layers)]
         on_chip = [t for t in made if t in placed and last_read[t] > position]
 
 

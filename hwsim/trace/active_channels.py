@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.network import INPUT, ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 from hwsim.trace.header import Granularity
 from hwsim.trace.mask_trace import MaskTrace
 
@@ -65,8 +65,8 @@ def channels_of(
 
     ``masks``: bool (images, *mask shape) per gated layer.
     """
-    first = network.layers[0]
-    active = {INPUT: np.ones((images, first.in_channels), bool)}
+    outside = network.outside.items()
+    active = {tensor: np.ones((images, channels), bool) for tensor, (channels, _, _) in outside}
     found = {}
     for layer in network.layers:
         present = active[layer.input]

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from hwsim.errors import nearest
-from hwsim.network import INPUT, ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 from hwsim.trace.hdf5 import CHUNK_IMAGES
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
@@ -71,7 +71,7 @@ def same_gates(one: TraceHeader, other: TraceHeader) -> bool:
 
 def added_together(network: Network) -> Iterator[frozenset[str]]:
     """Every tensor once, with those that residual additions tie to it."""
-    tied = {name: {name} for name in (INPUT, *network.by_name)}
+    tied = {name: {name} for name in (*network.outside, *network.by_name)}
     for layer in network.layers:
         if layer.residual is not None:
             both = tied[layer.name] | tied[layer.residual]
@@ -87,10 +87,10 @@ def added_together(network: Network) -> Iterator[frozenset[str]]:
 def _block_lists(header: TraceHeader, tensors: frozenset[str]) -> int:
     """Mask lists of the blocks inside which lists may change places; 1 where none may.
 
-    No block crosses a gating group of a layer that makes one of the tensors or reads it. The
-    network's input comes in the order that it has.
+    No block crosses a gating group of a layer that makes one of the tensors or reads it. What
+    comes from outside comes in the order that it has.
     """
-    if INPUT in tensors:
+    if not tensors.isdisjoint(header.network.outside):
         return 1
     layers = header.network.layers
     made = (layer.out_channels // layer.groups for layer in layers if layer.name in tensors)
