@@ -13,7 +13,7 @@ from typing import Literal
 
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError, nearest
-from hwsim.network import ConvLayer
+from hwsim.network import AnyLayer
 
 Gating = Literal["off", "batch", "instance"]
 """What a run does with gated layers: runs them densely, or gates them, normalised by batch or by
@@ -142,14 +142,14 @@ def parse_scheme(name: str, arch: ArchConfig) -> Scheme:
     )
 
 
-def schemes_for(arch: ArchConfig, mask_group: int, layers: Iterable[ConvLayer] = ()) -> list[str]:
+def schemes_for(arch: ArchConfig, mask_group: int, layers: Iterable[AnyLayer] = ()) -> list[str]:
     """The schemes that fit masks per pixel, of one bit per ``mask_group`` channels."""
     if arch.index.lane_group == 1:
         return list(_ALWAYS)
     return [*_ALWAYS, lane_group_scheme(arch, mask_group, layers)]
 
 
-def lane_group_scheme(arch: ArchConfig, mask_group: int, layers: Iterable[ConvLayer] = ()) -> str:
+def lane_group_scheme(arch: ArchConfig, mask_group: int, layers: Iterable[AnyLayer] = ()) -> str:
     """Structured or in lockstep: how masks run on hardware of the machine's lane group V > 1.
 
     A mask is structured if V divides ``mask_group`` and no lane group of any gated layer in
@@ -164,7 +164,7 @@ def lane_group_scheme(arch: ArchConfig, mask_group: int, layers: Iterable[ConvLa
     return f"structured-{lane_group}x" if structured else f"lockstep-{lane_group}"
 
 
-def lanes_align(layer: ConvLayer, columns: int, lane_group: int, mask_group: int) -> bool:
+def lanes_align(layer: AnyLayer, columns: int, lane_group: int, mask_group: int) -> bool:
     """Whether every lane group of the layer's channel tiles lies inside one mask group.
 
     Channel tiles start anew in every gating group and lane groups in every tile, so a tile width

@@ -24,8 +24,8 @@ from hwsim.mapping.residency import (
     shapes_held,
     weight_residency,
 )
-from hwsim.mapping.tiles import Mapping, MappingError, tile_rows
-from hwsim.network import ConvLayer, Network
+from hwsim.mapping.tiles import Mapping, MappingError, input_pixels
+from hwsim.network import AnyLayer, ConvLayer, Network
 from hwsim.trace.active_channels import predictors, selecting
 from hwsim.trace.header import Granularity, TraceHeader
 
@@ -62,8 +62,10 @@ class Gates(NamedTuple):
         """Channel tiles are cut as gated layers' are, within a head, or as dense ones."""
         return "batch" if self.by_head else "off"
 
-    def predictors(self, layer: ConvLayer) -> list[ConvLayer]:
-        return predictors(layer, self.granularity, self.squeeze) if layer.gated else []
+    def predictors(self, layer: AnyLayer) -> list[ConvLayer]:
+        if not isinstance(layer, ConvLayer) or not layer.gated:
+            return []
+        return predictors(layer, self.granularity, self.squeeze)
 
 
 @lru_cache(maxsize=64)
@@ -82,8 +84,10 @@ def map_channels(
         ]
         compacted = layer.gated and not gates.by_head
         if layer.name in selects:
-            pixels = pixels_of(layer, arch, shaped.array.columns, mapping.input, 1)
-            by_image = replace(mapping, instance=True, pixels=pixels, order="weights")
+            pixels, in_row = pixels_of(layer, arch, shaped.array.columns, mapping.input, 1)
+            by_image = replace(
+                mapping, instance=True, pixels=pixels, in_row=in_row, order="weights"
+            )
             mapping = _cheaper_order(by_image)
         placed.append(Placed(row, mapping, layer.name in selects, compacted))
     followed = pairwise([*placed, placed[0]])
@@ -122,11 +126,15 @@ def _predictor(layer: ConvLayer, arch: ArchConfig, images: int) -> Mapping:
         instance=False,
         width=min(columns, layer.out_channels),
         pixels=arch.partial_sums.entries // columns,
+        in_row=False,
         layout=layout,
         pitch=layout.pitch(images, arch),
         input="chip",
+        loaded_channels=0,
         residual=None,
         stored=False,
+        aside_bytes=0,
+        aside_words=0,
         weights=weight_residency(layer, arch, columns, False),
         order="weights",
         prefetches=False,
@@ -148,7 +156,7 @@ def _cheaper_order(mapping: Mapping) -> Mapping:
 
 def _moved(mapping: Mapping) -> int:
     """Input and weight bytes of a batch with every channel active; a whole input is not counted."""
-    layer = mapping.layer
+    layer = mapping.convolution
     widths = [width for _, width in mapping.channel_tiles]
     in_image = mapping.pixel_tiles // mapping.images
     channel, image, pixel = (
@@ -159,9 +167,9 @@ def _moved(mapping: Mapping) -> int:
     turn, visited = channel[order], (image * in_image + pixel)[order]
     moved = 0
     if mapping.input == "tiled":
-        rows = tile_rows(layer, *image_cuts(mapping))[visited % in_image]
-        moved += int(rows[np.diff(visited, prepend=-1) != 0].sum())
-        moved *= layer.in_width * layer.in_channels
+        pixels = input_pixels(mapping, *image_cuts(mapping))[visited % in_image]
+        moved += int(pixels[np.diff(visited, prepend=-1) != 0].sum())
+        moved *= layer.in_channels
     if mapping.weights != "all":
         changes = np.diff(turn, prepend=-1) != 0
         moved += layer.steps * int(np.array(widths)[turn][changes].sum())

@@ -14,6 +14,7 @@ import numpy as np
 
 from hwsim.mapping.run_length import coded_bytes
 from hwsim.mapping.tiles import Mapping, Tiles, arrivals, rows_of
+from hwsim.network.description import both
 
 
 class Segments(NamedTuple):
@@ -36,7 +37,9 @@ def segments_of(maker: Mapping) -> Segments:
     shape = maker.images, layer.pooled_height, layer.pooled_width
     image, row, column = (index.ravel() for index in np.indices(shape, np.int64))
     # The last pixel that a pooled one needs, bottom right, is in the tile that finishes it.
-    y, x = (index * layer.pool + layer.pool - 1 for index in (row, column))
+    down, right = both(layer.pool)
+    y = np.minimum((row + 1) * down, layer.out_height) - 1
+    x = np.minimum((column + 1) * right, layer.out_width) - 1
     last = (image * layer.out_height + y) * layer.out_width + x
     tile = np.searchsorted(maker.pixel_cuts[0], last, side="right") - 1
     flat_row = image * layer.pooled_height + row
@@ -88,7 +91,7 @@ class CodedMap:
 
     def loaded(self, reader: Mapping, tiles: Tiles) -> np.ndarray:
         """What visits of a layer that reads the map lack of it; ``tiles``: the reader's."""
-        layer = reader.layer
+        layer = reader.convolution
         if reader.input == "chip":
             return np.zeros((len(self.codes), len(tiles)), np.int64)
         row = segments_of(self.maker).row

@@ -6,31 +6,51 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hwsim.mapping.layout import block_words, first_word
 from hwsim.mapping.tiles import Mapping
 from hwsim.network import ConvLayer
 
 
-def conditional_groups(layer: ConvLayer) -> list[list[int]]:
-    """The input groups of each gating group's conditional pass: all but its own.
+def first_blocks(layer: ConvLayer, gated: bool) -> list[list[int]]:
+    """The input blocks of the first pass of each block of output channels.
 
-    Without a base pass there is one group, and all of it.
+    Of a base pass where ``gated``: its own (the inverse branch has another one, in which a beat
+    finds its words in the same banks). Of a dense pass: all of its group's.
     """
-    groups = range(layer.groups)
+    if gated:
+        return [[own] for own in range(layer.blocks)]
+    return [_of_group(layer, group) for group in range(layer.conv_groups)]
+
+
+def conditional_blocks(layer: ConvLayer) -> list[list[int]]:
+    """The input blocks of each output block's conditional pass: its group's but for its own.
+
+    Without a base pass there is one block in each group, and all of it.
+    """
     if layer.zeroes:
-        return [[0]]
-    return [[other for other in groups if other != own] for own in groups]
+        return first_blocks(layer, gated=False)
+    return [
+        [other for other in _of_group(layer, own // layer.groups) if other != own]
+        for own in range(layer.blocks)
+    ]
 
 
-def beat_offsets(mapping: Mapping, groups: Sequence[int]) -> np.ndarray:
-    """int64 (beats,): word offsets of the beats of a round, over these input groups in order.
+def _of_group(layer: ConvLayer, group: int) -> list[int]:
+    """The blocks of one group of the convolution."""
+    return list(range(group * layer.groups, (group + 1) * layer.groups))
 
-    Taps row by row in each group, its channel words in each tap.
+
+def beat_offsets(mapping: Mapping, blocks: Sequence[int]) -> np.ndarray:
+    """int64 (beats,): word offsets of the beats of a round, over these input blocks in order.
+
+    Taps row by row in each block, its channel words in each tap.
     """
-    layer, layout = mapping.layer, mapping.layout
-    words = -(-(layer.in_channels // layer.groups) // mapping.arch.activation.word_channels)
-    plane = np.asarray(groups, np.int64)[:, None] * words + np.arange(words)
-    ky, kx = np.indices((layer.kernel_size, layer.kernel_size), np.int64).reshape(2, -1)
-    phase = ky % layer.stride * layer.stride + kx % layer.stride
-    row, column = ky // layer.stride, kx // layer.stride
+    layer, layout, word = mapping.convolution, mapping.layout, mapping.arch.activation.word_channels
+    first = np.array([first_word(layer, word, block) for block in blocks], np.int64)
+    plane = first[:, None] + np.arange(block_words(layer, word))
+    (down, right), (high, wide) = layer.dilations, layer.strides
+    ky, kx = np.indices(layer.kernel, np.int64).reshape(2, -1)
+    phase = ky * down % high * wide + kx * right % wide
+    row, column = ky * down // high, kx * right // wide
     tap = phase * layout.phase_words(mapping.images) + row * layout.width + column
     return (plane[:, None, :] * mapping.pitch + tap[:, None]).ravel()

@@ -5,11 +5,13 @@ Decided layer by layer in execution order, from shapes alone, never from a mask.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import Literal
+from math import prod
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -17,7 +19,31 @@ from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating
 from hwsim.mapping.layout import layout_of_input, plane_bytes, pointer_layout, tensor_layouts
 from hwsim.mapping.tiles import Mapping, MappingError, rows_of, tile_layer
-from hwsim.network import ConvLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, MapLayer, Network
+
+NONE = 0, 0, 0
+"""Shape of a scale that is not there."""
+
+
+class Place(NamedTuple):
+    """Where a layer's tensors are.
+
+    ``input``: on chip, loaded whole or tiled; ``loaded``: those of its tensors that are not on
+    chip; ``residual``, ``aside``: on chip or in DRAM, None without one; ``kept``: its output stays.
+    """
+
+    input: Literal["chip", "whole", "tiled"]
+    loaded: tuple[str, ...]
+    residual: Literal["chip", "dram"] | None
+    aside: Literal["chip", "dram"] | None
+    kept: bool
+
+    def from_dram(self, layer: AnyLayer) -> Iterator[str]:
+        """The tensors that the layer needs from DRAM."""
+        yield from self.loaded
+        for tensor, place in ((layer.residual, self.residual), (layer.aside, self.aside)):
+            if tensor is not None and place == "dram":
+                yield tensor
 
 
 @lru_cache(maxsize=64)
@@ -34,21 +60,18 @@ def map_network(
     """
     layouts = tensor_layouts(network, arch, images)
     sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
-    residency = list(_residency(network, sizes, _activation_room(arch)))
-    from_dram = {
-        tensor
-        for layer, (source, residual, _) in zip(network.layers, residency, strict=True)
-        for tensor, place in ((layer.input, source), (layer.residual, residual))
-        if place in ("whole", "tiled", "dram")
-    }
+    places = list(_residency(network, sizes, _activation_room(arch)))
+    layers = list(zip(network.layers, places, strict=True))
+    from_dram = {tensor for layer, place in layers for tensor in place.from_dram(layer)}
     mappings = []
-    for position, (layer, (source, residual, kept)) in enumerate(
-        zip(network.layers, residency, strict=True)
-    ):
+    for position, (layer, place) in enumerate(layers):
         gated, instance = _of_layer(layer, gating)
         shaped = arch.shaped(shapes[position]) if shapes else arch
         columns = shaped.array.columns
-        layout = pointer_layout(layer, layouts[layer.input], arch)
+        layout = pointer_layout(layer, layouts[layer.inputs[0]], arch)
+        together = _cut_together(layer, instance, images)
+        pixels, in_row = pixels_of(layer, arch, columns, place.input, together)
+        scale = network.shapes[layer.scale] if isinstance(layer, MapLayer) and layer.scale else NONE
         mappings.append(
             Mapping(
                 layer=layer,
@@ -56,13 +79,17 @@ def map_network(
                 images=images,
                 gating=gated,
                 instance=instance,
-                width=min(columns, layer.out_channels // (layer.groups if gated else 1)),
-                pixels=pixels_of(layer, arch, columns, source, 1 if instance else images),
+                width=max(width for _, width in layer.channel_tiles(columns, gated=gated)),
+                pixels=pixels,
+                in_row=in_row,
                 layout=layout,
                 pitch=layout.pitch(images, arch),
-                input=source,
-                residual=residual,
-                stored=not kept or layer.name in from_dram,
+                input=place.input,
+                loaded_channels=sum(network.shapes[tensor][0] for tensor in place.loaded),
+                residual=place.residual,
+                stored=not place.kept or layer.name in from_dram,
+                aside_bytes=images * prod(scale) * (place.aside == "dram"),
+                aside_words=-(-scale[0] // arch.activation.word_channels) * scale[1] * scale[2],
                 weights=weight_residency(layer, arch, columns, gated),
                 order="weights",
                 prefetches=False,
@@ -79,10 +106,11 @@ def shapes_held(
     sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
     places = _residency(network, sizes, _activation_room(arch))
     held = []
-    for layer, (source, _, _) in zip(network.layers, places, strict=True):
+    for layer, place in zip(network.layers, places, strict=True):
         gated, instance = _of_layer(layer, gating)
         try:
-            pixels_of(layer, arch, shape[1], source, 1 if instance else images)
+            together = _cut_together(layer, instance, images)
+            pixels_of(layer, arch, shape[1], place.input, together)
             weight_residency(layer, arch, shape[1], gated)
         except MappingError:
             held.append(False)
@@ -91,7 +119,7 @@ def shapes_held(
     return tuple(held)
 
 
-def _of_layer(layer: ConvLayer, gating: Gating) -> tuple[bool, bool]:
+def _of_layer(layer: AnyLayer, gating: Gating) -> tuple[bool, bool]:
     """Whether the layer is gated in this run, and whether its gates normalise by instance.
 
     Masks of gates that zero are known before the layer runs.
@@ -100,88 +128,123 @@ def _of_layer(layer: ConvLayer, gating: Gating) -> tuple[bool, bool]:
     return gated, gated and not layer.zeroes and gating == "instance"
 
 
+def _cut_together(layer: AnyLayer, instance: bool, images: int) -> int:
+    """How many images tiles are cut from."""
+    multiplies = isinstance(layer, ConvLayer) and layer.weights_from is not None
+    return 1 if instance or multiplies else images
+
+
 def _activation_room(arch: ArchConfig) -> int:
     """Bytes beside two staging tiles of C x P bytes, which are as large in every shape."""
     return arch.activation_buffer_bytes - 2 * arch.partial_sums.entries
 
 
-def _residency(
-    network: Network, sizes: dict[str, int], room: int
-) -> Iterator[tuple[Literal["chip", "whole", "tiled"], Literal["chip", "dram"] | None, bool]]:
-    """Per layer: where its input is, where its residual is, whether its output is kept."""
+def _residency(network: Network, sizes: dict[str, int], room: int) -> Iterator[Place]:
+    """Of each layer, as reading 12 has it."""
     last_read = {}
     for position, layer in enumerate(network.layers):
-        for tensor in (layer.input, layer.residual):
-            if tensor is not None:
+        for tensor in layer.reads:
+            # A product's second operand is read as weights, from DRAM.
+            if tensor != layer.aside or isinstance(layer, MapLayer):
                 last_read[tensor] = position
+    made = list(network.shapes)
     on_chip: list[str] = []
     for position, layer in enumerate(network.layers):
-        if sizes[layer.input] > room:
-            yield "tiled", "dram" if layer.residual else None, False
+        inputs = dict.fromkeys(layer.inputs)
+        needed = sum(sizes[tensor] for tensor in inputs)
+        if needed > room:
+            residual, aside = _there(layer.residual, set()), _there(layer.aside, set())
+            yield Place("tiled", layer.inputs, residual, aside, False)
             on_chip = []
             continue
-        free = room - sizes[layer.input]
+        free = room - needed
         kept = last_read.get(layer.name, -1) > position and sizes[layer.name] <= free
         if kept:
             free -= sizes[layer.name]
         staying = []
         for tensor in on_chip:
-            if tensor == layer.input or last_read[tensor] < position:
+            if tensor in inputs or last_read.get(tensor, -1) < position:
                 continue
             if sizes[tensor] <= free:
                 free -= sizes[tensor]
                 staying.append(tensor)
-        source: Literal["chip", "whole"] = "chip" if layer.input in on_chip else "whole"
-        residual: Literal["chip", "dram"] | None = None
-        if layer.residual is not None:
-            here = layer.residual == layer.input or layer.residual in staying
-            residual = "chip" if here else "dram"
-        yield source, residual, kept
-        complete = source == "chip" or _touches_all_rows(layer)
-        placed = {*staying, *([layer.input] if complete else []), *([layer.name] if kept else [])}
-        made = [*network.outside, *(made_by.name for made_by in network.layers)]
-        on_chip = [t for t in made if t in placed and last_read[t] > position]
+        loaded = tuple(tensor for tensor in layer.inputs if tensor not in on_chip)
+        yield Place(
+            "whole" if loaded else "chip",
+            loaded,
+            _there(layer.residual, {*inputs, *staying}),
+            # Weights come from DRAM; a factor may be on chip.
+            _there(layer.aside, set() if isinstance(layer, ConvLayer) else {*inputs, *staying}),
+            kept,
+        )
+        complete = [t for t in inputs if t in on_chip or _touches_all_rows(layer)]
+        placed = {*staying, *complete, *([layer.name] if kept else [])}
+        on_chip = [t for t in made if t in placed and last_read.get(t, -1) > position]
 
 
-def _touches_all_rows(layer: ConvLayer) -> bool:
+def _there(tensor: str | None, placed: set[str]) -> Literal["chip", "dram"] | None:
+    """Where a tensor is that goes through the staging tile, or beside it."""
+    if tensor is None:
+        return None
+    return "chip" if tensor in placed else "dram"
+
+
+def _touches_all_rows(layer: AnyLayer) -> bool:
+    if isinstance(layer, MapLayer):
+        return True
     return len(rows_of(layer, np.arange(layer.out_height))) == layer.in_height
 
 
-def pixels_of(layer: ConvLayer, arch: ArchConfig, columns: int, source: str, images: int) -> int:
+def pixels_of(
+    layer: AnyLayer, arch: ArchConfig, columns: int, source: str, images: int
+) -> tuple[int, bool]:
     """P: what the partial sums of ``columns`` hold, or two footprints of a tiled input allow.
 
-    Tiles of a tiled input are cut from ``images`` together.
+    And whether tiles are parts of one row, because not even one row finds room. Tiles of a tiled
+    input are cut from ``images`` together. Raises MappingError where not even one pixel does.
     """
     most = arch.partial_sums.entries // columns
-    if source != "tiled":
-        return most
+    if source != "tiled" or isinstance(layer, MapLayer):
+        return most, False
     room = _activation_room(arch)
-    layout = layout_of_input(layer, arch)
-    rows = images * layer.out_height
-    one_row = 0
     for tile_rows in range(most // layer.out_width, 0, -1):
-        first = np.arange(0, rows, tile_rows)
-        last = np.minimum(first + tile_rows, rows) - 1
-        image, row = np.divmod(np.stack([first, last]), layer.out_height)
-        padded = image * layout.height + row
-        span = int((padded[1] - padded[0]).max()) + 1 + (layer.kernel_size - 1) // layer.stride
-        footprint = layout.words * plane_bytes(layout.phases * span * layout.width, arch)
-        if 2 * footprint <= room:
-            return tile_rows * layer.out_width
-        one_row = footprint
-    if not one_row:
-        raise MappingError(
-            f"layer {layer.name}: partial_sums.entries hold {most} pixels, one row of "
-            f"a tiled input has {layer.out_width}"
-        )
-    raise MappingError(
-        f"layer {layer.name}: activation buffer: two footprints of one row need {2 * one_row} "
-        f"bytes, activation.buffer_kib leaves {max(room, 0)} beside the staging tiles"
+        span = _row_span(layer, tile_rows, images * layer.out_height)
+        if 2 * _footprint(layer, arch, span, layer.out_width) <= room:
+            return tile_rows * layer.out_width, False
+    # A footprint grows with its pixels, so the largest that fits is where bisection ends.
+    fits = bisect_right(
+        range(1, min(most, layer.out_width) + 1),
+        room,
+        key=lambda pixels: 2 * _footprint(layer, arch, 1, pixels),
     )
+    if not fits:
+        needed = 2 * _footprint(layer, arch, 1, 1)
+        raise MappingError(
+            f"layer {layer.name}: activation buffer: two footprints of one pixel need {needed} "
+            f"bytes, activation.buffer_kib leaves {max(room, 0)} beside the staging tiles"
+        )
+    return fits, True
+
+
+def _row_span(layer: ConvLayer, tile_rows: int, rows: int) -> int:
+    """Most rows, in padded coordinates, from the first to the last of so many flat output rows."""
+    first = np.arange(0, rows, tile_rows)
+    last = np.minimum(first + tile_rows, rows) - 1
+    image, row = np.divmod(np.stack([first, last]), layer.out_height)
+    padded = image * (layer.out_height + layer.reach[0] // layer.strides[0]) + row
+    return int((padded[1] - padded[0]).max()) + 1
+
+
+def _footprint(layer: ConvLayer, arch: ArchConfig, rows: int, columns: int) -> int:
+    """Bytes that a tile of so many output rows and columns stores of a tiled input."""
+    layout = layout_of_input(layer, arch)
+    high, wide = (reach // s for reach, s in zip(layer.reach, layer.strides, strict=True))
+    words = layout.phases * (rows + high) * (columns + wide)
+    return layout.words * plane_bytes(words, arch)
 
 
 def weight_residency(
-    layer: ConvLayer, arch: ArchConfig, columns: int, gated: bool
+    layer: AnyLayer, arch: ArchConfig, columns: int, gated: bool
 ) -> Literal["all", "two", "one"]:
     tile = layer.steps * columns
     tiles = len(layer.channel_tiles(columns, gated=gated))
@@ -205,6 +268,8 @@ def _with_next(mappings: list[Mapping]) -> Iterator[tuple[Mapping, Mapping]]:
 def _ordered(mapping: Mapping, following: Mapping) -> Mapping:
     """Choose the loop order and whether the next layer's first channel tile fits beside."""
     fits = fits_beside(mapping, following)
+    if isinstance(mapping.layer, MapLayer):
+        return replace(mapping, order="pixels", prefetches=fits)
     pixels_outer = replace(mapping, order="pixels", prefetches=fits)
     weights_outer = replace(mapping, order="weights", prefetches=fits)
     return pixels_outer if _moved(pixels_outer) < _moved(weights_outer) else weights_outer
@@ -212,6 +277,8 @@ def _ordered(mapping: Mapping, following: Mapping) -> Mapping:
 
 def fits_beside(mapping: Mapping, following: Mapping) -> bool:
     """Whether the next layer's first weights fit beside the weights of the last tile."""
+    if following.multiplies or isinstance(following.layer, MapLayer):
+        return False  # Weights that are not made yet, or none.
     tile, next_tile = (at.layer.steps * at.arch.array.columns for at in (mapping, following))
     tiles = len(mapping.channel_tiles)
     held = tile * (tiles if mapping.weights == "all" else 1)

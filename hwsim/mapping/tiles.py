@@ -16,7 +16,8 @@ import numpy as np
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError
 from hwsim.mapping.layout import Layout
-from hwsim.network import ConvLayer
+from hwsim.network import AnyLayer, ConvLayer, MapLayer
+from hwsim.network.description import both
 
 
 class MappingError(UserError):
@@ -32,27 +33,40 @@ class Mapping:
 
     ``arch``: the machine with its array in this layer's shape; ``instance``: tiles do not cross
     images, because the gate decides on whole maps; ``width``: channel tile width; ``pixels``: P of
-    this layer; ``layout``, ``pitch``: how pointers see the input, and words between its planes;
-    ``input``: on chip already, loaded whole, or tiled; ``residual``: where the added
-    tensor is, None without one; ``weights``: the channel tiles resident at once; ``prefetches``:
-    the last tile loads the next layer's first channel tile of weights.
+    this layer; ``in_row``: tiles are parts of one row; ``layout``, ``pitch``: how pointers see the
+    input, and words between its planes; ``input``: on chip already, loaded whole, or tiled;
+    ``loaded_channels``: those of the input that are not on chip; ``residual``: where the added
+    tensor is, None without one; ``aside_bytes``, ``aside_words``: what a map layer's scale
+    brings, and its words in an image; ``weights``: the
+    channel tiles resident at once; ``prefetches``: the last tile loads the next layer's first
+    channel tile of weights.
     """
 
-    layer: ConvLayer
+    layer: AnyLayer
     arch: ArchConfig
     images: int
     gating: bool
     instance: bool
     width: int
     pixels: int
+    in_row: bool
     layout: Layout
     pitch: int
     input: Literal["chip", "whole", "tiled"]
+    loaded_channels: int
     residual: Literal["chip", "dram"] | None
     stored: bool
+    aside_bytes: int
+    aside_words: int
     weights: Literal["all", "two", "one"]
     order: Literal["weights", "pixels"]
     prefetches: bool
+
+    @property
+    def convolution(self) -> ConvLayer:
+        """The layer, for what only a layer with passes has."""
+        assert isinstance(self.layer, ConvLayer), f"layer {self.layer.name} has no pass"
+        return self.layer
 
     @property
     def total_pixels(self) -> int:
@@ -66,12 +80,26 @@ class Mapping:
     @cached_property
     def pixel_cuts(self) -> tuple[np.ndarray, np.ndarray]:
         """First pixel and number of pixels of each pixel tile, in the batch's flattened order."""
-        images, extent = (
-            (self.images, self.layer.out_pixels) if self.instance else (1, self.total_pixels)
-        )
-        in_image = np.arange(0, extent, self.pixels, dtype=np.int64)
-        starts = (np.arange(images, dtype=np.int64)[:, None] * extent + in_image).ravel()
-        return starts, np.tile(np.minimum(self.pixels, extent - in_image), images)
+        layer = self.layer
+        if self.in_row:
+            cuts, extent = self.images * layer.out_height, layer.out_width
+        elif self.by_image:
+            cuts, extent = self.images, layer.out_pixels
+        else:
+            cuts, extent = 1, self.total_pixels
+        in_cut = np.arange(0, extent, self.pixels, dtype=np.int64)
+        starts = (np.arange(cuts, dtype=np.int64)[:, None] * extent + in_cut).ravel()
+        return starts, np.tile(np.minimum(self.pixels, extent - in_cut), cuts)
+
+    @property
+    def by_image(self) -> bool:
+        """Whether tiles hold pixels of one image: of instance gates, or each with its weights."""
+        return self.instance or self.multiplies
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether another tensor's values are the weights, image by image."""
+        return isinstance(self.layer, ConvLayer) and self.layer.weights_from is not None
 
     @property
     def pixel_tiles(self) -> int:
@@ -125,9 +153,12 @@ def tile_layer(mapping: Mapping) -> Tiles:
     channel_tile, visit = _loop(mapping, len(channels))
     pixel_tile, first, finishes, kept = (part[visit] for part in _visits(mapping))
     width, pixels = channels[channel_tile, 1], counts[pixel_tile]
-    first_channels = np.diff(channel_tile, prepend=-1) != 0
+    weights = channel_tile
+    if mapping.multiplies:
+        weights = channel_tile * mapping.images + starts[pixel_tile] // layer.out_pixels
+    fresh_weights = np.diff(weights, prepend=-1) != 0
     if mapping.weights == "all":
-        first_channels &= _first_use(channel_tile)
+        fresh_weights &= _first_use(weights)
     pooled = pooled_pixels(mapping, starts, counts)[pixel_tile] * finishes
     psum_bytes = 4 * width * pixels * ~kept
     return Tiles(
@@ -139,8 +170,8 @@ def tile_layer(mapping: Mapping) -> Tiles:
         first=first,
         finishes=finishes,
         input_bytes=_input_bytes(mapping, starts, counts, pixel_tile),
-        residual_bytes=width * pixels * finishes * (mapping.residual == "dram"),
-        weight_bytes=np.where(first_channels, layer.steps * width, 0),
+        residual_bytes=_residual_bytes(mapping, width * pixels * finishes),
+        weight_bytes=np.where(fresh_weights, layer.steps * width, 0),
         output_bytes=width * pooled * mapping.stored,
         pooled_pixels=pooled,
         psum_load_bytes=psum_bytes * ~first,
@@ -172,9 +203,18 @@ def dma_ratio(arch: ArchConfig) -> tuple[int, int]:
 def rows_of(layer: ConvLayer, flat_rows: np.ndarray) -> np.ndarray:
     """Distinct flat input rows (image * in_height + row) that flat output rows touch."""
     image, row = np.divmod(flat_rows[:, None], layer.out_height)
-    source = row * layer.stride - layer.padding + np.arange(layer.kernel_size)
+    top, *_ = layer.edges
+    source = row * layer.strides[0] - top + np.arange(layer.kernel[0]) * layer.dilations[0]
     inside = (source >= 0) & (source < layer.in_height)
     return np.unique((image * layer.in_height + source)[inside])
+
+
+def columns_of(layer: ConvLayer, columns: np.ndarray) -> np.ndarray:
+    """Distinct input columns that output columns touch."""
+    _, left, *_ = layer.edges
+    source = columns[:, None] * layer.strides[1] - left
+    source = source + np.arange(layer.kernel[1]) * layer.dilations[1]
+    return np.unique(source[(source >= 0) & (source < layer.in_width)])
 
 
 def _visits(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -215,17 +255,45 @@ def _input_bytes(
     mapping: Mapping, starts: np.ndarray, counts: np.ndarray, pixel_tile: np.ndarray
 ) -> np.ndarray:
     """Rows each tile brings, in bytes."""
-    layer = mapping.layer
     if mapping.input == "chip":
         return np.zeros(len(pixel_tile), np.int64)
+    pixels = input_pixels(mapping, starts, counts)
+    return np.where(arrivals(mapping, pixel_tile), pixels[pixel_tile], 0) * mapping.loaded_channels
+
+
+def input_pixels(mapping: Mapping, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """int64 (pixel tiles,): pixels of the input that each tile brings, of every channel loaded."""
+    layer = mapping.layer
+    if isinstance(layer, MapLayer):
+        return _streamed_rows(layer, starts, counts) * layer.in_width
+    if mapping.in_row:
+        touched = {
+            at: len(columns_of(layer, np.arange(at, at + count)))
+            for at, count in zip(starts % layer.out_width, counts, strict=True)
+        }
+        columns = np.array([touched[at] for at in starts % layer.out_width], np.int64)
+        return tile_rows(layer, starts, counts) * columns
     rows = (tile_rows if mapping.input == "tiled" else fresh_rows)(layer, starts, counts)
-    row_bytes = layer.in_width * layer.in_channels
-    return np.where(arrivals(mapping, pixel_tile), rows[pixel_tile], 0) * row_bytes
+    return rows * layer.in_width
+
+
+def _streamed_rows(layer: MapLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Input rows that each pixel tile reads and no tile before it."""
+    image, row = np.divmod((starts + counts - 1) // layer.out_width, layer.out_height)
+    read = image * layer.in_height - (-(row + 1) * layer.in_height // layer.out_height)
+    return np.diff(read, prepend=0)
+
+
+def _residual_bytes(mapping: Mapping, outputs: np.ndarray) -> np.ndarray:
+    """Of visits that finish so many ``outputs``; a scale comes with the first."""
+    found = outputs * (mapping.residual == "dram")
+    found[0] += mapping.aside_bytes
+    return found
 
 
 def arrivals(mapping: Mapping, pixel_tile: np.ndarray) -> np.ndarray:
     """bool (visits,): which visits to pixel tiles bring rows of an input that is not on chip."""
-    if mapping.input == "tiled":
+    if mapping.input == "tiled" and isinstance(mapping.layer, ConvLayer):
         return np.diff(pixel_tile, prepend=-1) != 0
     return _first_use(pixel_tile)
 
@@ -248,6 +316,14 @@ def pooled_pixels(mapping: Mapping, starts: np.ndarray, counts: np.ndarray) -> n
     """Pooled pixels whose bottom right pixel lies in each pixel tile."""
     layer = mapping.layer
     _, row, column = np.indices((mapping.images, layer.out_height, layer.out_width))
-    last = (row % layer.pool == layer.pool - 1) & (column % layer.pool == layer.pool - 1)
+    down, right = both(layer.pool)
+    last = _finishes(row, down, layer.out_height, layer.ceil_mode)
+    last &= _finishes(column, right, layer.out_width, layer.ceil_mode)
     finished = np.concatenate([[0], np.cumsum(last)])
     return (finished[starts + counts] - finished[starts]).astype(np.int64)
+
+
+def _finishes(index: np.ndarray, factor: int, extent: int, ceil_mode: bool) -> np.ndarray:
+    """Which rows or columns are the last ones of a pooled one."""
+    whole = index % factor == factor - 1
+    return whole | (index == extent - 1) if ceil_mode else whole

@@ -14,16 +14,15 @@ from hwsim.mapping.tiles import (
     Mapping,
     dma_cycles,
     dma_ratio,
-    fresh_rows,
+    input_pixels,
     pixel_addresses,
     pooled_pixels,
-    tile_rows,
 )
 from hwsim.model.kernel import passes
 from hwsim.model.kernel.channels import visits
 from hwsim.model.kernel.channels.layers import Dma
 from hwsim.model.plan import LayerPlan, machine_of, plan_layer
-from hwsim.network import ConvLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, Network
 
 SOURCES = {"chip": 0, "whole": visits.WHOLE, "tiled": visits.TILED}
 RESIDUALS = {None: 0, "chip": visits.ON_CHIP, "dram": visits.IN_DRAM}
@@ -66,9 +65,7 @@ def plan_channels(
     )
 
 
-def _plan(
-    layer: ConvLayer, placed: Placed, scheme: Scheme, gates: Gates
-) -> LayerPlan | ChannelPlan:
+def _plan(layer: AnyLayer, placed: Placed, scheme: Scheme, gates: Gates) -> LayerPlan | ChannelPlan:
     mapping = placed.mapping
     if not placed.selects:
         return plan_layer(placed.row, scheme, mapping, mask_group=1)
@@ -88,18 +85,17 @@ def _plan(
 def _selecting(
     mapping: Mapping, machine: passes.Machine, compacted: bool, gates: Gates
 ) -> visits.Selecting:
-    layer, arch, cuts = mapping.layer, mapping.arch, image_cuts(mapping)
+    layer, arch, cuts = mapping.convolution, mapping.arch, image_cuts(mapping)
     tiles = np.array(mapping.channel_tiles, np.int64)
     banks = pixel_addresses(mapping) % machine.banks
     heads = layer.groups if layer.gated and gates.by_head else 1
     bits = layer.gated * (heads * layer.in_channels if gates.by_head else layer.out_channels)
     return visits.Selecting(
         images=mapping.images,
-        taps=layer.kernel_size**2,
+        taps=layer.taps,
         steps=layer.steps,
         columns=arch.array.columns,
         word_channels=arch.activation.word_channels,
-        in_width=layer.in_width,
         compacted=int(compacted),
         pixels_outer=int(mapping.order == "pixels"),
         source=SOURCES[mapping.input],
@@ -113,8 +109,7 @@ def _selecting(
         tile_head=tiles[:, 0] // (layer.out_channels // heads),
         pixels=cuts[1],
         pooled=pooled_pixels(mapping, *cuts),
-        rows=tile_rows(layer, *cuts),
-        fresh=fresh_rows(layer, *cuts),
+        lacking=input_pixels(mapping, *cuts),
         loads=passes.consecutive_words(machine, banks, *cuts).max(axis=2),
         word_of=_words(layer, arch.activation.word_channels),
     )

@@ -10,8 +10,8 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating, Scheme, parse_scheme
-from hwsim.counters import CAUSES, COUNTERS
-from hwsim.mapping.offsets import beat_offsets, conditional_groups
+from hwsim.counters import CAUSES, COUNTERS, C
+from hwsim.mapping.offsets import beat_offsets, conditional_blocks, first_blocks
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
 from hwsim.model.kernel import decoders, passes
@@ -22,7 +22,7 @@ from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
 from hwsim.model.kernel.window import Lists, room_for_lists
 from hwsim.model.skip_plan import Pass, SkipPlan, walk_of
 from hwsim.model.transfers import Moves, moves_of
-from hwsim.network import Network
+from hwsim.network import ConvLayer, MapLayer, Network
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,15 @@ class LayerPlan:
     @cached_property
     def skip(self) -> SkipPlan:
         """The layer where zeros are skipped."""
-        mapping, machine, groups = self.mapping, self.machine, range(self.mapping.layer.groups)
-        first, first_sequence = _first_of(mapping)
-        own = [[group] for group in groups] if mapping.gating else [list(groups)]
-        passing = conditional_groups(mapping.layer)
+        mapping, machine = self.mapping, self.machine
+        own = first_blocks(mapping.convolution, mapping.gating)
+        first, first_sequence, _ = _pass_of(mapping, own)
+        passing = conditional_blocks(mapping.convolution)
         return SkipPlan(
             mapping=mapping,
             machine=machine,
             visits=self.visits,
-            group=_groups_of(mapping, self.tiles),
+            group=_block_of(mapping, self.tiles),
             words=_consecutive_words(mapping, machine),
             first=Pass(first, first_sequence, walk_of(mapping, own), np.zeros(len(own), np.int64)),
             conditional=Pass(
@@ -132,6 +132,10 @@ class LayerPlan:
     @cached_property
     def words(self) -> TileWords:
         return TileWords(self.mapping, self.mapping.layer.out_channels // self.mask_group)
+
+
+NO_BEATS = BeatSequence(np.zeros((1, 0), np.int64), np.zeros(0, np.int64))
+"""Of a map that is made without a pass."""
 
 
 @lru_cache(maxsize=64)
@@ -160,7 +164,9 @@ def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> L
     """One layer; ``row``: which of the network's it counts for."""
     arch, tiles = mapping.arch, tile_layer(mapping)
     machine = machine_of(arch, scheme, adds=not mapping.layer.zeroes)
-    conditional, sequence, order = _pass_of(mapping, conditional_groups(mapping.layer))
+    conditional, sequence, order = passes.Beats(0, 0, 0, 0), NO_BEATS, np.zeros(1, np.int64)
+    if isinstance(mapping.layer, ConvLayer):
+        conditional, sequence, order = _pass_of(mapping, conditional_blocks(mapping.layer))
     visits = _visits(mapping, tiles, order)
     cycles, counts = _fixed(scheme, mapping, mask_group, machine, visits, conditional, sequence)
     return LayerPlan(
@@ -187,11 +193,9 @@ def _pass_of(
 
     Banks are alike: orders that differ in where they begin are one.
     """
-    beats, banks = _beats(mapping, mapping.arch, len(orders[0])), mapping.arch.activation.banks
+    beats, banks = _beats(mapping, len(orders[0])), mapping.arch.activation.banks
     words = beats.full + beats.short
-    tap = [beats.full_steps] * (
-        mapping.layer.in_channels // mapping.layer.groups // beats.full_steps
-    )
+    tap = [beats.full_steps] * (mapping.convolution.block_channels // beats.full_steps)
     tap += [beats.short_steps] * (beats.short_steps > 0)
     offsets = np.array([beat_offsets(mapping, groups) for groups in orders], np.int64)
     # Few and long rows: a dictionary tells equal ones in no time, where np.unique sorts them.
@@ -204,16 +208,16 @@ def _pass_of(
 
 
 def _first_of(mapping: Mapping) -> tuple[passes.Beats, BeatSequence]:
-    """The dense pass, or a base pass: which input group that reads is the same to all banks."""
-    beats, sequence, _ = _pass_of(mapping, [range(1 if mapping.gating else mapping.layer.groups)])
+    """The dense pass, or a base pass: which block that reads is the same to all banks."""
+    beats, sequence, _ = _pass_of(mapping, first_blocks(mapping.convolution, mapping.gating)[:1])
     return beats, sequence
 
 
-def _groups_of(mapping: Mapping, tiles: Tiles) -> np.ndarray:
-    """int64 (visits,): the gating group of each visit's channels; 0 in a dense pass."""
-    if not mapping.gating:
-        return np.zeros_like(tiles.channel_start)
-    return tiles.channel_start // (mapping.layer.out_channels // mapping.layer.groups)
+def _block_of(mapping: Mapping, tiles: Tiles) -> np.ndarray:
+    """int64 (visits,): the block of each visit's output channels; in a dense pass the group."""
+    layer = mapping.layer
+    blocks = layer.blocks if mapping.gating else layer.conv_groups
+    return tiles.channel_start // (layer.out_channels // blocks)
 
 
 def _consecutive_words(mapping: Mapping, machine: passes.Machine) -> np.ndarray:
@@ -234,6 +238,9 @@ def _fixed(
     """Cycles by cause (visits, CAUSES) and counters (visits, COUNTERS) of every batch."""
     cycles = np.zeros((len(visits.width), len(CAUSES)), np.int64)
     counts = np.zeros((len(visits.width), len(COUNTERS)), np.int64)
+    if isinstance(mapping.layer, MapLayer):
+        counts[:, C["output_ops"]] = visits.width * visits.pixels
+        return cycles, counts
     words = _consecutive_words(mapping, machine)
     first, first_sequence = _first_of(mapping)
     busy = passes.busy_of(machine, first, first_sequence, words)
@@ -262,7 +269,7 @@ def _visits(mapping: Mapping, tiles: Tiles, order: np.ndarray) -> passes.TileArr
         tiles.width,
         tiles.pixels,
         tiles.pixel_tile,
-        order[_groups_of(mapping, tiles)] if mapping.gating else np.zeros_like(tiles.pixels),
+        order[_block_of(mapping, tiles)] if mapping.gating else np.zeros_like(tiles.pixels),
         *(flag.astype(np.int64) for flag in flags),
     )
 
@@ -289,9 +296,9 @@ def machine_of(arch: ArchConfig, scheme: Scheme, *, adds: bool = True) -> passes
     )
 
 
-def _beats(mapping: Mapping, arch: ArchConfig, groups: int) -> passes.Beats:
-    """A pass over ``groups`` input groups; each starts on a word (docs/model/passes.md)."""
-    layer, word = mapping.layer, arch.activation.word_channels
-    taps = layer.kernel_size**2
-    full, short_steps = divmod(layer.in_channels // layer.groups, word)
-    return passes.Beats(groups * taps * full, word, groups * taps * (short_steps > 0), short_steps)
+def _beats(mapping: Mapping, blocks: int) -> passes.Beats:
+    """A pass over ``blocks`` input blocks, whose words no two of them share in a pass."""
+    layer, word = mapping.convolution, mapping.arch.activation.word_channels
+    full, short_steps = divmod(layer.block_channels, word)
+    passed = blocks * layer.taps
+    return passes.Beats(passed * full, word, passed * (short_steps > 0), short_steps)

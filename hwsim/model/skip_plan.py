@@ -84,9 +84,9 @@ class SkipPlan:
         return Skipped(cycles, counts, (conditional, self.conditional.walk, self.group))
 
     def _operands(self, inputs: np.ndarray) -> Operands:
-        layer, images = self.mapping.layer, self.mapping.images
-        word, group = self.mapping.arch.activation.word_channels, layer.in_channels // layer.groups
-        high, wide = layer.in_height + 2 * layer.padding, layer.in_width + 2 * layer.padding
+        layer, images = self.mapping.convolution, self.mapping.images
+        word = self.mapping.arch.activation.word_channels
+        high, wide = _padded(layer)
         # A word behind the bits, so that one can always be read beside another.
         source = np.zeros((len(inputs), -(-inputs.shape[1] // 8) + 1), np.uint64)
         source.view(np.uint8)[:, : inputs.shape[1]] = inputs
@@ -94,7 +94,8 @@ class SkipPlan:
         places = self.first.walk.counted.shape[2]
         planes = np.zeros((len(inputs) // images, 2 * -(-pixels // 64), places), np.uint32)
         shape = layer.in_channels, layer.in_height, layer.in_width
-        fill_planes(source, shape, layer.padding, word, group, planes)
+        edges = np.array(layer.edges, np.int64)
+        fill_planes(source, shape, edges, word, layer.block_channels, planes)
         return Operands(planes, *self._places)
 
     @cached_property
@@ -109,24 +110,26 @@ class SkipPlan:
     @cached_property
     def _places(self) -> tuple[np.ndarray, ...]:
         """All of the operands that no input decides."""
-        layer, images = self.mapping.layer, self.mapping.images
-        high, wide = layer.in_height + 2 * layer.padding, layer.in_width + 2 * layer.padding
+        layer, images = self.mapping.convolution, self.mapping.images
+        high, wide = _padded(layer)
         image, y, x = np.indices((images, layer.out_height, layer.out_width), np.int64)
-        ky, kx = np.indices((layer.kernel_size, layer.kernel_size), np.int64).reshape(2, -1)
-        bases = ((image * high + y * layer.stride) * wide + x * layer.stride).ravel()
+        ky, kx = np.indices(layer.kernel, np.int64).reshape(2, -1)
+        bases = ((image * high + y * layer.strides[0]) * wide + x * layer.strides[1]).ravel()
         totals = np.zeros((0, 0, 0), np.int64)
-        return bases, ky * wide + kx, self.mapping.pixel_cuts[0], totals
+        taps = ky * layer.dilations[0] * wide + kx * layer.dilations[1]
+        return bases, taps, self.mapping.pixel_cuts[0], totals
 
     def _with_totals(self, operands: Operands, inputs: np.ndarray) -> tuple[Operands, Operands]:
         """The same with all operands of an output pixel, in the first and the conditional pass."""
-        layer, images = self.mapping.layer, self.mapping.images
+        layer, images = self.mapping.convolution, self.mapping.images
         bits = unpack_bits(inputs, (layer.in_channels, layer.in_height, layer.in_width))
         held = operands_of_pixels(layer, bits)
         by_batch = held.reshape(-1, images, *held.shape[1:]).swapaxes(1, 2)
-        by_batch = by_batch.reshape(len(by_batch), layer.groups, -1)
-        whole = by_batch.sum(axis=1, keepdims=True)
-        first = by_batch if self.mapping.gating else whole
-        others = whole if layer.zeroes else whole - by_batch
+        by_group = by_batch.reshape(len(by_batch), layer.conv_groups, layer.groups, -1)
+        by_block = by_group.reshape(len(by_batch), layer.blocks, -1)
+        whole = by_group.sum(axis=2)
+        first = by_block if self.mapping.gating else whole
+        others = whole if layer.zeroes else np.repeat(whole, layer.groups, axis=1) - by_block
         return tuple(  # type: ignore[return-value]
             operands._replace(totals=np.ascontiguousarray(totals)) for totals in (first, others)
         )
@@ -184,17 +187,24 @@ class SkipPlan:
 
 
 def operands_of_pixels(layer: ConvLayer, inputs: np.ndarray) -> np.ndarray:
-    """int64 (images, G, out pixels): operands of each in each input group that are not zero.
+    """int64 (images, blocks, out pixels): operands of each in each input block that are not zero.
 
     ``inputs``: bool (images, C_in, H, W), where one is not; the zero padding has none.
     """
-    of_group = inputs.reshape(len(inputs), layer.groups, -1, *inputs.shape[2:]).sum(axis=2)
-    edge = (layer.padding, layer.padding)
-    padded = np.pad(of_group, [(0, 0), (0, 0), edge, edge])
-    kernel = layer.kernel_size, layer.kernel_size
-    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))
-    strided = windows[:, :, :: layer.stride, :: layer.stride].sum(axis=(4, 5), dtype=np.int64)
-    return strided.reshape(len(inputs), layer.groups, -1)
+    of_block = inputs.reshape(len(inputs), layer.blocks, -1, *inputs.shape[2:]).sum(axis=2)
+    top, left, bottom, right = layer.edges
+    padded = np.pad(of_block, [(0, 0), (0, 0), (top, bottom), (left, right)])
+    reach = layer.reach[0] + 1, layer.reach[1] + 1
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))
+    strided = windows[:, :, :: layer.strides[0], :: layer.strides[1]]
+    taps = strided[..., :: layer.dilations[0], :: layer.dilations[1]]
+    return taps.sum(axis=(4, 5), dtype=np.int64).reshape(len(inputs), layer.blocks, -1)
+
+
+def _padded(layer: ConvLayer) -> tuple[int, int]:
+    """Height and width of the input with its padding."""
+    top, left, bottom, right = layer.edges
+    return layer.in_height + top + bottom, layer.in_width + left + right
 
 
 def with_lanes(ahead: Ahead) -> Ahead:
@@ -204,13 +214,16 @@ def with_lanes(ahead: Ahead) -> Ahead:
 
 
 def walk_of(mapping: Mapping, orders: Sequence[Sequence[int]]) -> Walk:
-    """The channel words of a pass over these input groups, for each order of them."""
-    layer = mapping.layer
+    """The channel words of a pass over these input blocks, for each order of them.
+
+    Blocks that share a word of the buffer have words of their own here.
+    """
+    layer = mapping.convolution
     word = mapping.arch.activation.word_channels
-    per_tap = -(-(layer.in_channels // layer.groups) // word)
-    taps = layer.kernel_size**2
+    per_tap = -(-layer.block_channels // word)
+    taps = layer.taps
     ranges = np.zeros((len(orders), 2, 2), np.int64)
-    channel_words = layer.groups * per_tap
+    channel_words = layer.blocks * per_tap
     slots = np.zeros((len(orders), channel_words), np.int64)
     places = -(-(word - 1) * channel_words // STRETCH) * STRETCH
     counted = np.zeros((len(orders), word + 1, places), np.uint32)

@@ -16,7 +16,7 @@ import numpy as np
 from hwsim.counters import COUNTERS, C
 from hwsim.mapping.coded_maps import CodedMap
 from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles
-from hwsim.network import Network
+from hwsim.network import MapLayer, Network
 
 
 class Moves(NamedTuple):
@@ -59,9 +59,29 @@ def tellers(network: Network, known: Sequence[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for layer in network.layers:
-        if layer.name in known:
+        if layer.name in known and isinstance(layer.input, str):
             found.setdefault(layer.input, layer.name)
-    return found
+    return {tensor: name for tensor, name in found.items() if not _stays_dense(network, tensor)}
+
+
+def _stays_dense(network: Network, tensor: str) -> bool:
+    """Whether a reader could not take a map's rows from its code, or its maker not code them."""
+    if any(layer.name == tensor and isinstance(layer, MapLayer) for layer in network.layers):
+        return True
+    for layer in network.layers:
+        if tensor not in layer.reads:
+            continue
+        read = (layer.in_height, layer.in_width), (layer.out_height, layer.out_width)
+        shapes = {read[0]} if tensor in layer.inputs else set()
+        shapes |= {read[1]} if tensor == layer.residual else set()
+        if (
+            isinstance(layer, MapLayer)
+            or tensor == layer.aside
+            or (tensor in layer.inputs and len(layer.inputs) > 1)
+            or shapes != {network.shapes[tensor][1:]}
+        ):
+            return True
+    return False
 
 
 def coded_moves(
@@ -80,7 +100,7 @@ def coded_moves(
     found = {}
     for position, (mapping, tiles) in enumerate(planned):
         layer, moved = mapping.layer, dict[str, np.ndarray]()
-        if layer.input in maps:
+        if isinstance(layer.input, str) and layer.input in maps:
             moved["input_bytes"] = maps[layer.input].loaded(mapping, tiles)
         if layer.residual in maps:
             moved["residual_bytes"] = maps[layer.residual].added(mapping, tiles)
@@ -98,10 +118,15 @@ def coded_moves(
 def _counts(mapping: Mapping, tiles: Tiles) -> np.ndarray:
     """Counters that no model counts, summed over tiles: int64 (len(COUNTERS),)."""
     counts = np.zeros(len(COUNTERS), np.int64)
-    words = -(-tiles.width // mapping.arch.activation.word_channels)
+    word, layer = mapping.arch.activation.word_channels, mapping.layer
+    words = -(-tiles.width // word)
     counts[C["activation_word_writes"]] = (words * tiles.pooled_pixels).sum()
     if mapping.residual is not None:
         counts[C["residual_word_reads"]] = (words * tiles.emptied_pixels).sum()
+    if isinstance(layer, MapLayer):
+        pixels = mapping.images * layer.in_height * layer.in_width
+        counts[C["activation_word_reads"]] = -(-layer.in_channels // word) * pixels
+        counts[C["residual_word_reads"]] += mapping.images * mapping.aside_words
     counts[C["dram_input_bytes"]] = tiles.input_bytes.sum()
     counts[C["dram_weight_bytes"]] = tiles.weight_bytes.sum()
     counts[C["dram_residual_bytes"]] = tiles.residual_bytes.sum()

@@ -10,6 +10,7 @@ from hwsim.network.file import load_network as load_network
 from hwsim.network.file import save_network as save_network
 from hwsim.network.layers import INPUT as INPUT
 from hwsim.network.layers import OUTSIDE as OUTSIDE
+from hwsim.network.layers import AnyLayer as AnyLayer
 from hwsim.network.layers import ConvLayer as ConvLayer
 from hwsim.network.layers import MapLayer as MapLayer
 from hwsim.network.layers import executed_share as executed_share

@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from hwsim.network.description import Described
-from hwsim.network.layers import INPUT, OUTSIDE, AnyLayer, ConvLayer, MapLayer
+from hwsim.network.layers import INPUT, OUTSIDE, AnyLayer, ConvLayer
 
 Shape = tuple[int, int, int]
 
@@ -26,10 +26,10 @@ class Network(Described):
     def _edges_fit(self) -> Self:
         made = dict(self.outside)
         for layer in self.layers:
+            if layer.name == INPUT or layer.name.startswith(OUTSIDE):
+                raise ValueError(f"layer {layer.name}: tensors from outside are named so")
             if layer.name in made:
                 raise ValueError(f"layer {layer.name}: the name is used twice")
-            if layer.name == INPUT or layer.name.startswith(OUTSIDE):
-                raise ValueError(f"layer {layer.name}: names like this are of tensors from outside")
             for tensor in layer.reads:
                 if tensor not in made:
                     raise ValueError(
@@ -45,7 +45,7 @@ class Network(Described):
 
     @cached_property
     def outside(self) -> dict[str, Shape]:
-        """Shapes of the tensors that no layer makes, in the order in which they are first read.
+        """Shapes of the tensors that no layer makes, ``input`` and others in order of their use.
 
         ``input`` has the shape that the first layer reads, one that begins with ``input:`` that
         with which a layer reads it by itself, or adds it.
@@ -62,9 +62,18 @@ class Network(Described):
                     found.setdefault(tensor, shape)
         return found
 
+    def shapes(self) -> dict[str, Shape]:
+        """(channels, height, width) of every tensor, as its readers see it."""
+        made = {
+            layer.name: (layer.out_channels, layer.pooled_height, layer.pooled_width)
+            for layer in self.layers
+        }
+        return {**self.outside, **made}
+
     @cached_property
-    def by_name(self) -> dict[str, ConvLayer | MapLayer]:
-        return {layer.name: layer for layer in self.layers}
+    def by_name(self) -> dict[str, ConvLayer]:
+        """The layers that have MACs, by name."""
+        return {layer.name: layer for layer in self.convolutions}
 
     @property
     def convolutions(self) -> tuple[ConvLayer, ...]:

@@ -23,7 +23,7 @@ from hwsim.energy.hardware import Hardware, hardware_of
 from hwsim.energy.prices import price
 from hwsim.energy.table import EnergyTable
 from hwsim.model import Engine
-from hwsim.network import ConvLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, Network
 from hwsim.trace.header import TraceHeader
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class SimResult:
         counters[:, C["macs_zero_gated"]] = 0
         return replace(self, counters=counters)
 
-    def density(self, layer: ConvLayer) -> float:
+    def density(self, layer: AnyLayer) -> float:
         """Share of the layer's mask bits that are 1."""
         return self.mask_ones[layer.name] / (self.images * self.header.layer_bits(layer))
 
@@ -187,7 +187,7 @@ class SimResult:
     def ideal_speedup_network(self) -> float:
         """The same over the whole network with its dense layers."""
         if self.scheme.kind == "channels":
-            return _ratio(self.network.macs, self._kept(self.network.layers))
+            return _ratio(self.network.macs, self._kept(self.network.convolutions))
         dense = self.network.macs - self.network.gated_macs - self._skipped(gated=False)
         return self.network.macs / (dense + self._promised_gated_macs())
 
@@ -217,8 +217,8 @@ class SimResult:
                     "array": f"{machine.array.rows}x{machine.array.columns}",
                     "in_channels": layer.in_channels,
                     "out_channels": layer.out_channels,
-                    "kernel_size": layer.kernel_size,
-                    "stride": layer.stride,
+                    "kernel_size": layer.kernel_size if isinstance(layer, ConvLayer) else None,
+                    "stride": layer.stride if isinstance(layer, ConvLayer) else None,
                     "out_height": layer.out_height,
                     "out_width": layer.out_width,
                     "dense_macs": layer.macs * self.images,

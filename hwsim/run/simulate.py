@@ -27,7 +27,7 @@ from hwsim.model.replay import Totals, batch_sizes, replay, segments
 from hwsim.model.skip_plan import operands_of_pixels
 from hwsim.network import ConvLayer
 from hwsim.run.results import SimResult
-from hwsim.trace.active_channels import kept_macs
+from hwsim.trace.active_channels import hindrance, kept_macs
 from hwsim.trace.mask_trace import MaskTrace
 
 
@@ -185,6 +185,8 @@ def masks_of(trace: MaskTrace) -> str:
 def usable_schemes(arch: ArchConfig, trace: MaskTrace) -> list[str]:
     """The schemes that fit the trace's masks, and that it has the counts for; without suffixes."""
     names = list(OF_CHANNELS)
+    if trace.header.of_channels and hindrance(trace.network, trace.header.granularity):
+        names.remove("channels")
     if not trace.header.of_channels:
         names = schemes_for(arch, trace.mask_group, trace.network.layers)
     # Where all schemes gate zeros, dense does.
@@ -255,6 +257,8 @@ def _move_zero_operands(
     """To counters of their own (docs/model/zero_gating.md, docs/model/zero_skipping.md)."""
     gates = gates_zeros(arch, trace, scheme)
     for position, layer in enumerate(trace.network.layers):
+        if not isinstance(layer, ConvLayer):
+            continue
         skips = scheme.skipping != "none" and trace.has_inputs(layer.name)
         if not (skips or (gates and layer.gated)):
             continue

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.network import ConvLayer, Network
+from hwsim.network import ConvLayer, MapLayer, Network
 from hwsim.trace.header import Granularity
 from hwsim.trace.mask_trace import MaskTrace
 
@@ -54,8 +54,23 @@ def selecting(network: Network, granularity: Granularity) -> frozenset[str]:
     return frozenset(
         layer.name
         for layer in network.layers
-        if layer.gated or layer.input in inactive or layer.residual in inactive
+        if layer.gated or not inactive.isdisjoint(layer.reads)
     )
+
+
+def hindrance(network: Network, granularity: Granularity) -> str:
+    """Why masks of channels cannot be used on the network's layers, "" if they can."""
+    found = selecting(network, granularity)
+    for layer in network.layers:
+        if layer.name not in found:
+            continue
+        if isinstance(layer, MapLayer):
+            return f"layer {layer.name} ({layer.operator}) would have to leave channels out"
+        if layer.conv_groups > 1:
+            return f"layer {layer.name} is a convolution with groups"
+        if len(layer.inputs) > 1 or layer.weights_from is not None:
+            return f"layer {layer.name} reads several tensors"
+    return ""
 
 
 def channels_of(
@@ -69,7 +84,7 @@ def channels_of(
     active = {tensor: np.ones((images, channels), bool) for tensor, (channels, _, _) in outside}
     found = {}
     for layer in network.layers:
-        present = active[layer.input]
+        present = np.concatenate([active[tensor] for tensor in layer.inputs], axis=1)
         computed = np.ones((images, layer.out_channels), bool)
         kept = present[:, None, :]
         if layer.gated and granularity == "output-channel":
@@ -96,7 +111,7 @@ def kept_macs(trace: MaskTrace) -> dict[str, int]:
         masks = {layer.name: trace.masks(layer.name, start, stop) for layer in network.gated_layers}
         for name, found in channels_of(network, granularity, masks, stop - start).items():
             layer = network.by_name[name]
-            macs[name] += found.pairs() * layer.kernel_size**2 * layer.out_pixels
+            macs[name] += found.pairs() * layer.taps * layer.out_pixels
     return macs
 
 

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from hwsim.errors import nearest
-from hwsim.network import ConvLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, Network
 from hwsim.trace.hdf5 import CHUNK_IMAGES
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
@@ -71,7 +71,7 @@ def same_gates(one: TraceHeader, other: TraceHeader) -> bool:
 
 def added_together(network: Network) -> Iterator[frozenset[str]]:
     """Every tensor once, with those that residual additions tie to it."""
-    tied = {name: {name} for name in (*network.outside, *network.by_name)}
+    tied = {name: {name} for name in network.shapes}
     for layer in network.layers:
         if layer.residual is not None:
             both = tied[layer.name] | tied[layer.residual]
@@ -88,15 +88,29 @@ def _block_lists(header: TraceHeader, tensors: frozenset[str]) -> int:
     """Mask lists of the blocks inside which lists may change places; 1 where none may.
 
     No block crosses a gating group of a layer that makes one of the tensors or reads it. What
-    comes from outside comes in the order that it has.
+    comes from outside comes in the order that it has; so do tensors that a layer other than a
+    convolution of one tensor makes or reads, or one with groups of its own.
     """
-    if not tensors.isdisjoint(header.network.outside):
+    makers = [layer for layer in header.network.layers if layer.name in tensors]
+    readers = [layer for layer in header.network.layers if not tensors.isdisjoint(layer.reads)]
+    reordered = (reorders(layer, tensors) for layer in (*makers, *readers))
+    outside = not tensors.isdisjoint(header.network.outside)
+    if outside or not all(reordered):
         return 1
-    layers = header.network.layers
-    made = (layer.out_channels // layer.groups for layer in layers if layer.name in tensors)
-    read = (layer.in_channels // layer.groups for layer in layers if layer.input in tensors)
+    made = (layer.out_channels // layer.groups for layer in makers)
+    read = (layer.in_channels // layer.groups for layer in readers if layer.input in tensors)
     block = gcd(*made, *read)
     return 1 if block % header.mask_group else block // header.mask_group
+
+
+def reorders(layer: AnyLayer, tensors: frozenset[str]) -> bool:
+    """Whether a layer works as well where the channels of these tensors have another order."""
+    return (
+        isinstance(layer, ConvLayer)
+        and layer.conv_groups == 1
+        and layer.weights_from not in tensors
+        and (len(layer.inputs) == 1 or tensors.isdisjoint(layer.inputs))
+    )
 
 
 def _list_densities(trace: MaskTrace, layer: ConvLayer, images: np.ndarray) -> np.ndarray:

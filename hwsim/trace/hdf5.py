@@ -250,9 +250,9 @@ class TraceContents:
             if self.salience:
                 digest.update(np.float64(self.salience_scale[layer.name]).tobytes())
                 digest.update(self.margins(layer.name).tobytes())
-        for layer in self.header.network.layers:
-            if layer.name in self.input_bits:
-                digest.update(self.packed_inputs(layer.name).tobytes())
+        for name in self.header.network.by_name:
+            if name in self.input_bits:
+                digest.update(self.packed_inputs(name).tobytes())
         if self.sample:
             digest.update(self.sample.contents())
         return digest.hexdigest()

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hwsim.errors import UserError
-from hwsim.network import ConvLayer, Described, Network
+from hwsim.network import AnyLayer, ConvLayer, Described, Network
 
 Granularity = Literal["element", "output-channel", "input-channel-by-head"]
 
@@ -104,9 +104,9 @@ class TraceHeader(Described):
             return (layer.groups, layer.in_channels)
         return (self.mask_channels(layer), layer.out_height, layer.out_width)
 
-    def layer_bits(self, layer: ConvLayer) -> int:
+    def layer_bits(self, layer: AnyLayer) -> int:
         """Mask bits of a layer per image; 0 where it is not gated."""
-        return prod(self.mask_shape(layer)) if layer.gated else 0
+        return prod(self.mask_shape(layer)) if isinstance(layer, ConvLayer) and layer.gated else 0
 
     @property
     def bits(self) -> int:

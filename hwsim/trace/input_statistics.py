@@ -106,7 +106,7 @@ def count_beats(
     bits: np.ndarray, layer: ConvLayer, word_channels: int, pointers: int
 ) -> BeatCounts:
     """Of bool (images, C_in, H, W), where an input is not zero."""
-    held, sizes = _words(bits, layer.groups, word_channels)
+    held, sizes = _words(bits, layer.blocks, word_channels)
     pixels = layer.out_pixels
     rounds = -(-pixels // pointers)
     nonzero = largest = spent = 0
@@ -116,7 +116,7 @@ def count_beats(
         fullest = np.maximum.reduceat(flat, range(0, pixels, pointers), axis=2)
         largest += int(fullest.sum(dtype=np.int64))
         spent += int(np.maximum(fullest, 1).sum(dtype=np.int64))
-    taps = layer.kernel_size**2 * len(bits)
+    taps = layer.taps * len(bits)
     return BeatCounts(
         words=taps * len(sizes) * pixels,
         nonzero=nonzero,
@@ -127,14 +127,14 @@ def count_beats(
     )
 
 
-def _words(bits: np.ndarray, groups: int, word_channels: int) -> tuple[np.ndarray, np.ndarray]:
+def _words(bits: np.ndarray, blocks: int, word_channels: int) -> tuple[np.ndarray, np.ndarray]:
     """uint16 (images, words, H, W), channels that are not zero; int64 (words,), all channels."""
     channels = bits.shape[1]
-    wide = channels // groups
+    wide = channels // blocks
     starts = [
         first
-        for group in range(0, channels, wide)
-        for first in range(group, group + wide, word_channels)
+        for block in range(0, channels, wide)
+        for first in range(block, block + wide, word_channels)
     ]
     held = np.add.reduceat(bits, starts, axis=1, dtype=np.uint16)
     return held, np.diff([*starts, channels])
@@ -142,14 +142,14 @@ def _words(bits: np.ndarray, groups: int, word_channels: int) -> tuple[np.ndarra
 
 def _taps(held: np.ndarray, layer: ConvLayer) -> Iterator[np.ndarray]:
     """Of (images, words, H, W) what output pixels read in each tap, (images, words, H', W')."""
-    around = (layer.padding, layer.padding)
-    padded = np.pad(held, ((0, 0), (0, 0), around, around))
-    rows = (layer.out_height - 1) * layer.stride + 1
-    columns = (layer.out_width - 1) * layer.stride + 1
-    for ky in range(layer.kernel_size):
-        for kx in range(layer.kernel_size):
-            of_tap = padded[:, :, ky : ky + rows, kx : kx + columns]
-            yield of_tap[:, :, :: layer.stride, :: layer.stride]
+    top, left, bottom, right = layer.edges
+    padded = np.pad(held, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    (down, across), (below, beside) = layer.strides, layer.dilations
+    rows = (layer.out_height - 1) * down + 1
+    columns = (layer.out_width - 1) * across + 1
+    for ky in range(0, layer.reach[0] + 1, below):
+        for kx in range(0, layer.reach[1] + 1, beside):
+            yield padded[:, :, ky : ky + rows : down, kx : kx + columns : across]
 
 
 def _shares(bits: np.ndarray) -> dict[str, float]:

@@ -61,7 +61,7 @@ class LayerSample:
             )
         shapes: list[tuple[int, ...]] = [
             (layer.in_channels, layer.in_height, layer.in_width),
-            (layer.out_channels, layer.in_channels, layer.kernel_size, layer.kernel_size),
+            (layer.out_channels, layer.in_channels // layer.conv_groups, *layer.kernel),
             (header.mask_channels(layer),),
             (-(-layer.mask_bits(header.mask_group) // 8),),
         ]

@@ -85,26 +85,28 @@ def room_for_round(operands, walk):
 
 
 @compiled
-def fill_planes(source, shape, padding, word_channels, group_channels, planes):
+def fill_planes(source, shape, edges, word_channels, block_channels, planes):
     """Count, bit by bit, into ``planes``, zeros, with an even number of words of pixels.
 
     ``source`` uint64 (images of all batches, ceil(bits / 64) + 1): bits (channel, y, x) of
-    ``shape`` (channels, height, width); words start anew in every ``group_channels``.
+    ``shape`` (channels, height, width); words start anew in every ``block_channels``; ``edges``:
+    zeros above, to the left, below, to the right.
     """
     channels, height, width = shape
     batches, words = planes.shape[0], planes.shape[1] // 2
     images = source.shape[0] // batches
-    wide, high = width + 2 * padding, height + 2 * padding
-    group_words = -(-group_channels // word_channels)
-    channel_words = channels // group_channels * group_words
+    top, left, bottom, right = edges[0], edges[1], edges[2], edges[3]
+    wide, high = width + left + right, height + top + bottom
+    block_words = -(-block_channels // word_channels)
+    channel_words = channels // block_channels * block_words
     plane = np.zeros(words + 1, np.uint64)
     # Sorted: word k has a one where at least k + 1 channels have.
     least = np.zeros((word_channels, words), np.uint64)
     for b in range(batches):
         for number in range(channel_words):
-            group, in_group = divmod(number, group_words)
-            first = group * group_channels + in_group * word_channels
-            last = min(first + word_channels, (group + 1) * group_channels)
+            block, in_block = divmod(number, block_words)
+            first = block * block_channels + in_block * word_channels
+            last = min(first + word_channels, (block + 1) * block_channels)
             least[:] = _U0
             for channel in range(first, last):
                 plane[:] = _U0
@@ -112,7 +114,7 @@ def fill_planes(source, shape, padding, word_channels, group_channels, planes):
                     row = source[b * images + image]
                     for y in range(height):
                         bit = (channel * height + y) * width
-                        at = (image * high + y + padding) * wide + padding
+                        at = (image * high + y + top) * wide + left
                         _copy_bits(row, bit, plane, at, width)
                 for word in range(words):
                     carried = plane[word]

@@ -75,14 +75,14 @@ class Ledger:
 class Pass:
     """One pass over a tile: what its steps are booked on, its beats, and what its drain does.
 
-    ``groups`` are its input groups, ``beats`` the steps of each beat over their words, ``offsets``
+    ``blocks`` are its input blocks, ``beats`` the steps of each beat over their words, ``offsets``
     what each adds to the addresses of the pixels;
     ``lit_lanes`` (lane group, pixel) the lanes that compute; ``columns`` those that operands of a
     systolic array cross.
     """
 
     cause: str
-    groups: Sequence[int]
+    blocks: Sequence[int]
     beats: Sequence[int]
     offsets: Sequence[int]
     lit_lanes: Sequence[Sequence[int]]
@@ -108,7 +108,9 @@ class Sequencer:
         self._feed = Systolic(env) if systolic else Broadcast(env, self._rows)
 
     def run(self, tile: Tile) -> Steps:
-        """A dense pass, or a base and a conditional pass, or one of them."""
+        """A dense pass, or a base and a conditional pass, or one of them; none for a map."""
+        if tile.is_map:
+            return
         if tile.zeroes:
             tile.know_masks()
         elif tile.first:
@@ -125,7 +127,7 @@ class Sequencer:
     def _first_pass(self, tile: Tile) -> Steps:
         """Dense or base: consecutive pixels, the same in all lane groups, every lane at work."""
         lit_lanes = [[len(lanes)] * tile.pixels for lanes in tile.lanes]
-        walk = self._walk(tile.base_groups)
+        walk = self._walk(tile.base_blocks)
         a_pass = Pass("base", *walk, lit_lanes, self._columns, tile.write)
         for pixels in self._consecutive(tile):
             yield from self._round(tile, a_pass, [pixels] * len(tile.lanes))
@@ -140,7 +142,7 @@ class Sequencer:
 
     def _masked_pass(self, tile: Tile) -> Steps:
         """The clock-gated scheme's conditional pass: operands of every pixel, dark lanes idle."""
-        walk = self._walk(tile.conditional_groups)
+        walk = self._walk(tile.conditional_blocks)
         a_pass = Pass("conditional", *walk, tile.lit_lanes, self._columns, tile.add_where_lit)
         for pixels in self._consecutive(tile):
             tile.read_masks(pixels)
@@ -152,7 +154,7 @@ class Sequencer:
 
         With a window it takes pixels close to the one furthest behind; the others stay.
         """
-        walk, columns = self._walk(tile.conditional_groups), self._scheme.lane_group
+        walk, columns = self._walk(tile.conditional_blocks), self._scheme.lane_group
         a_pass = Pass("conditional", *walk, tile.lit_lanes, columns, tile.add)
         decoders = self._decoders(tile)
         has_run = False
@@ -233,7 +235,7 @@ class Sequencer:
         """
         if self._operands is None:
             return ((steps, None) for steps in a_pass.beats)
-        left = self._operands.of_beats(a_pass.groups, sorted(set(pixels)))
+        left = self._operands.of_beats(a_pass.blocks, sorted(set(pixels)))
         if self._free_rows:
             return [(sum(a_pass.beats), np.sum(list(left), axis=0))]
         return zip(a_pass.beats, left, strict=True)
@@ -257,13 +259,13 @@ class Sequencer:
         yield from self._feed.finish_pass(a_pass.retire)
         self._ledger.spent_on("drain")
 
-    def _walk(self, groups: Sequence[int]) -> tuple[Sequence[int], list[int], list[int]]:
-        """Beats of a pass over these input groups: the groups, each beat's steps, its offset."""
-        layer, word = self._mapping.layer, self._arch.activation.word_channels
-        channels = layer.in_channels // layer.groups
+    def _walk(self, blocks: Sequence[int]) -> tuple[Sequence[int], list[int], list[int]]:
+        """Beats of a pass over these input blocks: the blocks, each beat's steps, its offset."""
+        layer, word = self._mapping.convolution, self._arch.activation.word_channels
+        channels = layer.in_channels // (layer.conv_groups * layer.groups)
         of_tap = [min(word, channels - first) for first in range(0, channels, word)]
-        steps = of_tap * (layer.kernel_size**2 * len(groups))
-        return groups, steps, beat_offsets(self._mapping, groups).tolist()
+        steps = of_tap * (layer.kernel[0] * layer.kernel[1] * len(blocks))
+        return blocks, steps, beat_offsets(self._mapping, blocks).tolist()
 
     def _consecutive(self, tile: Tile) -> Iterable[range]:
         for first in range(0, tile.pixels, self._rows):
@@ -316,7 +318,8 @@ def _layer(
 
 def _empty(env: Environment, tile: Tile | None) -> Steps:
     if tile and tile.finishes:
-        yield from output_stage(env, tile.pixels, tile.width, len(tile.lanes), tile.counts)
+        words = 0 if tile.is_map else len(tile.lanes)
+        yield from output_stage(env, tile.pixels, tile.width, words, tile.counts)
 
 
 def _in_order(names: Sequence[str], found: Counter[str]) -> list[int]:

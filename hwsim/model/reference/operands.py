@@ -15,30 +15,31 @@ class Operands:
     """Looks up words of a batch's input, ``inputs`` (images, C_in, H, W): where it is not zero."""
 
     def __init__(self, mapping: Mapping, inputs: np.ndarray) -> None:
-        self._layer = layer = mapping.layer
-        in_group, word = layer.in_channels // layer.groups, mapping.arch.activation.word_channels
-        self._of_group = range(0, in_group, word)
-        firsts = [group * in_group + c for group in range(layer.groups) for c in self._of_group]
-        edge = (layer.padding, layer.padding)
-        padded = np.pad(inputs, ((0, 0), (0, 0), edge, edge))
+        self._layer = layer = mapping.convolution
+        blocks, word = layer.conv_groups * layer.groups, mapping.arch.activation.word_channels
+        in_block = layer.in_channels // blocks
+        self._of_block = range(0, in_block, word)
+        firsts = [block * in_block + c for block in range(blocks) for c in self._of_block]
+        top, left, bottom, right = layer.edges
+        padded = np.pad(inputs, ((0, 0), (0, 0), (top, bottom), (left, right)))
         self._words = np.add.reduceat(padded, firsts, axis=1, dtype=np.int64)
 
-    def of_beats(self, groups: Sequence[int], pixels: Sequence[int]) -> Iterator[np.ndarray]:
-        """Of each beat of a pass over these input groups, the operands that each pointer has.
+    def of_beats(self, blocks: Sequence[int], pixels: Sequence[int]) -> Iterator[np.ndarray]:
+        """Of each beat of a pass over these input blocks, the operands that each pointer has.
 
-        ``pixels`` are the pointers' output pixels within the batch. Groups follow each other, in
-        each its taps row by row, in each tap the group's words.
+        ``pixels`` are the pointers' output pixels within the batch. Blocks follow each other, in
+        each its taps row by row, in each tap the block's words.
         """
         layer = self._layer
         image, pixel = np.divmod(np.asarray(pixels, np.int64), layer.out_pixels)
         y, x = np.divmod(pixel, layer.out_width)
-        top, left = y * layer.stride, x * layer.stride
-        words = len(self._of_group)
-        for group in groups:
-            for ky in range(layer.kernel_size):
-                for kx in range(layer.kernel_size):
-                    for word in range(group * words, (group + 1) * words):
-                        yield self._words[image, word, top + ky, left + kx]
+        (s_h, s_w), (d_h, d_w) = layer.strides, layer.dilations
+        words = len(self._of_block)
+        for block in blocks:
+            for ky in range(layer.kernel[0]):
+                for kx in range(layer.kernel[1]):
+                    for word in range(block * words, (block + 1) * words):
+                        yield self._words[image, word, y * s_h + d_h * ky, x * s_w + d_w * kx]
 
 
 def take(env: Environment, left: np.ndarray) -> Generator[Event, None, int]:

@@ -19,6 +19,7 @@ from hwsim.model.reference.index_memory import (
     SymbolLists,
 )
 from hwsim.model.reference.parts import Counts, Entries
+from hwsim.network import MapLayer
 
 
 class Layer(NamedTuple):
@@ -45,7 +46,8 @@ class Tile:
     there is no base pass and masks are there before; ``sums_stored`` and ``sums_reloaded`` say
     which way partial sums go between two visits; ``start`` is its first pixel within the batch.
     Columns, lane groups and pixels are numbered from 0 within the tile; ``lanes`` are the columns
-    of each lane group, ``base_groups`` and ``conditional_groups`` the input groups of its passes.
+    of each lane group, ``base_blocks`` and ``conditional_blocks`` the blocks of input channels of
+    its passes. ``is_map``: it is made of maps, without a pass.
     On a gated layer ``mask_lists`` are the masks of its columns, ``stored`` those that the index
     memory holds, one list each, ``followed`` the lists that each lane group's decoder ORs and
     ``lit_lanes`` (lane group, pixel) counts the lanes whose own bit is set.
@@ -66,18 +68,21 @@ class Tile:
         self.lanes = [
             range(first, min(first + share, self.width)) for first in range(0, self.width, share)
         ]
-        groups = range(mapping.layer.groups)
-        self.base_groups, self.conditional_groups = list(groups), list[int]()
+        self.is_map = isinstance(mapping.layer, MapLayer)
+        channel, groups = int(tiles.channel_start[number]), mapping.layer.groups
+        of_group = mapping.layer.out_channels // mapping.layer.conv_groups
+        group, within = divmod(channel, of_group)
+        blocks = [group * groups + part for part in range(groups)]
+        self.base_blocks, self.conditional_blocks = blocks, list[int]()
         self.gated = masks is not None
         self.compares = mapping.instance and self.finishes
         self.zeroes = self.gated and mapping.layer.zeroes
         self._decides_on_drain = self.gated and not mapping.instance
         if masks is None:
             return
-        channel = int(tiles.channel_start[number])
-        own = channel // (mapping.layer.out_channels // len(groups))
-        self.base_groups = [] if self.zeroes else [own]
-        self.conditional_groups = [group for group in groups if group not in self.base_groups]
+        own = blocks[within // (of_group // groups)]
+        self.base_blocks = [] if self.zeroes else [own]
+        self.conditional_blocks = [block for block in blocks if block not in self.base_blocks]
         mask_of = [(channel + column) // mask_group for column in range(self.width)]
         self.columns_of_mask = Counter(mask_of)
         self.mask_lists = list(self.columns_of_mask)

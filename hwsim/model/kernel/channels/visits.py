@@ -24,9 +24,9 @@ class Selecting(NamedTuple):
 
     ``compacted``: tiles are an image's active channels; else ``tile_start``, ``tile_width`` and
     ``tile_head`` (channel tiles,) hold for all. By pixel tile of an image: ``pixels``, ``pooled``
-    pixels it finishes, input ``rows`` it touches and those that are ``fresh`` behind the tiles
-    before it; ``loads`` (pixel tiles, rounds): words in the fullest bank, the same in each image,
-    because images lie a constant number of words apart.
+    pixels it finishes, input pixels that are ``lacking``: of a whole input behind the tiles before
+    it, of a tiled one all it touches; ``loads`` (pixel tiles, rounds): words in the fullest bank,
+    the same in each image, because images lie a constant number of words apart.
     ``reach``: how many different tiles back a column is still there, 0 for any. ``word_of``
     (in_channels,): the activation word of each input channel. ``mask_bits`` of an image, 0 where
     the layer is not gated; ``means``: input pixels that a predictor averages.
@@ -37,7 +37,6 @@ class Selecting(NamedTuple):
     steps: int
     columns: int
     word_channels: int
-    in_width: int
     compacted: int
     pixels_outer: int
     source: int
@@ -51,8 +50,7 @@ class Selecting(NamedTuple):
     tile_head: np.ndarray
     pixels: np.ndarray
     pooled: np.ndarray
-    rows: np.ndarray
-    fresh: np.ndarray
+    lacking: np.ndarray
     loads: np.ndarray
     word_of: np.ndarray
 
@@ -160,14 +158,14 @@ def bytes_in(layer, visits, present, added):
     seen = np.zeros((layer.images, layer.pixels.size), np.int64)
     for k in range(visits.image.size):
         image, pixel = visits.image[k], visits.pixel[k]
-        rows = 0
+        pixels = 0
         if layer.source == WHOLE and not seen[image, pixel]:
-            rows = layer.fresh[pixel]
+            pixels = layer.lacking[pixel]
         if layer.source == TILED:
             same = k > 0 and visits.image[k - 1] == image and visits.pixel[k - 1] == pixel
-            rows = 0 if same else layer.rows[pixel]
+            pixels = 0 if same else layer.lacking[pixel]
         seen[image, pixel] = 1
-        moved[k] = rows * layer.in_width * np.int64(present[image].sum())
+        moved[k] = pixels * np.int64(present[image].sum())
     if layer.residual == IN_DRAM:
         residual = residual_bytes(layer, visits, added)
         for k in range(moved.size):
