@@ -70,9 +70,7 @@ def save_network(network: Network, path: str | Path) -> None:
     try:
         write_whole(path, text)
     except OSError as error:
-        raise NetworkFileError(
-            f"{path}: cannot be written ({error.strerror or error})"
-        ) from None
+        raise NetworkFileError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def require_suffix(path: Path) -> None:
@@ -105,7 +103,10 @@ def _keys(layer: ConvLayer | MapLayer) -> dict[str, Any]:
     """What is no default, in the order of a file."""
     fields = type(layer).model_fields
     known = layer.model_dump(mode="json")
-    ordered = [*(key for key in _ORDER if key in known), *(key for key in known if key not in _ORDER)]
+    ordered = [
+        *(key for key in _ORDER if key in known),
+        *(key for key in known if key not in _ORDER),
+    ]
     return {key: known[key] for key in ordered if getattr(layer, key) != fields[key].default}
 
 

@@ -62,6 +62,7 @@ class Network(Described):
                     found.setdefault(tensor, shape)
         return found
 
+    @cached_property
     def shapes(self) -> dict[str, Shape]:
         """(channels, height, width) of every tensor, as its readers see it."""
         made = {

@@ -12,6 +12,7 @@ import csv
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from hwsim.cli import OneLineParser, run_command
 from hwsim.errors import UserError, one_line
@@ -79,7 +80,7 @@ def _layer(
         if len(values) != len(PRODUCT):
             raise TopologyError(f"{where}: expected M, N and K, found {len(values)} values")
         columns = dict(zip(order or PRODUCT, _numbers(where, values, PRODUCT), strict=True))
-        fields = {
+        fields: dict[str, Any] = {
             "in_channels": columns["k"], "in_height": columns["m"], "in_width": 1,
             "out_channels": columns["n"], "kernel_size": 1,
         }  # fmt: skip
@@ -94,7 +95,7 @@ def _layer(
 
 def _convolution(
     where: str, name: str, values: Sequence[str], headings: Sequence[str]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     least = len(CONVOLUTION) - 1
     if not least <= len(values) <= len(CONVOLUTION):
         raise TopologyError(
