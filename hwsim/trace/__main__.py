@@ -158,7 +158,8 @@ def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
         if header.of_channels
         else ("mask group", str(header.mask_group))
     )
-    yield of_bit[0], f"{of_bit[1]} ({header.bits:,} bits per image)"
+    if header.has_masks:
+        yield of_bit[0], f"{of_bit[1]} ({header.bits:,} bits per image)"
     yield "branch, gate norm", f"{header.branch}, {header.gate_norm}"
     yield "dataset", header.dataset
     yield (

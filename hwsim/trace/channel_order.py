@@ -42,8 +42,9 @@ def density_order(trace: MaskTrace, images: Sequence[int] | None = None) -> dict
     of their densities. ``images``: positions in the trace that are measured, all without it.
     Raises TraceError for masks of channels.
     """
-    if trace.header.of_channels:
-        raise TraceError(f"{trace.path or trace.name}: masks of channels have no channel order")
+    if trace.header.of_channels or not trace.header.has_masks:
+        what = "masks of channels have" if trace.header.has_masks else "without masks there is"
+        raise TraceError(f"{trace.path or trace.name}: {what} no channel order")
     chosen = np.arange(trace.images) if images is None else np.asarray(images, np.int64)
     orders = {}
     for tensors in added_together(trace.network):
