@@ -53,6 +53,10 @@ def _priced(value: float | None, write: Callable[[float], str] = three_digits) -
     return "no price" if value is None or value != value else write(value)
 
 
+def _or_dash(value: float | None, write: Callable[[float], str]) -> str:
+    return "-" if value is None else write(value)
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
@@ -90,7 +94,7 @@ SUMMARY = (
     Column("share\nrealised", _realised),
     DRAM,
     ENERGY,
-    Column("energy\nvs dense", lambda row: _priced(row["energy_vs_dense"], _percent)),
+    Column("energy\nvs dense", lambda row: _or_dash(row["energy_vs_dense"], _percent)),
     Column("area\nmm2", lambda row: _priced(row["area_mm2"], "{:.2f}".format)),
 )
 """With NAMES at most 100 characters wide."""
@@ -118,7 +122,7 @@ COUNTS = (
     Column("area\nmm2", lambda row: _priced(row["area_mm2"], "{:.2f}".format)),
     Column(
         "TOPS/W\n(dense eq.)",
-        lambda row: _priced(row["tops_per_w_dense_equivalent"], "{:.2f}".format),
+        lambda row: _or_dash(row["tops_per_w_dense_equivalent"], "{:.2f}".format),
     ),
 )
 
@@ -276,8 +280,12 @@ def _share(cause: str) -> Column:
     )
 
 
+def _density(share: float | None) -> str:
+    return "-" if share is None or share != share else f"{share:.3f}"
+
+
 LAYERS = (
-    Column("density", lambda row: f"{row['density']:.3f}" if row["gated"] else "-"),
+    Column("density", lambda row: _density(row["density"])),
     Column("cycles\n/image", lambda row: f"{row['cycles'] / row['images']:,.0f}"),
     Column("utili-\nsation", lambda row: f"{100 * row['utilisation']:.1f} %"),
     *(_share(cause) for cause in CAUSES),
