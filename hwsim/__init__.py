@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # What __getattr__ finds, for type checkers and editors.
     from hwsim.arch.config import ArchConfig
     from hwsim.arch.load import load_arch
-    from hwsim.network import ConvLayer, Network, resnet18
+    from hwsim.network import ConvLayer, MapLayer, Network, resnet18
     from hwsim.run.comparison import Comparison, compare, density_sweep, two_by_two
     from hwsim.run.results import SimResult, layers_frame
     from hwsim.run.simulate import simulate
@@ -30,6 +30,7 @@ _HOMES = {
     "ArchConfig": "arch.config",
     "Comparison": "run.comparison",
     "ConvLayer": "network",
+    "MapLayer": "network",
     "MaskTrace": "trace.mask_trace",
     "Network": "network",
     "ResultsFolder": "sweep.folder",

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.mapping.run_length import coded_bytes
-from hwsim.mapping.tiles import Mapping, Tiles, arrivals, rows_of
+from hwsim.mapping.tiles import Mapping, Tiles, arrivals
+from hwsim.mapping.touched import rows_of
 from hwsim.network.description import both
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating
 from hwsim.mapping.layout import layout_of_input, plane_bytes, pointer_layout, tensor_layouts
-from hwsim.mapping.tiles import Mapping, MappingError, rows_of, tile_layer
+from hwsim.mapping.tiles import Mapping, MappingError, tile_layer
+from hwsim.mapping.touched import touches_all_rows
 from hwsim.network import AnyLayer, ConvLayer, MapLayer, Network
 
 NONE = 0, 0, 0
@@ -192,7 +193,7 @@ def _there(tensor: str | None, placed: set[str]) -> Literal["chip", "dram"] | No
 def _touches_all_rows(layer: AnyLayer) -> bool:
     if isinstance(layer, MapLayer):
         return True
-    return len(rows_of(layer, np.arange(layer.out_height))) == layer.in_height
+    return touches_all_rows(layer)
 
 
 def pixels_of(

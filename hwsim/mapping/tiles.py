@@ -16,6 +16,7 @@ import numpy as np
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError
 from hwsim.mapping.layout import Layout
+from hwsim.mapping.touched import fresh_rows, tile_columns, tile_rows
 from hwsim.network import AnyLayer, ConvLayer, MapLayer
 from hwsim.network.description import both
 
@@ -200,23 +201,6 @@ def dma_ratio(arch: ArchConfig) -> tuple[int, int]:
     return cycles // divisor, moved // divisor
 
 
-def rows_of(layer: ConvLayer, flat_rows: np.ndarray) -> np.ndarray:
-    """Distinct flat input rows (image * in_height + row) that flat output rows touch."""
-    image, row = np.divmod(flat_rows[:, None], layer.out_height)
-    top, *_ = layer.edges
-    source = row * layer.strides[0] - top + np.arange(layer.kernel[0]) * layer.dilations[0]
-    inside = (source >= 0) & (source < layer.in_height)
-    return np.unique((image * layer.in_height + source)[inside])
-
-
-def columns_of(layer: ConvLayer, columns: np.ndarray) -> np.ndarray:
-    """Distinct input columns that output columns touch."""
-    _, left, *_ = layer.edges
-    source = columns[:, None] * layer.strides[1] - left
-    source = source + np.arange(layer.kernel[1]) * layer.dilations[1]
-    return np.unique(source[(source >= 0) & (source < layer.in_width)])
-
-
 def _visits(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The visits of one channel tile: pixel tile, first pass, rest, partial sums stay on chip."""
     tiles = np.arange(mapping.pixel_tiles, dtype=np.int64)
@@ -267,12 +251,7 @@ def input_pixels(mapping: Mapping, starts: np.ndarray, counts: np.ndarray) -> np
     if isinstance(layer, MapLayer):
         return _streamed_rows(layer, starts, counts) * layer.in_width
     if mapping.in_row:
-        touched = {
-            at: len(columns_of(layer, np.arange(at, at + count)))
-            for at, count in zip(starts % layer.out_width, counts, strict=True)
-        }
-        columns = np.array([touched[at] for at in starts % layer.out_width], np.int64)
-        return tile_rows(layer, starts, counts) * columns
+        return tile_rows(layer, starts, counts) * tile_columns(layer, starts, counts)
     rows = (tile_rows if mapping.input == "tiled" else fresh_rows)(layer, starts, counts)
     return rows * layer.in_width
 
@@ -296,20 +275,6 @@ def arrivals(mapping: Mapping, pixel_tile: np.ndarray) -> np.ndarray:
     if mapping.input == "tiled" and isinstance(mapping.layer, ConvLayer):
         return np.diff(pixel_tile, prepend=-1) != 0
     return _first_use(pixel_tile)
-
-
-def tile_rows(layer: ConvLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Input rows that each pixel tile touches: int64 (pixel tiles,)."""
-    first, last = starts // layer.out_width, (starts + counts - 1) // layer.out_width
-    rows = [len(rows_of(layer, np.arange(a, b + 1))) for a, b in zip(first, last, strict=True)]
-    return np.array(rows, np.int64)
-
-
-def fresh_rows(layer: ConvLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Those that no tile before it touches."""
-    last = (starts + counts - 1) // layer.out_width
-    touched = [len(rows_of(layer, np.arange(b + 1))) for b in last]
-    return np.diff(np.array(touched, np.int64), prepend=0)
 
 
 def pooled_pixels(mapping: Mapping, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:

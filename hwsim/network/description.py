@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -22,6 +22,11 @@ class Described(BaseModel):
             named = f" {fields['name']!r}" if "name" in fields else ""
             what = first_mistake(error, list(type(self).model_fields))
             raise UserError(f"{type(self).__name__}{named}: {what}") from None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy that is checked like any other, and remembers nothing of what it is a copy of."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**fields, **(update or {})})
 
 
 def first_mistake(error: ValidationError, keys: Sequence[str]) -> str:

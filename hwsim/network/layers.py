@@ -8,6 +8,7 @@ docs/model/layers.md says how the machine runs both.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
@@ -57,7 +58,7 @@ class Layer(Described):
     input: Tensors = INPUT
     residual: str | None = None
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """The tensors that it reads, in the order of their channels."""
         return (self.input,) if isinstance(self.input, str) else self.input
@@ -141,20 +142,20 @@ class ConvLayer(Layer):
     def aside(self) -> str | None:
         return self.weights_from
 
-    @property
+    @cached_property
     def kernel(self) -> tuple[int, int]:
         """(height, width) in taps."""
         return both(self.kernel_size)
 
-    @property
+    @cached_property
     def strides(self) -> tuple[int, int]:
         return both(self.stride)
 
-    @property
+    @cached_property
     def dilations(self) -> tuple[int, int]:
         return both(self.dilation)
 
-    @property
+    @cached_property
     def edges(self) -> tuple[int, int, int, int]:
         """Padding: (top, left, bottom, right)."""
         sides = (self.padding,) * 2 if isinstance(self.padding, int) else self.padding
@@ -162,31 +163,32 @@ class ConvLayer(Layer):
         bottom, right = sides[-2:]
         return top, left, bottom, right
 
-    @property
+    @cached_property
     def reach(self) -> tuple[int, int]:
         """(height, width) from the first tap to the last, in input pixels."""
-        return tuple((k - 1) * d for k, d in zip(self.kernel, self.dilations, strict=True))  # type: ignore[return-value]
+        (high, wide), (down, across) = self.kernel, self.dilations
+        return (high - 1) * down, (wide - 1) * across
 
     @property
     def taps(self) -> int:
         """K*K, or kernel height * width."""
         return self.kernel[0] * self.kernel[1]
 
-    @property
+    @cached_property
     def out_height(self) -> int:
         top, _, bottom, _ = self.edges
         return (self.in_height + top + bottom - self.reach[0] - 1) // self.strides[0] + 1
 
-    @property
+    @cached_property
     def out_width(self) -> int:
         _, left, _, right = self.edges
         return (self.in_width + left + right - self.reach[1] - 1) // self.strides[1] + 1
 
-    @property
+    @cached_property
     def pooled_height(self) -> int:
         return self._pooled(self.out_height, both(self.pool)[0])
 
-    @property
+    @cached_property
     def pooled_width(self) -> int:
         return self._pooled(self.out_width, both(self.pool)[1])
 
@@ -208,7 +210,7 @@ class ConvLayer(Layer):
         """Input channels of a block."""
         return self.in_channels // self.blocks
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """L = K*K*C_in / conv_groups, the MACs of one output."""
         return self.taps * self.in_channels // self.conv_groups
@@ -231,7 +233,7 @@ class ConvLayer(Layer):
         """L_c = L - L_b, the MACs of one output on the conditional path."""
         return self.steps - self.base_steps
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """Dense MACs per image."""
         return self.steps * self.out_channels * self.out_pixels
@@ -296,11 +298,11 @@ class MapLayer(Layer):
     pool: ClassVar[int] = 1
     ceil_mode: ClassVar[bool] = False
 
-    @property
+    @cached_property
     def pooled_height(self) -> int:
         return self.out_height
 
-    @property
+    @cached_property
     def pooled_width(self) -> int:
         return self.out_width
 
