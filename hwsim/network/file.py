@@ -87,20 +87,20 @@ def as_yaml(network: Network) -> str:
 
 def as_json(network: Network) -> str:
     """The same in JSON, one layer a line."""
-    layers = ",\n".join(f"  {json.dumps(_keys(layer))}" for layer in network.layers)
+    layers = ",\n".join(f"  {json.dumps(written(layer))}" for layer in network.layers)
     return f'{{"name": {json.dumps(network.name)}, "layers": [\n{layers}\n]}}\n'
 
 
 def _block(layer: ConvLayer | MapLayer) -> str:
     text = yaml.safe_dump(
-        _keys(layer), default_flow_style=True, sort_keys=False, allow_unicode=True, width=_WIDTH
+        written(layer), default_flow_style=True, sort_keys=False, allow_unicode=True, width=_WIDTH
     )
     first, *rest = text.splitlines()
     return "\n".join([f"- {first}", *(f"  {line}" for line in rest)]) + "\n"
 
 
-def _keys(layer: ConvLayer | MapLayer) -> dict[str, Any]:
-    """What is no default, in the order of a file."""
+def written(layer: ConvLayer | MapLayer) -> dict[str, Any]:
+    """A layer's keys that are no default, in the order of a file."""
     fields = type(layer).model_fields
     known = layer.model_dump(mode="json")
     ordered = [
