@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from hwsim.errors import UserError, nearest
 from hwsim.files import write_whole
-from hwsim.network.description import first_mistake
 from hwsim.network.layers import ConvLayer, MapLayer
 from hwsim.network.network import Network
 from hwsim.network.written import read_mapping
@@ -29,7 +27,7 @@ _ORDER = (
 )  # fmt: skip
 """Keys of a layer as they are written; others follow."""
 
-_WIDTH = 84
+_WIDTH = 72
 """Columns after which a line of a layer ends."""
 
 
@@ -52,10 +50,11 @@ def load_network(path: str | Path) -> Network:
     if not isinstance(listed, list) or not listed:
         raise NetworkFileError(f"{path}: layers: expected a list of layers, one mapping each")
     layers = [_layer(path, number, keys) for number, keys in enumerate(listed, 1)]
+    name = data.get("name", path.stem)
     try:
-        return Network.model_validate({"name": data.get("name", path.stem), "layers": layers})
-    except ValidationError as error:
-        message = first_mistake(error, keys)
+        return Network(name=name, layers=tuple(layers))
+    except UserError as error:
+        message = str(error).removeprefix(f"Network {name!r}: ")
         raise NetworkFileError(f"{path}: {_numbered(message, layers)}") from None
 
 
@@ -111,15 +110,18 @@ def written(layer: ConvLayer | MapLayer) -> dict[str, Any]:
 
 
 def _layer(path: Path, number: int, keys: Any) -> ConvLayer | MapLayer:
-    if not isinstance(keys, dict):
+    if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys):
         raise NetworkFileError(f"{path}: layer {number}: expected a mapping, found {keys!r}")
     kind = MapLayer if "operator" in keys else ConvLayer
     try:
-        return kind.model_validate(keys)
-    except ValidationError as error:
-        named = f" {keys['name']!r}" if isinstance(keys.get("name"), str) else ""
-        what = first_mistake(error, [*kind.model_fields, "operator"])
-        what = what.removeprefix(f"layer {keys.get('name')}: ")
+        return kind(**keys)
+    except UserError as error:
+        what, named = str(error), ""
+        if "name" in keys:
+            named = f" {keys['name']!r}"
+            what = what.removeprefix(f"{kind.__name__}{named}: ")
+            what = what.removeprefix(f"layer {keys['name']}: ")
+        what = what.removeprefix(f"{kind.__name__}: ")
         raise NetworkFileError(f"{path}: layer {number}{named}: {what}") from None
 
 
