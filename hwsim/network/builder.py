@@ -17,17 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from hwsim.network import axes
-from hwsim.network.axes import Atom, Dims
+from hwsim.network.axes import Atom
 from hwsim.network.graph import LayerListError as LayerListError
 from hwsim.network.graph import Node, assembled
 from hwsim.network.layers import INPUT
 from hwsim.network.network import Network
 from hwsim.network.values import Operand as Operand
 from hwsim.network.values import Value as Value
-from hwsim.network.values import Values, kind_of
+from hwsim.network.values import Values, called, kind_of
 
 Extents: TypeAlias = int | Sequence[int]
 """A number for both directions, or (height, width); of 1-D maps one number, or (length,)."""
@@ -106,13 +106,23 @@ class NetworkBuilder(Values):
         taps = prod(_two(kernel_size, 1, len(x.shape) == 3))
         spread = self.convolution(name, x, out_channels * taps, 1, conv_groups=conv_groups)
         dims = self.dims_of(shape, "ncpp")
-        return self.fresh("rearrange", f"{name}.rearrange", dims, (spread.node,))
+        return self.fresh("rearrange", called(name, "rearrange"), dims, (spread.node,))
 
-    def linear(self, name: str, x: Value, out_features: int, *, grouped: bool = False) -> Value:
+    def linear(
+        self,
+        name: str,
+        x: Value,
+        out_features: int,
+        *,
+        grouped: bool = False,
+        gated: bool = False,
+        groups: int = 1,
+    ) -> Value:
         """Contracts x's last dimension with a constant; x of any rank.
 
         Of a flattened map it is a convolution as large as the map, else a 1x1 one. ``grouped``: x
         is (..., M, K), and each of the dimensions before has weights of its own, but for images.
+        ``groups``: gating groups.
         """
         if grouped:
             return self._heads(name, x, out_features)
@@ -128,23 +138,13 @@ class NetworkBuilder(Values):
             x = self.settle(name, x, "p" * len(rows) + "c")
         height, width = x.node.shape[1:]
         sides = (height - kernel[0] + 1, width - kernel[1] + 1)
-        return self._pointwise(name, x, out_features, x.dims[:-1], kernel, sides)
-
-    def _pointwise(
-        self,
-        name: str,
-        x: Value,
-        out_features: int,
-        rows: Dims,
-        kernel: tuple[int, int],
-        sides: tuple[int, int],
-    ) -> Value:
         fields = {
             "out_channels": out_features, "in_height": x.node.shape[1],
             "in_width": x.node.shape[2], "kernel_size": kernel, "padding": (0, 0, 0, 0),
+            "gated": gated, "groups": groups,
         }  # fmt: skip
         return self.fresh(
-            "convolution", name, (*rows, axes.whole("c", out_features)), (x.node,),
+            "convolution", name, (*x.dims[:-1], axes.whole("c", out_features)), (x.node,),
             shape=(out_features, *sides), fields=fields,
         )  # fmt: skip
 
@@ -210,9 +210,12 @@ class NetworkBuilder(Values):
     ) -> Value:
         """Pooling of a map to a tensor of this shape; ``stride`` None: of extents that divide."""
         x = self.as_map(name, x)
-        fields = {} if stride is None else {"strides": _two(stride, 1, len(x.shape) == 3)}
+        line = len(x.shape) == 3
+        fields: dict[str, Any] = {"sides": (*x.shape[2:], 1)[:2]}
+        if stride is not None:
+            fields["strides"] = _two(stride, 1, line)
         dims = self.dims_of(shape, "ncpp")
-        return self.fresh("pool", f"{name}.pool", dims, (x.node,), fields=fields)
+        return self.fresh("pool", called(name, "pool"), dims, (x.node,), fields=fields)
 
     def reduce(self, name: str, x: Value, along: Sequence[int], keepdims: bool = False) -> Value:
         """A mean, sum, largest value, norm ... over some dimensions; none given: over all."""
@@ -230,7 +233,7 @@ class NetworkBuilder(Values):
             if not axes.of("p", removed):
                 shape = (shape[0], *node.shape[1:])
             found = self.fresh(
-                "pool", f"{name}.pool", dims, (node,), shape=shape, fields={"statistic": True}
+                "pool", called(name, "pool"), dims, (node,), shape=shape, fields={"statistic": True}
             )
             node, kept = found.node, dims
         return Value(node, tuple(g for d, g in enumerate(kept) if keepdims or d not in gone))
@@ -238,7 +241,9 @@ class NetworkBuilder(Values):
     def resize(self, name: str, x: Value, shape: Sequence[int]) -> Value:
         """Interpolation of a map to a tensor of this shape."""
         x = self.as_map(name, x)
-        return self.fresh("resize", f"{name}.resize", self.dims_of(shape, "ncpp"), (x.node,))
+        fields = {"sides": (*x.shape[2:], 1)[:2]}
+        dims = self.dims_of(shape, "ncpp")
+        return self.fresh("resize", called(name, "resize"), dims, (x.node,), fields=fields)
 
     def reshape(self, name: str, x: Value, shape: Sequence[int]) -> Value:
         """Without a layer where dimensions are only regrouped."""
@@ -266,7 +271,9 @@ class NetworkBuilder(Values):
             moved = True
         if not moved:
             return Value(x.node, tuple(dims))
-        return self.fresh("rearrange", f"{name}.rearrange", axes.ordered(tuple(dims)), (x.node,))
+        return self.fresh(
+            "rearrange", called(name, "rearrange"), axes.ordered(tuple(dims)), (x.node,)
+        )
 
     def pad(
         self, name: str, x: Value, before: Sequence[int], after: Sequence[int], zeros: bool
@@ -301,7 +308,7 @@ class NetworkBuilder(Values):
         pixels = "p" * (len(shape) - 2)
         last = bool(pixels) and bool(axes.of("c", x.dims[-1]))
         dims = self.dims_of(shape, f"n{pixels}c" if last else f"nc{pixels}")
-        return self.fresh("rearrange", f"{name}.rearrange", dims, (x.node,))
+        return self.fresh("rearrange", called(name, "rearrange"), dims, (x.node,))
 
     def build(self, name: str, outputs: Iterable[Value]) -> Network:
         """The network; ``outputs`` are read, too."""

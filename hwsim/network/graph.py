@@ -37,7 +37,8 @@ class Node:
     residual: Node | None = None
     aside: Node | None = None
     fields: dict[str, Any] = field(default_factory=dict)
-    """Of a convolution: its own. Of pooling: ``strides``. Of zero padding: ``zeros``, its sides."""
+    """Of a convolution: its own. Of pooling: ``strides``; of it and of resizing: ``sides``, those
+    of the map as it is read. Of zero padding: ``zeros``, its sides."""
 
     @property
     def sources(self) -> Iterator[Node]:
@@ -114,6 +115,7 @@ class _Assembly:
         pool = pool_factor(source.shape, node.shape, node.fields.get("strides"))
         if (
             pool is not None
+            and node.fields.get("sides", source.shape[1:]) == source.shape[1:]
             and maker.kind == "convolution"
             and "pool" not in maker.fields
             and self.readers[source] == 1
@@ -158,6 +160,7 @@ class _Assembly:
             name = self._unused(node.name)
             layer = ConvLayer(name=name, in_channels=channels, weights_from=aside, **fields)
         else:
+            height, width = node.fields.get("sides", (height, width))
             fields |= {"in_channels": channels, "in_height": height, "in_width": width}
             out = dict(zip(("out_channels", "out_height", "out_width"), node.shape, strict=True))
             operator = "rearrange" if node.kind == "concatenation" else node.kind

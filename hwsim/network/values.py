@@ -98,8 +98,8 @@ class Values:
         """The same values moved into a new map; once for all readers that need the same."""
         key = (x.node, x.dims, dims, shape)
         if key not in self._laid:
-            name = f"{name}.rearrange"
-            self._laid[key] = self.fresh("rearrange", name, dims, (x.node,), shape=shape)
+            label = called(name, "rearrange")
+            self._laid[key] = self.fresh("rearrange", label, dims, (x.node,), shape=shape)
         return self._laid[key]
 
     def refuse_batch(self, name: str, group: Group, verb: str) -> None:
@@ -143,17 +143,16 @@ class Values:
             a, a_lacks = self.relaid(name, a, dims), False
         if a_lacks:
             a, b, b_lacks = b, a, True
-        called = f"{name}.{kind}"
         if b_lacks and kind == "multiply":
             return self.fresh(
-                kind, called, a.dims, (a.node,), aside=b.node, shape=a.node.shape
+                kind, called(name, kind), a.dims, (a.node,), aside=b.node, shape=a.node.shape
             )  # fmt: skip
         if a.dims != b.dims:
             if not b_lacks and a.node.order > b.node.order:
                 a, b = b, a
             b = self.relaid(name, b, a.dims, a.node.shape)
         return self.fresh(
-            kind, called, a.dims, (a.node,), residual=b.node, shape=a.node.shape
+            kind, called(name, kind), a.dims, (a.node,), residual=b.node, shape=a.node.shape
         )  # fmt: skip
 
     def joined(self, name: str, values: Sequence[Value], along: int) -> Value:
@@ -166,8 +165,8 @@ class Values:
             dims[along] = (Atom("c", channels // total, total),)
             shape = (channels, *nodes[0].shape[1:])
             merged = tuple(map(axes.merged, dims))
-            called = f"{name}.rearrange"
-            return self.fresh("concatenation", called, merged, nodes, shape=shape)
+            label = called(name, "rearrange")
+            return self.fresh("concatenation", label, merged, nodes, shape=shape)
         self.refuse_batch(name, axes.flat(value.dims[along] for value in values), "joins")
         kinds = {kind_of(value.dims[along], value.dims, along) for value in values}
         if kinds == {"c"}:
@@ -179,8 +178,25 @@ class Values:
         dims[along] = (Atom("p", 0, total),)
         kept = tuple(axes.as_kind(g, "p") if axes.of("r", g) else g for g in dims)
         return self.fresh(
-            "rearrange", f"{name}.rearrange", axes.ordered(kept), self._as_parts(name, values)
+            "rearrange", called(name, "rearrange"), axes.ordered(kept), self._as_parts(name, values)
         )
+
+    def overwritten(self, name: str, old: Value | None, x: Value, shape: Sequence[int]) -> Value:
+        """A tensor of this shape, into a part of which x was written; ``old``: what it was."""
+        dims = old.dims if old else x.dims
+        if len(dims) != len(shape):
+            dims = self.dims_of(shape, "nc" + "p" * len(shape))
+        groups = zip(dims, shape, strict=True)
+        sized = tuple(
+            g if axes.extent(g) == size else (Atom(kind_of(g, dims, d), 0, size),)
+            for d, (g, size) in enumerate(groups)
+        )
+        values = [*(old.node.fields.get("values", [old]) if old else []), x]
+        inputs = self._as_parts(name, values) if len(values) > 1 else (x.node,)
+        return self.fresh(
+            "rearrange", called(name, "rearrange"), axes.ordered(sized), inputs,
+            fields={"values": values},
+        )  # fmt: skip
 
     def _lie_as_channels(self, values: Sequence[Value], along: int) -> bool:
         """Whether the channels of each, from this dimension on, are all that it has, in order."""
@@ -203,9 +219,14 @@ class Values:
                 channels = node.shape[0] * node.shape[1] * node.shape[2] // pixels
                 shape = (channels, pixels, 1)
                 nodes[i] = self.relaid(name, values[i], values[i].dims, shape).node
-        called = f"{name}.rearrange"
+        label = called(name, "rearrange")
         shape = (sum(node.shape[0] for node in nodes), *nodes[0].shape[1:])
-        return (self.fresh("concatenation", called, (), tuple(nodes), shape=shape).node,)
+        return (self.fresh("concatenation", label, (), tuple(nodes), shape=shape).node,)
+
+
+def called(name: str, kind: str) -> str:
+    """The name of a map's layer; that of the whole model is empty."""
+    return f"{name}.{kind}" if name else kind
 
 
 def _shape(x: Operand) -> tuple[int, ...]:
