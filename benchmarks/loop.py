@@ -14,7 +14,7 @@ import numpy as np
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import parse_scheme
 from hwsim.counters import CAUSES, COUNTERS, C
-from hwsim.mapping.tiles import pixel_addresses
+from hwsim.mapping.pointers import pixel_addresses
 from hwsim.model.kernel import gated_layers as kernel
 from hwsim.model.kernel.bits import popcount
 from hwsim.model.kernel.jit import compiled
@@ -60,7 +60,7 @@ class Layer:
     def by_index(self) -> tuple[np.ndarray, np.ndarray]:
         """The same from the plain loop."""
         plan, results = self.plan, self._empty()
-        banks = pixel_addresses(plan.mapping) % plan.machine.banks
+        banks = pixel_addresses(plan.mapping.pointers) % plan.machine.banks
         first = plan.mapping.pixel_cuts[0]
         plain_batches(
             plan.machine, plan.conditional, plan.visits, self.words, plan.mask_group, banks, first,

@@ -158,7 +158,7 @@ def _moved(mapping: Mapping) -> int:
     """Input and weight bytes of a batch with every channel active; a whole input is not counted."""
     layer = mapping.convolution
     widths = [width for _, width in mapping.channel_tiles]
-    in_image = mapping.pixel_tiles // mapping.images
+    in_image = len(mapping.image_tiles)
     channel, image, pixel = (
         axis.ravel() for axis in np.indices((len(widths), mapping.images, in_image))
     )
@@ -167,17 +167,10 @@ def _moved(mapping: Mapping) -> int:
     turn, visited = channel[order], (image * in_image + pixel)[order]
     moved = 0
     if mapping.input == "tiled":
-        pixels = input_pixels(mapping, *image_cuts(mapping))[visited % in_image]
+        pixels = input_pixels(mapping, mapping.image_tiles)[visited % in_image]
         moved += int(pixels[np.diff(visited, prepend=-1) != 0].sum())
         moved *= layer.in_channels
     if mapping.weights != "all":
         changes = np.diff(turn, prepend=-1) != 0
         moved += layer.steps * int(np.array(widths)[turn][changes].sum())
     return moved
-
-
-def image_cuts(mapping: Mapping) -> tuple[np.ndarray, np.ndarray]:
-    """First pixel and pixels of each tile of one image."""
-    starts, counts = mapping.pixel_cuts
-    in_image = len(starts) // mapping.images
-    return starts[:in_image], counts[:in_image]

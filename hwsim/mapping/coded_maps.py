@@ -83,7 +83,7 @@ class CodedMap:
         """What the maker's visits store; ``tiles``: the maker's."""
         if not self.maker.stored:
             return np.zeros((len(self.codes), len(tiles)), np.int64)
-        finished = np.zeros((self.maker.pixel_tiles, *self.codes.shape[:2]), np.int64)
+        finished = np.zeros((len(self.maker.pixel_tiles), *self.codes.shape[:2]), np.int64)
         np.add.at(finished, segments_of(self.maker).pixel_tile, np.moveaxis(self.codes, 2, 0))
         starts = np.array(self.maker.channel_tiles, np.int64)[:, 0]
         channel_tile = np.searchsorted(starts, tiles.channel_start)

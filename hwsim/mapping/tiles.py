@@ -7,7 +7,7 @@ A :class:`Mapping` says how a layer lies on the machine (hwsim.mapping.residency
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import gcd
 from typing import Literal, TypeVar
 
@@ -16,9 +16,9 @@ import numpy as np
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError
 from hwsim.mapping.layout import Layout
-from hwsim.mapping.touched import fresh_rows, tile_columns, tile_rows
+from hwsim.mapping.pixel_tiles import PixelTiles, cut_pixels
+from hwsim.mapping.pointers import Pointers
 from hwsim.network import AnyLayer, ConvLayer, MapLayer
-from hwsim.network.description import both
 
 
 class MappingError(UserError):
@@ -78,19 +78,28 @@ class Mapping:
         """(first channel, width) of each channel tile."""
         return self.layer.channel_tiles(self.arch.array.columns, gated=self.gating)
 
-    @cached_property
+    @property
+    def pointers(self) -> Pointers:
+        """How the layer's passes find its input."""
+        activation = self.arch.activation
+        return Pointers(
+            self.convolution, self.images, self.layout, self.pitch,
+            activation.word_channels, activation.banks,
+        )  # fmt: skip
+
+    @property
+    def pixel_tiles(self) -> PixelTiles:
+        return cut_pixels(self.layer, self.images, self.pixels, self.by_image, self.in_row)
+
+    @property
+    def image_tiles(self) -> PixelTiles:
+        """Those of one image, where tiles do not cross images."""
+        return cut_pixels(self.layer, 1, self.pixels, True, self.in_row)
+
+    @property
     def pixel_cuts(self) -> tuple[np.ndarray, np.ndarray]:
         """First pixel and number of pixels of each pixel tile, in the batch's flattened order."""
-        layer = self.layer
-        if self.in_row:
-            cuts, extent = self.images * layer.out_height, layer.out_width
-        elif self.by_image:
-            cuts, extent = self.images, layer.out_pixels
-        else:
-            cuts, extent = 1, self.total_pixels
-        in_cut = np.arange(0, extent, self.pixels, dtype=np.int64)
-        starts = (np.arange(cuts, dtype=np.int64)[:, None] * extent + in_cut).ravel()
-        return starts, np.tile(np.minimum(self.pixels, extent - in_cut), cuts)
+        return self.pixel_tiles.starts, self.pixel_tiles.counts
 
     @property
     def by_image(self) -> bool:
@@ -101,10 +110,6 @@ class Mapping:
     def multiplies(self) -> bool:
         """Whether another tensor's values are the weights, image by image."""
         return isinstance(self.layer, ConvLayer) and self.layer.weights_from is not None
-
-    @property
-    def pixel_tiles(self) -> int:
-        return len(self.pixel_cuts[0])
 
 
 @dataclass(frozen=True)
@@ -150,27 +155,27 @@ def tile_layer(mapping: Mapping) -> Tiles:
     """
     layer = mapping.layer
     channels = np.array(mapping.channel_tiles, np.int64)
-    starts, counts = mapping.pixel_cuts
+    cut = mapping.pixel_tiles
     channel_tile, visit = _loop(mapping, len(channels))
     pixel_tile, first, finishes, kept = (part[visit] for part in _visits(mapping))
-    width, pixels = channels[channel_tile, 1], counts[pixel_tile]
+    width, pixels = channels[channel_tile, 1], cut.counts[pixel_tile]
     weights = channel_tile
     if mapping.multiplies:
-        weights = channel_tile * mapping.images + starts[pixel_tile] // layer.out_pixels
+        weights = channel_tile * mapping.images + cut.starts[pixel_tile] // layer.out_pixels
     fresh_weights = np.diff(weights, prepend=-1) != 0
     if mapping.weights == "all":
         fresh_weights &= _first_use(weights)
-    pooled = pooled_pixels(mapping, starts, counts)[pixel_tile] * finishes
+    pooled = cut.pooled[pixel_tile] * finishes
     psum_bytes = 4 * width * pixels * ~kept
     return Tiles(
         channel_start=channels[channel_tile, 0],
         width=width,
-        pixel_start=starts[pixel_tile],
+        pixel_start=cut.starts[pixel_tile],
         pixels=pixels,
         pixel_tile=pixel_tile,
         first=first,
         finishes=finishes,
-        input_bytes=_input_bytes(mapping, starts, counts, pixel_tile),
+        input_bytes=_input_bytes(mapping, pixel_tile),
         residual_bytes=_residual_bytes(mapping, width * pixels * finishes),
         weight_bytes=np.where(fresh_weights, layer.steps * width, 0),
         output_bytes=width * pooled * mapping.stored,
@@ -178,13 +183,6 @@ def tile_layer(mapping: Mapping) -> Tiles:
         psum_load_bytes=psum_bytes * ~first,
         psum_store_bytes=psum_bytes * ~finishes,
     )
-
-
-def pixel_addresses(mapping: Mapping) -> np.ndarray:
-    """int64 (images * out_pixels,): word address of each output pixel's pointer, at offset 0."""
-    layer, layout = mapping.layer, mapping.layout
-    image, row, column = np.indices((mapping.images, layer.out_height, layer.out_width), np.int64)
-    return ((image * layout.height + row) * layout.width + column).ravel()
 
 
 def dma_cycles(transferred: Bytes, arch: ArchConfig) -> Bytes:
@@ -203,7 +201,7 @@ def dma_ratio(arch: ArchConfig) -> tuple[int, int]:
 
 def _visits(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The visits of one channel tile: pixel tile, first pass, rest, partial sums stay on chip."""
-    tiles = np.arange(mapping.pixel_tiles, dtype=np.int64)
+    tiles = np.arange(len(mapping.pixel_tiles), dtype=np.int64)
     always = np.ones(len(tiles), bool)
     in_image = len(tiles) // mapping.images if mapping.instance else 1
     if in_image == 1:
@@ -216,7 +214,7 @@ def _visits(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 
 def _loop(mapping: Mapping, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Channel tile and visit of each step of the loop; an image's visits stay together."""
-    tiles = mapping.pixel_tiles
+    tiles = len(mapping.pixel_tiles)
     together = 1
     if mapping.instance and tiles > mapping.images:
         together = 2 * tiles // mapping.images
@@ -235,32 +233,18 @@ def _first_use(channel_tile: np.ndarray) -> np.ndarray:
     return used
 
 
-def _input_bytes(
-    mapping: Mapping, starts: np.ndarray, counts: np.ndarray, pixel_tile: np.ndarray
-) -> np.ndarray:
-    """Rows each tile brings, in bytes."""
+def _input_bytes(mapping: Mapping, pixel_tile: np.ndarray) -> np.ndarray:
+    """Rows each visit brings, in bytes."""
     if mapping.input == "chip":
         return np.zeros(len(pixel_tile), np.int64)
-    pixels = input_pixels(mapping, starts, counts)
+    pixels = input_pixels(mapping, mapping.pixel_tiles)
     return np.where(arrivals(mapping, pixel_tile), pixels[pixel_tile], 0) * mapping.loaded_channels
 
 
-def input_pixels(mapping: Mapping, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def input_pixels(mapping: Mapping, cut: PixelTiles) -> np.ndarray:
     """int64 (pixel tiles,): pixels of the input that each tile brings, of every channel loaded."""
-    layer = mapping.layer
-    if isinstance(layer, MapLayer):
-        return _streamed_rows(layer, starts, counts) * layer.in_width
-    if mapping.in_row:
-        return tile_rows(layer, starts, counts) * tile_columns(layer, starts, counts)
-    rows = (tile_rows if mapping.input == "tiled" else fresh_rows)(layer, starts, counts)
-    return rows * layer.in_width
-
-
-def _streamed_rows(layer: MapLayer, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Input rows that each pixel tile reads and no tile before it."""
-    image, row = np.divmod((starts + counts - 1) // layer.out_width, layer.out_height)
-    read = image * layer.in_height - (-(row + 1) * layer.in_height // layer.out_height)
-    return np.diff(read, prepend=0)
+    streams = isinstance(mapping.layer, MapLayer)
+    return cut.touched if mapping.input == "tiled" and not streams else cut.fresh
 
 
 def _residual_bytes(mapping: Mapping, outputs: np.ndarray) -> np.ndarray:
@@ -275,20 +259,3 @@ def arrivals(mapping: Mapping, pixel_tile: np.ndarray) -> np.ndarray:
     if mapping.input == "tiled" and isinstance(mapping.layer, ConvLayer):
         return np.diff(pixel_tile, prepend=-1) != 0
     return _first_use(pixel_tile)
-
-
-def pooled_pixels(mapping: Mapping, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Pooled pixels whose bottom right pixel lies in each pixel tile."""
-    layer = mapping.layer
-    _, row, column = np.indices((mapping.images, layer.out_height, layer.out_width))
-    down, right = both(layer.pool)
-    last = _finishes(row, down, layer.out_height, layer.ceil_mode)
-    last &= _finishes(column, right, layer.out_width, layer.ceil_mode)
-    finished = np.concatenate([[0], np.cumsum(last)])
-    return (finished[starts + counts] - finished[starts]).astype(np.int64)
-
-
-def _finishes(index: np.ndarray, factor: int, extent: int, ceil_mode: bool) -> np.ndarray:
-    """Which rows or columns are the last ones of a pooled one."""
-    whole = index % factor == factor - 1
-    return whole | (index == extent - 1) if ceil_mode else whole

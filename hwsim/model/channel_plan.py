@@ -9,15 +9,9 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Scheme, parse_scheme
-from hwsim.mapping.channels import Gates, Placed, image_cuts, map_channels
-from hwsim.mapping.tiles import (
-    Mapping,
-    dma_cycles,
-    dma_ratio,
-    input_pixels,
-    pixel_addresses,
-    pooled_pixels,
-)
+from hwsim.mapping.channels import Gates, Placed, map_channels
+from hwsim.mapping.tiles import Mapping, dma_cycles, dma_ratio, input_pixels
+from hwsim.model.beats import consecutive_words
 from hwsim.model.kernel import passes
 from hwsim.model.kernel.channels import visits
 from hwsim.model.kernel.channels.layers import Dma
@@ -85,9 +79,8 @@ def _plan(layer: AnyLayer, placed: Placed, scheme: Scheme, gates: Gates) -> Laye
 def _selecting(
     mapping: Mapping, machine: passes.Machine, compacted: bool, gates: Gates
 ) -> visits.Selecting:
-    layer, arch, cuts = mapping.convolution, mapping.arch, image_cuts(mapping)
+    layer, arch, cut = mapping.convolution, mapping.arch, mapping.image_tiles
     tiles = np.array(mapping.channel_tiles, np.int64)
-    banks = pixel_addresses(mapping) % machine.banks
     heads = layer.groups if layer.gated and gates.by_head else 1
     bits = layer.gated * (heads * layer.in_channels if gates.by_head else layer.out_channels)
     return visits.Selecting(
@@ -107,10 +100,10 @@ def _selecting(
         tile_start=tiles[:, 0].copy(),
         tile_width=tiles[:, 1].copy(),
         tile_head=tiles[:, 0] // (layer.out_channels // heads),
-        pixels=cuts[1],
-        pooled=pooled_pixels(mapping, *cuts),
-        lacking=input_pixels(mapping, *cuts),
-        loads=passes.consecutive_words(machine, banks, *cuts).max(axis=2),
+        pixels=cut.counts,
+        pooled=cut.pooled,
+        lacking=input_pixels(mapping, cut),
+        loads=consecutive_words(mapping.pointers, cut, machine.rows).max(axis=2),
         word_of=_words(layer, arch.activation.word_channels),
     )
 

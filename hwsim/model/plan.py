@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -11,9 +10,9 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating, Scheme, parse_scheme
 from hwsim.counters import CAUSES, COUNTERS, C
-from hwsim.mapping.offsets import beat_offsets, conditional_blocks, first_blocks
 from hwsim.mapping.residency import map_network
-from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles, pixel_addresses, tile_layer
+from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles, tile_layer
+from hwsim.model.beats import NO_PASS, Kind, beats_of, blocks_of, consecutive_words, pixels_in_banks
 from hwsim.model.kernel import decoders, passes
 from hwsim.model.kernel.gated_layers import Masked
 from hwsim.model.kernel.mask_words import TileWords
@@ -82,9 +81,8 @@ class LayerPlan:
     @cached_property
     def in_bank(self) -> np.ndarray:
         """Which pixels of a tile lie in which bank: uint64 (pixel tiles, words, banks)."""
-        banks = pixel_addresses(self.mapping) % self.machine.banks
-        cuts = self.mapping.pixel_cuts
-        return passes.bank_masks(banks, *cuts, self.machine.banks, self.words.words)
+        mapping = self.mapping
+        return pixels_in_banks(mapping.pointers, mapping.pixel_tiles, self.words.words)
 
     def masked(self, packed: np.ndarray) -> Masked:
         """The visits with the packed masks of the batches' images."""
@@ -111,31 +109,27 @@ class LayerPlan:
     def skip(self) -> SkipPlan:
         """The layer where zeros are skipped."""
         mapping, machine = self.mapping, self.machine
-        own = first_blocks(mapping.convolution, mapping.gating)
-        first, first_sequence, _ = _pass_of(mapping, own)
-        passing = conditional_blocks(mapping.convolution)
+        layer, kind = mapping.convolution, _first_kind(mapping)
+        first, conditional = (
+            Pass(pass_.beats, pass_.sequence, walk_of(mapping, blocks_of(layer, of)), pass_.order)
+            for of in (kind, "conditional")
+            for pass_ in [beats_of(mapping.pointers, of)]
+        )
         return SkipPlan(
             mapping=mapping,
             machine=machine,
             visits=self.visits,
             group=_block_of(mapping, self.tiles),
-            words=_consecutive_words(mapping, machine),
-            first=Pass(first, first_sequence, walk_of(mapping, own), np.zeros(len(own), np.int64)),
-            conditional=Pass(
-                self.conditional, self.sequence, walk_of(mapping, passing),
-                _pass_of(mapping, passing)[2],
-            ),
+            words=consecutive_words(mapping.pointers, mapping.pixel_tiles, machine.rows),
+            first=first,
+            conditional=conditional,
             masked=mapping.gating and self.scheme.kind == "clock-gated",
             free_rows=self.scheme.skipping == "free-rows",
-        )  # fmt: skip
+        )
 
     @cached_property
     def words(self) -> TileWords:
         return TileWords(self.mapping, self.mapping.layer.out_channels // self.mask_group)
-
-
-NO_BEATS = BeatSequence(np.zeros((1, 0), np.int64), np.zeros(0, np.int64))
-"""Of a map that is made without a pass."""
 
 
 @lru_cache(maxsize=64)
@@ -164,9 +158,9 @@ def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> L
     """One layer; ``row``: which of the network's it counts for."""
     arch, tiles = mapping.arch, tile_layer(mapping)
     machine = machine_of(arch, scheme, adds=not mapping.layer.zeroes)
-    conditional, sequence, order = passes.Beats(0, 0, 0, 0), NO_BEATS, np.zeros(1, np.int64)
+    conditional, sequence, order = NO_PASS
     if isinstance(mapping.layer, ConvLayer):
-        conditional, sequence, order = _pass_of(mapping, conditional_blocks(mapping.layer))
+        conditional, sequence, order = beats_of(mapping.pointers, "conditional")
     visits = _visits(mapping, tiles, order)
     cycles, counts = _fixed(scheme, mapping, mask_group, machine, visits, conditional, sequence)
     return LayerPlan(
@@ -186,31 +180,8 @@ def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> L
     )
 
 
-def _pass_of(
-    mapping: Mapping, orders: Sequence[Sequence[int]]
-) -> tuple[passes.Beats, BeatSequence, np.ndarray]:
-    """The beats of a pass over as many input groups, and which order of them each list has.
-
-    Banks are alike: orders that differ in where they begin are one.
-    """
-    beats, banks = _beats(mapping, len(orders[0])), mapping.arch.activation.banks
-    words = beats.full + beats.short
-    tap = [beats.full_steps] * (mapping.convolution.block_channels // beats.full_steps)
-    tap += [beats.short_steps] * (beats.short_steps > 0)
-    offsets = np.array([beat_offsets(mapping, groups) for groups in orders], np.int64)
-    # Few and long rows: a dictionary tells equal ones in no time, where np.unique sorts them.
-    shifts = (offsets[:, :1] - offsets) % banks
-    distinct = {row.tobytes(): row for row in shifts}
-    places = {row: place for place, row in enumerate(distinct)}
-    order = np.array([places[row.tobytes()] for row in shifts])
-    steps = np.array(tap * (words // len(tap)), np.int64)
-    return beats, BeatSequence(np.stack(list(distinct.values())), steps), order
-
-
-def _first_of(mapping: Mapping) -> tuple[passes.Beats, BeatSequence]:
-    """The dense pass, or a base pass: which block that reads is the same to all banks."""
-    beats, sequence, _ = _pass_of(mapping, first_blocks(mapping.convolution, mapping.gating)[:1])
-    return beats, sequence
+def _first_kind(mapping: Mapping) -> Kind:
+    return "base" if mapping.gating else "dense"
 
 
 def _block_of(mapping: Mapping, tiles: Tiles) -> np.ndarray:
@@ -218,12 +189,6 @@ def _block_of(mapping: Mapping, tiles: Tiles) -> np.ndarray:
     layer = mapping.layer
     blocks = layer.blocks if mapping.gating else layer.conv_groups
     return tiles.channel_start // (layer.out_channels // blocks)
-
-
-def _consecutive_words(mapping: Mapping, machine: passes.Machine) -> np.ndarray:
-    """Words of rounds of consecutive pixels: int64 (pixel tiles, rounds, banks)."""
-    banks = pixel_addresses(mapping) % machine.banks
-    return passes.consecutive_words(machine, banks, *mapping.pixel_cuts)
 
 
 def _fixed(
@@ -241,8 +206,8 @@ def _fixed(
     if isinstance(mapping.layer, MapLayer):
         counts[:, C["output_ops"]] = visits.width * visits.pixels
         return cycles, counts
-    words = _consecutive_words(mapping, machine)
-    first, first_sequence = _first_of(mapping)
+    words = consecutive_words(mapping.pointers, mapping.pixel_tiles, machine.rows)
+    first, first_sequence, _ = beats_of(mapping.pointers, _first_kind(mapping))
     busy = passes.busy_of(machine, first, first_sequence, words)
     if not mapping.gating:
         passes.fixed_dense(machine, first, visits, busy, cycles, counts)
@@ -294,11 +259,3 @@ def machine_of(arch: ArchConfig, scheme: Scheme, *, adds: bool = True) -> passes
         window=arch.index.window,
         adds=int(adds),
     )
-
-
-def _beats(mapping: Mapping, blocks: int) -> passes.Beats:
-    """A pass over ``blocks`` input blocks, whose words no two of them share in a pass."""
-    layer, word = mapping.convolution, mapping.arch.activation.word_channels
-    full, short_steps = divmod(layer.block_channels, word)
-    passed = blocks * layer.taps
-    return passes.Beats(passed * full, word, passed * (short_steps > 0), short_steps)

@@ -13,8 +13,9 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import Scheme
+from hwsim.mapping.pointers import pixel_addresses
 from hwsim.mapping.residency import map_network
-from hwsim.mapping.tiles import Mapping, pixel_addresses, tile_layer
+from hwsim.mapping.tiles import Mapping, tile_layer
 from hwsim.network import Network
 
 from .buffers import ActivationBuffer, Pass, steps_of_pass
@@ -47,7 +48,7 @@ class Replay:
         self.base_parts = np.zeros(shape, np.int64)
         self.conditional_parts = np.zeros(shape, np.int64)
         self.buffer = ActivationBuffer(self.data, self.mapping, self.arch)
-        self.addresses = pixel_addresses(self.mapping)
+        self.addresses = pixel_addresses(self.mapping.pointers)
 
     def run_tile(self, columns: slice, pixels: slice) -> None:
         """Base pass, decision on its drained sums, conditional pass; or the one dense pass."""

@@ -7,9 +7,9 @@ import numpy as np
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
 from hwsim.counters import CAUSES, C
-from hwsim.mapping.offsets import beat_offsets, conditional_blocks, first_blocks
+from hwsim.mapping.pointers import beat_offsets, conditional_blocks, first_blocks, pixel_addresses
 from hwsim.mapping.residency import map_network
-from hwsim.mapping.tiles import Mapping, pixel_addresses, tile_layer
+from hwsim.mapping.tiles import Mapping, tile_layer
 from hwsim.model.plan import plan_network
 from hwsim.network import ConvLayer, MapLayer, Network
 
@@ -56,14 +56,14 @@ def test_small_groups_share_a_word() -> None:
         conv("dw", (8, 8), (4, 4), kernel_size=(1, 3), padding=(0, 1), conv_groups=8)
     )
     assert mapping.layout.words == 2
-    assert (beat_offsets(mapping, [5]) - mapping.pitch).tolist() == [0, 1, 2]
+    assert (beat_offsets(mapping.pointers, [5]) - mapping.pitch).tolist() == [0, 1, 2]
 
 
 def test_groups_that_do_not_divide_a_word_begin_with_one() -> None:
     """Groups of 6 channels take two words each, 4 channels and 2."""
     (mapping,) = mapped(conv("two", (12, 4), (2, 2), conv_groups=2))
     assert mapping.layout.words == 4
-    assert (beat_offsets(mapping, [1]) // mapping.pitch).tolist() == [2, 3]
+    assert (beat_offsets(mapping.pointers, [1]) // mapping.pitch).tolist() == [2, 3]
 
 
 def test_blocks_of_a_gated_layer_with_groups() -> None:
@@ -80,8 +80,8 @@ def test_dilated_taps_of_a_strided_layer_lie_in_their_phases() -> None:
     (mapping,) = mapped(layer)
     # Outputs 0, 1, 2; a phase is (3 + 6 div 2) words wide.
     assert (layer.out_width, mapping.layout.width, mapping.layout.phases) == (3, 6, 2)
-    assert beat_offsets(mapping, [0]).tolist() == [0, 6 + 1, 3]
-    assert pixel_addresses(mapping).tolist() == [0, 1, 2]
+    assert beat_offsets(mapping.pointers, [0]).tolist() == [0, 6 + 1, 3]
+    assert pixel_addresses(mapping.pointers).tolist() == [0, 1, 2]
 
 
 def test_rows_wider_than_a_tile_are_cut() -> None:

@@ -15,9 +15,8 @@ from rtl.layers import Counted
 
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import COUNTERS
-from hwsim.mapping.offsets import beat_offsets
+from hwsim.mapping.pointers import beat_offsets, pixel_addresses
 from hwsim.mapping.residency import map_network
-from hwsim.mapping.tiles import pixel_addresses
 from hwsim.network import ConvLayer, Network
 
 
@@ -194,7 +193,7 @@ def end_of_beats(loads: Sequence[Sequence[int]], steps: Sequence[int], run_ahead
 def stall_by_the_page(arch: ArchConfig, layer: ConvLayer) -> int:
     """Of the rounds of a dense layer's only tile."""
     (mapping,) = map_network(Network(name="one", layers=(layer,)), arch, 1, "off")
-    addresses, offsets = pixel_addresses(mapping), beat_offsets(mapping, [0])
+    addresses, offsets = pixel_addresses(mapping.pointers), beat_offsets(mapping.pointers, [0])
     word, channels = arch.activation.word_channels, layer.in_channels
     steps = [min(word, channels - first) for first in range(0, channels, word)]
     steps *= layer.kernel_size**2

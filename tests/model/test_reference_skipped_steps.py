@@ -16,9 +16,8 @@ from reference_run import on_reference, with_keys
 from rtl.layers import Counted
 
 from hwsim.arch.config import ArchConfig
-from hwsim.mapping.offsets import beat_offsets
+from hwsim.mapping.pointers import beat_offsets, pixel_addresses
 from hwsim.mapping.residency import map_network
-from hwsim.mapping.tiles import pixel_addresses
 from hwsim.network import Network
 
 COUNTS_OF_SKIPPING = ("steps_skipped", "weight_word_reads")
@@ -148,7 +147,9 @@ def test_the_rule_of_the_page() -> None:
         arch, layer = with_keys(run.arch, "partial_sums", entries=64 * 4), run.layer
         run = replace(run, arch=arch)
         (mapping,) = map_network(Network(name="one", layers=(layer,)), arch, run.images, "off")
-        words = pixel_addresses(mapping)[:, None] + beat_offsets(mapping, range(layer.groups))
+        words = pixel_addresses(mapping.pointers)[:, None] + beat_offsets(
+            mapping.pointers, range(layer.groups)
+        )
         pixels = list(product(range(run.images), range(layer.out_height), range(layer.out_width)))
         base = stall = free = 0
         for first in range(0, len(pixels), arch.array.rows):

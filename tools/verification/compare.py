@@ -129,7 +129,7 @@ def _measure_shapes(case: Case, shapes: tuple[Shape, ...], outcome: Outcome) -> 
             outcome.met.add(f"residual: {mapping.residual}")
         if mapping.prefetches:
             outcome.met.add("weights of the next layer prefetched")
-        if mapping.pixel_tiles > 1 and len(set(tiles.channel_start)) > 1:
+        if len(mapping.pixel_tiles) > 1 and len(set(tiles.channel_start)) > 1:
             outcome.met.add(f"outer loop: {mapping.order}")
         if mapping.layer.gated:
             outcome.channel_tiles = len(set(tiles.channel_start.tolist()))

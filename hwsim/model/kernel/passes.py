@@ -114,19 +114,19 @@ def round_cycles(machine: Machine, busy: Any, width: int) -> Any:
 
 
 def consecutive_words(
-    machine: Machine, banks: np.ndarray, starts: np.ndarray, pixels: np.ndarray
+    rows: int, bank_count: int, banks: np.ndarray, starts: np.ndarray, pixels: np.ndarray
 ) -> np.ndarray:
-    """Words of rounds of consecutive pixels: int64 (pixel tiles, rounds, banks).
+    """Words of rounds of ``rows`` consecutive pixels: int64 (pixel tiles, rounds, banks).
 
     ``banks``: int64 (pixels of the batch,), the bank of each pixel's address; ``starts`` and
     ``pixels``: int64 (pixel tiles,), where each tile begins and how many pixels it has. Rounds
     that a shorter tile lacks have none.
     """
     tile, place = _places(pixels)
-    rounds = -(-int(pixels.max()) // machine.rows)
-    at = (tile * rounds + place // machine.rows) * machine.banks + banks[starts[tile] + place]
-    words = np.bincount(at, minlength=len(starts) * rounds * machine.banks)
-    return words.reshape(len(starts), rounds, machine.banks)
+    rounds = -(-int(pixels.max()) // rows)
+    at = (tile * rounds + place // rows) * bank_count + banks[starts[tile] + place]
+    words = np.bincount(at, minlength=len(starts) * rounds * bank_count)
+    return words.reshape(len(starts), rounds, bank_count)
 
 
 def busy_of(

@@ -17,14 +17,14 @@ import numpy as np
 from simpy import Environment, Event
 
 from hwsim.counters import CAUSES, COUNTERS
-from hwsim.mapping.offsets import beat_offsets
-from hwsim.mapping.tiles import pixel_addresses
+from hwsim.mapping.pointers import beat_offsets, pixel_addresses
 from hwsim.model.reference.decoder import Decoder, scan_of
 from hwsim.model.reference.feed import Broadcast, Retire, Systolic
 from hwsim.model.reference.latencies import LATENCIES
 from hwsim.model.reference.operands import Operands, take
 from hwsim.model.reference.parts import Banks, Entries, Steps, dma, output_stage
 from hwsim.model.reference.tile import Layer, Tile
+from hwsim.network import ConvLayer
 
 
 def run_layer(
@@ -40,7 +40,9 @@ def run_layer(
     """
     env = Environment()
     mapping = layer.mapping
-    addresses = pixel_addresses(mapping)
+    addresses = np.zeros(mapping.total_pixels, np.int64)
+    if isinstance(mapping.layer, ConvLayer):
+        addresses = pixel_addresses(mapping.pointers)
     work = [Tile(layer, number, addresses) for number in range(len(layer.tiles))]
     ledger = Ledger(env)
     sequencer = Sequencer(env, layer, ledger)
@@ -265,7 +267,7 @@ class Sequencer:
         channels = layer.in_channels // (layer.conv_groups * layer.groups)
         of_tap = [min(word, channels - first) for first in range(0, channels, word)]
         steps = of_tap * (layer.kernel[0] * layer.kernel[1] * len(blocks))
-        return blocks, steps, beat_offsets(self._mapping, blocks).tolist()
+        return blocks, steps, beat_offsets(self._mapping.pointers, blocks).tolist()
 
     def _consecutive(self, tile: Tile) -> Iterable[range]:
         for first in range(0, tile.pixels, self._rows):

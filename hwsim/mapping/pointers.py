@@ -1,14 +1,40 @@
-"""What a beat adds to the pointers' addresses (docs/model/run_ahead.md)."""
+"""Pointers: at which words they find a layer's input (docs/model/bank_conflicts.md).
+
+An output pixel has an address, a beat adds an offset to it, the same to all pixels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.mapping.layout import block_words, first_word
-from hwsim.mapping.tiles import Mapping
+from hwsim.mapping.layout import Layout, block_words, first_word
 from hwsim.network import ConvLayer
+
+
+class Pointers(NamedTuple):
+    """All that the addresses of a layer's input hang on.
+
+    ``pitch``: words from one plane of ``layout`` to the next; words of ``word`` channels lie in
+    ``banks`` banks.
+    """
+
+    layer: ConvLayer
+    images: int
+    layout: Layout
+    pitch: int
+    word: int
+    banks: int
+
+
+def pixel_addresses(pointers: Pointers) -> np.ndarray:
+    """int64 (images * out_pixels,): word address of each output pixel's pointer, at offset 0."""
+    layer, layout = pointers.layer, pointers.layout
+    shape = pointers.images, layer.out_height, layer.out_width
+    image, row, column = np.indices(shape, np.int64, sparse=True)
+    return ((image * layout.height + row) * layout.width + column).ravel()
 
 
 def first_blocks(layer: ConvLayer, gated: bool) -> list[list[int]]:
@@ -40,17 +66,17 @@ def _of_group(layer: ConvLayer, group: int) -> list[int]:
     return list(range(group * layer.groups, (group + 1) * layer.groups))
 
 
-def beat_offsets(mapping: Mapping, blocks: Sequence[int]) -> np.ndarray:
+def beat_offsets(pointers: Pointers, blocks: Sequence[int]) -> np.ndarray:
     """int64 (beats,): word offsets of the beats of a round, over these input blocks in order.
 
     Taps row by row in each block, its channel words in each tap.
     """
-    layer, layout, word = mapping.convolution, mapping.layout, mapping.arch.activation.word_channels
+    layer, layout, word = pointers.layer, pointers.layout, pointers.word
     first = np.array([first_word(layer, word, block) for block in blocks], np.int64)
     plane = first[:, None] + np.arange(block_words(layer, word))
     (down, right), (high, wide) = layer.dilations, layer.strides
     ky, kx = np.indices(layer.kernel, np.int64).reshape(2, -1)
     phase = ky * down % high * wide + kx * right % wide
     row, column = ky * down // high, kx * right // wide
-    tap = phase * layout.phase_words(mapping.images) + row * layout.width + column
-    return (plane[:, None, :] * mapping.pitch + tap[:, None]).ravel()
+    tap = phase * layout.phase_words(pointers.images) + row * layout.width + column
+    return (plane[:, None, :] * pointers.pitch + tap[:, None]).ravel()
