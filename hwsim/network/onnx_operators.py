@@ -76,7 +76,8 @@ def convolution(reader: Reader, node: Node) -> None:
     strides = of_node.get("strides", [1] * len(kernel))
     dilations = of_node.get("dilations", [1] * len(kernel))
     found = reader.builder.convolution(
-        reader.layer_name(node, f"conv{len(kernel)}d", 1), x, weights[0], kernel, stride=strides, dilation=dilations,
+        reader.layer_name(node, f"conv{len(kernel)}d", 1), x, weights[0], kernel,
+        stride=strides, dilation=dilations,
         padding=_padding(node, x.shape[2:], kernel, strides, dilations),
         conv_groups=of_node.get("group", 1),
     )  # fmt: skip
@@ -216,7 +217,7 @@ def expanded(reader: Reader, node: Node) -> None:
 
 
 def concatenated(reader: Reader, node: Node) -> None:
-    parts = [part for part in reader.operands(node) if isinstance(part, Value) or prod(part)]
+    parts = [part for part in reader.operands(node) if isinstance(part, Value) or 0 not in part]
     joined = reader.builder.concatenate(reader.name(node), parts, node.attributes["axis"])
     reader.put(node, joined)
 

@@ -100,7 +100,7 @@ def test_derive_follows_a_torch_model(
         (["derived_here:smal", *shape], "has no 'smal'; nearest valid: 'small'"),
         (["derived_here:number", *shape], "returns a int, expected a torch module"),
         (["none_such:small", *shape], "cannot be imported"),
-        (["derived_here:small", *shape, "--gated", "3"], "no module '3'"),
+        (["derived_here:small", *shape, "--gated", "3"], "no module '3' in the model"),
         (["net.pt", *shape], "expected FILE.onnx, or package.module:function"),
         (["derived_here:small", "--input", "3x"], "expected sizes such as 1x3x32x32"),
         (["derived_here:small", *shape, "--out", "net.txt"], "expected a name that ends in .yaml"),

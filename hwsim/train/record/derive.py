@@ -23,20 +23,14 @@ def network_of(
 
     ``gated`` and ``ignored``: paths of modules. Raises UserError.
     """
-    made = _made(model)
-    modules = dict(made.named_modules())
-    for path in (*gated, *ignored):
-        if path not in modules:
-            raise UserError(f"{model}: no module {path!r}{nearest(path, modules)}")
-    with torch.no_grad():
-        return derive_network(
-            made.eval(),
-            torch.zeros(*shape),
-            set(gated),
-            groups,
-            ignored={modules[path] for path in ignored},
-            name=model.rpartition(":")[2],
-        )
+    return derive_network(
+        _made(model),
+        torch.zeros(*shape),
+        gated,
+        groups,
+        ignored=ignored,
+        name=model.rpartition(":")[2],
+    )
 
 
 def _made(model: str) -> nn.Module:
