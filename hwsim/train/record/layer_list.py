@@ -1,302 +1,220 @@
-"""The layer list of any PyTorch model, from one forward pass: who reads what, adds what, pools.
+"""The layer list of any PyTorch model, from one forward pass in which every operator is followed.
 
-Convolutions and linear layers become layers of a Network. Everything between them must be what an
-output stage does: normalisation, activation, pooling, and the addition of one other layer's output.
+docs/guide/networks.md says what becomes a layer. The MACs of the list are those that torch counts
+in the same pass; what cannot be followed is refused by the names of its operator and module.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from hwsim.errors import UserError
-from hwsim.network import INPUT, ConvLayer, Network
-from hwsim.train.networks.inference import Hook, evaluating, hooked
+from hwsim.errors import UserError, nearest, one_line
+from hwsim.network import Network
+from hwsim.network.builder import LayerListError as LayerListError
+from hwsim.network.builder import NetworkBuilder, Value
+from hwsim.train.networks.inference import evaluating
+from hwsim.train.record.follower import Follower, Lost, tensors_in
+from hwsim.train.record.gated_layer import gated_layer
+from hwsim.train.record.operators import HANDLERS
+from hwsim.train.record.products import HANDLERS as PRODUCTS
 
-ADDITIONS = {"add", "add_", "__add__", "__radd__", "__iadd__"}
-
-
-class LayerListError(UserError):
-    """A model that a Network cannot express, or whose forward pass does not reveal it."""
-
-
-@dataclass
-class _Made:
-    """A layer that ran, or the input: what it made, and at which sizes that was read."""
-
-    name: str
-    order: int
-    shape: tuple[int, int, int]
-    fields: dict[str, Any] = field(default_factory=dict)
-    residual: _Made | None = None
-    sizes: set[tuple[int, int]] = field(default_factory=set)
-    read_unadded: bool = False
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """What a tensor stems from. ``added``: the residual is in it. ``lost``: it is no layer's."""
-
-    made: _Made
-    added: bool = False
-    lost: str = ""
-
-
-class _Follower(TorchFunctionMode):
-    """Says of each tensor which layer made it, while the model runs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.origins: dict[int, tuple[Tensor, _Origin]] = {}
-        self.inside = 0
-        """How many modules have been entered whose operations are not followed."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        before = [] if self.inside else self._origins_of([*args, *kwargs.values()])
-        result = func(*args, **kwargs)
-        if before and not self.inside:
-            origin = _origin_after(before, getattr(func, "__name__", str(func)))
-            for tensor in _tensors([result]):
-                self.mark(tensor, origin)
-        return result
-
-    def mark(self, tensor: Tensor, origin: _Origin) -> None:
-        # The tensor is kept: its id must not be given to another one.
-        self.origins[id(tensor)] = (tensor, origin)
-
-    def forget(self, tensors: Any) -> None:
-        for tensor in _tensors([tensors]):
-            self.origins.pop(id(tensor), None)
-
-    def origin(self, tensor: Tensor) -> _Origin | None:
-        found = self.origins.get(id(tensor))
-        return found[1] if found else None
-
-    def _origins_of(self, values: Any) -> list[_Origin]:
-        found = (self.origin(tensor) for tensor in _tensors(values))
-        return [origin for origin in found if origin]
-
-
-def _tensors(values: Any) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _tensors(value)
-
-
-def _origin_after(origins: list[_Origin], operation: str) -> _Origin:
-    """What an operation on tensors of these origins gives."""
-    last = max(origins, key=lambda origin: (origin.made.order, origin.added))
-    others = [origin for origin in origins if origin.made is not last.made]
-    lost = next((origin.lost for origin in origins if origin.lost), "")
-    if lost or not others:
-        return _Origin(last.made, last.added, lost)
-    if operation in ADDITIONS and len(origins) == 2 and last.made.residual is None:
-        last.made.residual = others[0].made
-        others[0].made.read_unadded |= not others[0].added
-        return _Origin(last.made, added=True)
-    names = ", ".join(sorted({origin.made.name for origin in origins}))
-    return _Origin(last.made, lost=f"{operation} of {names}")
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+"""Modules whose products are not layers of a network, whatever they are computed by."""
 
 
 def derive_network(
     model: nn.Module,
     example: Tensor,
-    gated: Set[str] | Mapping[str, Any],
+    gated: Collection[str] = (),
     groups: int = 4,
     *,
-    ignored: Set[nn.Module] = frozenset(),
+    ignored: Collection[nn.Module | str] = (),
     name: str | None = None,
 ) -> Network:
     """The layers that ``model(example)`` runs, in that order. ``example``: a batch of any length.
 
-    ``gated``: paths of the modules that are gated convolutions, each as a whole: a convolution, or
-    a module around one whose output is what the next layer reads. ``ignored``: modules that make
-    masks, which are no layers. Raises LayerListError where a Network cannot express the model.
+    ``gated``: paths of the modules that are gated convolutions or linear layers, each as a whole:
+    one, or a module around one whose output is what the next layer reads; ``groups``: their gating
+    groups. ``ignored``: modules that make masks, or their paths, which are no layers. ``name``: of
+    the network, its class where not given. Raises LayerListError where a Network cannot express
+    the model, or its MACs are not those that torch counts.
     """
-    follower = _Follower()
-    source = _Made(INPUT, -1, _shape(example))
-    follower.mark(example, _Origin(source))
-    made: list[_Made] = []
-    before: list[Hook] = []
-    after: list[Hook] = []
-    leaves = _leaves(model, set(gated), ignored)
-    watchers = [_watch(path, m, follower, made, path in gated, groups) for path, m in leaves]
-    for enter, leave in [*watchers, *(_hide(module, follower) for module in ignored)]:
-        before.append(enter)
-        after.append(leave)
-    with evaluating(model), hooked(before=before, after=after), follower:
-        result = model(example)
-    for tensor in _tensors([result]):
-        origin = follower.origin(tensor)
-        if origin and not origin.lost:
-            _read("the output", tensor, origin)
-    try:
-        layers = tuple(_layer(m) for m in made)
-        return Network(name=name or type(model).__name__.lower(), layers=layers)
-    except UserError as error:
-        raise LayerListError(f"{error}; give network=") from None
+    model = getattr(model, "_orig_mod", model)
+    modules = {path: m for path, m in model.named_modules()}
+    gated_modules = {path: _module(modules, path) for path in gated}
+    hidden = [m if isinstance(m, nn.Module) else _module(modules, m) for m in ignored]
+    called = name or type(model).__name__.lower()
+    network = _Derivation(model, example, gated_modules, groups, hidden).network(called, False)
+    first = network.layers[0]
+    if getattr(first, "operator", "") == "rearrange" and example.dim() > 2:
+        # It only turns the input: then that is (N, ..., C), and needs no turning.
+        turned = _Derivation(model, example, gated_modules, groups, hidden).network(called, True)
+        if len(turned.layers) < len(network.layers):
+            return turned
+    return network
 
 
-def _leaves(
-    model: nn.Module, gated: Set[str], ignored: Set[nn.Module]
-) -> Iterator[tuple[str, nn.Module]]:
-    """Gated modules and, outside them and of what makes masks, convolutions and linear layers."""
-    hidden = {inner for module in ignored for inner in module.modules()}
-    for path, module in model.named_modules():
-        if path in gated:
-            yield path, module
-            hidden |= set(module.modules())
-        elif module not in hidden and isinstance(module, nn.Conv2d | nn.Linear):
-            yield path, module
+def _module(modules: dict[str, nn.Module], path: str) -> nn.Module:
+    if path not in modules:
+        raise LayerListError(f"no module {path!r} in the model{nearest(path, modules)}")
+    return modules[path]
 
 
-def _hide(module: nn.Module, follower: _Follower) -> tuple[Hook, Hook]:
-    """Hooks (before, after) that take the module's output for a mask: it stems from no layer."""
+class _Derivation:
+    """One forward pass."""
 
-    def enter(*_: Any) -> None:
-        follower.inside += 1
+    def __init__(
+        self,
+        model: nn.Module,
+        example: Tensor,
+        gated: dict[str, nn.Module],
+        groups: int,
+        ignored: list[nn.Module],
+    ) -> None:
+        self.model, self.example, self.groups = model, example, groups
+        self.gated, self.ignored = gated, ignored
+        self.builder = NetworkBuilder(len(example))
+        self.follower = Follower(self.builder, HANDLERS, PRODUCTS)
+        self.gated_macs = 0
+        self.ran: set[str] = set()
+        self.reading: list[Value] = []
+        self.stack = ExitStack()
 
-    def leave(_: nn.Module, __: Any, output: Any) -> None:
-        follower.inside -= 1
-        follower.forget(output)
+    def network(self, name: str, channels_last: bool) -> Network:
+        source = self.builder.input(tuple(self.example.shape), channels_last=channels_last)
+        self.follower.values[self.example] = source
+        result = self._run()
+        if missing := [path for path in self.gated if path not in self.ran]:
+            raise LayerListError(f"layer {missing[0]}: gated, but it did not run")
+        found = (self.follower.values.get(tensor) for tensor in tensors_in(result))
+        outputs = [value for value in found if isinstance(value, Value)]
+        network = self._built(name, outputs)
+        counted = self.follower.macs + self.gated_macs
+        if network.macs != counted:
+            raise LayerListError(f"the list has {network.macs} MACs, torch counts {counted}")
+        return network
 
-    return (module, enter), (module, leave)
+    def _built(self, name: str, outputs: list[Value]) -> Network:
+        if not any(node.kind == "convolution" for node in self.builder.nodes):
+            raise LayerListError("no layer with MACs runs on what the model is given")
+        try:
+            return self.builder.build(name, outputs)
+        except UserError as error:
+            raise LayerListError(str(error)) from None
 
-
-def _watch(
-    path: str, module: nn.Module, follower: _Follower, made: list[_Made], gated: bool, groups: int
-) -> tuple[Hook, Hook]:
-    """Hooks (before, after) that make the module a layer when it runs."""
-    reading: list[tuple[Tensor, _Origin]] = []
-
-    def enter(_: nn.Module, args: tuple) -> None:
-        if follower.inside == 0:
-            x = next(_tensors(args))
-            origin = follower.origin(x)
-            if origin is None or origin.lost:
-                lost = origin.lost if origin else "what no layer made"
+    def _run(self) -> Any:
+        fast = torch.backends.mha.get_fastpath_enabled()
+        with self.stack as stack:
+            self._hooks()
+            stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+            # Attention as the products that it is: torch counts those.
+            torch.backends.mha.set_fastpath_enabled(False)
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+            stack.enter_context(evaluating(self.model))
+            stack.enter_context(self.follower)
+            try:
+                return self.model(self.example)
+            except UserError:
+                raise
+            except Exception as error:
                 raise LayerListError(
-                    f"layer {path}: reads {lost}, which a layer list cannot express; give network="
-                )
-            reading.append((x, origin))
+                    f"the model does not run on an example of shape {tuple(self.example.shape)}: "
+                    f"{type(error).__name__}: {one_line(error)}"
+                ) from error
+
+    def _hooks(self) -> None:
+        """Of every module: its path while it runs, and which are not followed."""
+        hidden = set(self.ignored)
+        for path, module in self.model.named_modules():
+            if module in hidden:
+                self._around(module, self._hide, self._forget)
+            elif path in self.gated:
+                self._around(module, partial(self._read, path), partial(self._made, path, module))
+            else:
+                self._around(module, partial(self._enter, path, module), self._leave)
+
+    def _around(self, module: nn.Module, enter: Callable[..., None], leave: Any) -> None:
+        """Calls both around the forward pass. Others' hooks are not followed: they only watch."""
+        follower = self.follower
+        before: list[Tensor] = []
+
+        def pause(*_: Any) -> None:
+            follower.inside += 1
+
+        def entered(_: nn.Module, args: tuple, kwargs: dict) -> None:
+            follower.inside -= 1
+            enter((args, kwargs))
+
+        def returned(_: nn.Module, __: tuple, output: Any) -> None:
+            before[:] = tensors_in(output)
+            follower.inside += 1
+
+        def left(_: nn.Module, __: tuple, output: Any) -> None:
+            follower.inside -= 1
+            for tensor in tensors_in(output):
+                if all(tensor is not other for other in before):
+                    follower.lose(tensor, Lost(f"what a hook of {follower.place} made"))
+            before.clear()
+            leave(output)
+
+        for handle in (
+            module.register_forward_pre_hook(pause, prepend=True),
+            module.register_forward_pre_hook(entered, with_kwargs=True),
+            module.register_forward_hook(returned, prepend=True),
+            module.register_forward_hook(left),
+        ):
+            self.stack.callback(handle.remove)
+
+    def _enter(self, path: str, module: nn.Module, _: Any) -> None:
+        self.follower.stack.append((path, module))
+        if isinstance(module, RECURRENT) and not self.follower.inside:
+            raise LayerListError(
+                f"operator {type(module).__name__.lower()} in {self.follower.place}: recurrent "
+                "layers have no place in a layer list"
+            )
+
+    def _leave(self, _: Any) -> None:
+        self.follower.stack.pop()
+
+    def _hide(self, _: Any) -> None:
+        self.follower.inside += 1
+
+    def _forget(self, output: Any) -> None:
+        """It is taken for a mask: it stems from no layer."""
+        self.follower.inside -= 1
+        self.follower.forget(output)
+
+    def _read(self, path: str, given: Any) -> None:
+        """What a gated layer, which is one as a whole, is given."""
+        follower = self.follower
+        if follower.inside == 0:
+            if path in self.ran:
+                raise LayerListError(f"layer {path}: runs twice; a gated layer may run once")
+            self.ran.add(path)
+            values = (follower.value(x, f"layer {path}") for x in tensors_in(given))
+            found = next((value for value in values if value is not None), None)
+            if found is None:
+                raise LayerListError(f"layer {path}: reads what does not stem from the input")
+            self.reading.append(found)
         follower.inside += 1
 
-    def leave(_: nn.Module, __: tuple, output: Tensor) -> None:
+    def _made(self, path: str, module: nn.Module, output: Any) -> None:
+        follower = self.follower
         follower.inside -= 1
         if follower.inside:
             return
-        x, origin = reading.pop()
-        if any(m.name == path for m in made):
-            raise LayerListError(f"layer {path}: runs twice; a layer list has each layer once")
-        fields = {"name": path, "gated": gated, "groups": groups if gated else 1}
-        fields |= _geometry(path, module, x, output, origin)
-        fields["input"] = origin.made.name
-        layer = _Made(path, len(made), _shape(output), fields)
-        made.append(layer)
-        follower.mark(output, _Origin(layer))
-
-    return (module, enter), (module, leave)
-
-
-def _shape(tensor: Tensor) -> tuple[int, int, int]:
-    """(channels, height, width) of an image's part; a vector is one pixel."""
-    _, channels, *rest = tensor.shape
-    height, width = rest or (1, 1)
-    return channels, height, width
-
-
-def _read(reader: str, x: Tensor, origin: _Origin) -> tuple[int, int]:
-    """Notes at which size a layer's output is read; a flattened map counts as the map."""
-    height, width = _shape(x)[1:]
-    channels = origin.made.shape[0]
-    if x.dim() == 2 and x.shape[1] != channels:
-        side = math.isqrt(x.shape[1] // channels)
-        if side * side * channels != x.shape[1]:
-            raise LayerListError(
-                f"layer {reader}: reads {x.shape[1]} numbers of {origin.made.name}, which are no "
-                f"square map of its {channels} channels; give network="
-            )
-        height = width = side
-    origin.made.sizes.add((height, width))
-    origin.made.read_unadded |= not origin.added
-    return height, width
-
-
-def _geometry(
-    path: str, module: nn.Module, x: Tensor, output: Tensor, origin: _Origin
-) -> dict[str, int]:
-    """The fields of a ConvLayer that say its shape."""
-    height, width = _read(path, x, origin)
-    shape = {"in_height": height, "in_width": width}
-    if isinstance(module, nn.Linear):
-        # Over a whole map it is a convolution as large as the map.
-        if x.dim() != 2:
-            raise LayerListError(f"layer {path}: a linear layer on a {x.dim()}-D tensor")
-        channels = x.shape[1] // (height * width)
-        return shape | {
-            "in_channels": channels, "out_channels": output.shape[1], "kernel_size": height
-        }  # fmt: skip
-    convolution = convolution_of(path, module, x.shape[1], output.shape[1])
-    return shape | {
-        "in_channels": convolution.in_channels,
-        "out_channels": convolution.out_channels,
-        "kernel_size": convolution.kernel_size[0],
-        "stride": convolution.stride[0],
-        "padding": int(convolution.padding[0]),
-    }
-
-
-def convolution_of(
-    path: str, module: nn.Module, in_channels: int | None = None, out_channels: int | None = None
-) -> nn.Conv2d:
-    """The one full convolution that a module is or holds. Raises LayerListError."""
-    found = [
-        m for m in module.modules()
-        if isinstance(m, nn.Conv2d) and m.groups == 1
-        and in_channels in (None, m.in_channels) and out_channels in (None, m.out_channels)
-    ]  # fmt: skip
-    if len(found) != 1:
-        raise LayerListError(
-            f"layer {path}: {len(found)} full convolutions in it, expected one; grouped and "
-            "depthwise ones have no place in a layer list"
-        )
-    (convolution,) = found
-    pairs = (convolution.kernel_size, convolution.stride, convolution.padding)
-    if any(isinstance(p, str) or p[0] != p[1] for p in pairs) or convolution.dilation != (1, 1):
-        raise LayerListError(
-            f"layer {path}: kernel, stride and padding equal in both directions, in numbers, "
-            "without dilation, were expected"
-        )
-    return convolution
-
-
-def _layer(made: _Made) -> ConvLayer:
-    """The layer with what was done to its output."""
-    name, (_, height, width) = made.name, made.shape
-    if len(made.sizes) > 1:
-        sizes = " and ".join(f"{h}x{w}" for h, w in sorted(made.sizes))
-        raise LayerListError(f"layer {name}: its output is read at {sizes}; give network=")
-    if made.residual and made.read_unadded:
-        raise LayerListError(
-            f"layer {name}: its output is read with and without {made.residual.name} added; "
-            "give network="
-        )
-    read_height, read_width = next(iter(made.sizes), (height, width))
-    pool = height // max(read_height, 1)
-    if (read_height * pool, read_width * pool) != (height, width):
-        raise LayerListError(
-            f"layer {name}: {height}x{width} read as {read_height}x{read_width}: pooling by a "
-            "whole number, the same in both directions, was expected"
-        )
-    residual = made.residual.name if made.residual else None
-    return ConvLayer(**made.fields, residual=residual, pool=pool)
+        x = self.reading.pop()
+        value = gated_layer(self.builder, path, module, x, output, self.groups, self.ignored)
+        self.gated_macs += value.macs
+        follower.forget(output)
+        for tensor in tensors_in(output):
+            if tuple(tensor.shape) == value.shape:
+                follower.values[tensor] = value
