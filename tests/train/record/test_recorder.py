@@ -153,44 +153,6 @@ def test_the_derived_list_of_the_own_encoder_is_its_workload() -> None:
     assert [layer.name for layer in recorder.network.layers] == list(wanted)
 
 
-class Odd(nn.Module):
-    """A network whose middle is given as a function of it and its input."""
-
-    def __init__(self, middle) -> None:
-        super().__init__()
-        self.a, self.b = nn.Conv2d(4, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
-        self.c, self.wide = nn.Conv2d(8, 4, 1), nn.Conv2d(16, 4, 1)
-        self.deep = nn.Conv2d(8, 8, 3, padding=1, groups=8)
-        self.fc = nn.Linear(40, 2)
-        self.middle = middle
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.middle(self, self.a(x))
-
-
-@pytest.mark.parametrize(
-    ("middle", "words"),
-    [
-        (lambda m, y: m.wide(torch.cat([y, m.b(y)], 1)), "layer wide: reads cat of a, b"),
-        (lambda m, y: m.c(y * m.b(y)), "layer c: reads mul of a, b"),
-        (lambda m, y: m.c(m.b(y) + m.b(y)), "layer b: runs twice"),
-        (lambda m, y: m.c(m.deep(y)), "layer deep: 0 full convolutions"),
-        (lambda m, y: m.c(y) + m.c(y[:, :, ::2, ::2].clone()).sum(), "layer c: runs twice"),
-        (lambda m, y: (m.b(y) + y, m.c(y[:, :, ::2, ::2]))[1], "layer a: its output is read at"),
-        (lambda m, y: m.c(torch.ones_like(y).detach().numpy() is None or torch.ones(1, 8, 6, 6)),
-         "layer c: reads what no layer made"),
-        (lambda m, y: m.fc(y[:, :, :1, :5].flatten(1)), "layer fc: reads 40 numbers of a"),
-        (lambda m, y: m.c((z := m.b(y)) + y) + m.c(z), "layer c: runs twice"),
-        (lambda m, y: (z := m.b(y), m.c(z + y), z)[2], "layer b: .* with and without a added"),
-        (lambda m, y: m.c(y.expand(-1, -1, 6, 6)[:, :, :4]), "layer a: 6x6 read as 4x6"),
-    ],
-)  # fmt: skip
-def test_what_a_layer_list_cannot_say_is_named(middle, words: str) -> None:
-    with pytest.raises(ValueError, match=words) as caught:
-        Recorder.attach(Odd(middle), {"a": torch.sign}, example=torch.randn(2, 4, 6, 6), groups=2)
-    assert "\n" not in str(caught.value)
-
-
 def test_what_a_network_needs_besides_is_asked_for(tmp_path: Path) -> None:
     model = foreign()
     with pytest.raises(RecordingError, match=r"no module 'blocks\.0\.frist'.*'blocks\.0\.first'"):
