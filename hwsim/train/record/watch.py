@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
 from hwsim.network import ConvLayer
 from hwsim.train.record.batch import Batch, Call, Made, Reading, Run
@@ -232,9 +233,14 @@ def _is_compiled(module: nn.Module) -> bool:
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """Without gradients, and in the types that tensors have: counts must not become bf16."""
+    """Without gradients, and in the types that tensors have: counts must not become bf16.
+
+    Whoever follows the model's operators does not see those in here.
+    """
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
+        if _get_current_dispatch_mode() is not None:
+            stack.enter_context(_disable_current_modes())
         for kind in ("cpu", "cuda"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
