@@ -155,7 +155,7 @@ def _residency(network: Network, sizes: dict[str, int], room: int) -> Iterator[P
         needed = sum(sizes[tensor] for tensor in inputs)
         if needed > room:
             residual, aside = _there(layer.residual, set()), _there(layer.aside, set())
-            yield Place("tiled", layer.inputs, residual, aside, False)
+            yield Place("tiled", tuple(inputs), residual, aside, False)
             on_chip = []
             continue
         free = room - needed
@@ -169,7 +169,7 @@ def _residency(network: Network, sizes: dict[str, int], room: int) -> Iterator[P
             if sizes[tensor] <= free:
                 free -= sizes[tensor]
                 staying.append(tensor)
-        loaded = tuple(tensor for tensor in layer.inputs if tensor not in on_chip)
+        loaded = tuple(tensor for tensor in inputs if tensor not in on_chip)
         yield Place(
             "whole" if loaded else "chip",
             loaded,
