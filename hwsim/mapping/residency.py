@@ -20,7 +20,7 @@ from hwsim.arch.schemes import Gating
 from hwsim.mapping.layout import layout_of_input, plane_bytes, pointer_layout, tensor_layouts
 from hwsim.mapping.tiles import Mapping, MappingError, tile_layer
 from hwsim.mapping.touched import touches_all_rows
-from hwsim.network import INPUT, AnyLayer, ConvLayer, MapLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, MapLayer, Network
 
 NONE = 0, 0, 0
 """Shape of a scale that is not there."""
@@ -148,7 +148,7 @@ def _residency(network: Network, sizes: dict[str, int], room: int) -> Iterator[P
             # A product's second operand is read as weights, from DRAM.
             if tensor != layer.aside or isinstance(layer, MapLayer):
                 last_read[tensor] = position
-    made = [INPUT, *(layer.name for layer in network.layers)]
+    made = list(network.shapes)
     on_chip: list[str] = []
     for position, layer in enumerate(network.layers):
         inputs = dict.fromkeys(layer.inputs)

@@ -104,7 +104,7 @@ def run_search(
     choice = Choice([MaskTrace.open(trace)], [scheme], images=images)
     problem = Problem(base, axes, choice, tuple(objectives), seed)
     (baseline,) = problem.points_of({})
-    if reason := why_impossible(baseline, choice.traces):
+    if reason := why_impossible(baseline, choice.traces, problem.priced):
         raise SearchError(f"{base.name}: {reason}")
     # A value that its key cannot take is refused now, not when it is proposed.
     for key, axis in axes.items():
@@ -132,6 +132,11 @@ class Problem:
     choice: Choice
     objectives: tuple[str, ...]
     seed: int
+
+    @property
+    def priced(self) -> bool:
+        """Whether an objective needs prices."""
+        return bool({"energy", "area"} & set(self.objectives))
 
     @property
     def columns(self) -> list[str]:
@@ -162,8 +167,10 @@ def front(
 ) -> pd.DataFrame:
     """Points that none beats in all objectives, least of the first first, and the baseline."""
     rows = with_latency(folder.read([baseline.key, *(point.key for point in points)]))
-    rows = rows[rows["impossible"].isna()].copy()
-    rows["on_front"] = pareto_front(rows, [OBJECTIVES[name] for name in objectives])
+    columns = [OBJECTIVES[name] for name in objectives]
+    # A sweep may have left rows without a price in the folder.
+    rows = rows[rows["impossible"].isna() & rows[columns].notna().all(axis=1)].copy()
+    rows["on_front"] = pareto_front(rows, columns)
     rows["baseline"] = rows["key"] == baseline.key
     shown = rows[rows["on_front"] | rows["baseline"]]
     return shown.sort_values(OBJECTIVES[objectives[0]], ignore_index=True)
@@ -189,7 +196,7 @@ def _advance(
     proposed = [(trial.number, problem.points(trial.params)) for trial in _under_way(study)]
     points = list(dict.fromkeys(point for _, found in proposed for point in found))
     if points:
-        run_points(points, problem.choice.traces, folder, workers, skip_impossible=True)
+        run_points(points, problem.choice.traces, folder, workers, True, problem.priced)
     rows = with_latency(folder.read([point.key for point in points]))
     costs_of = dict(zip(rows["key"], rows[problem.columns].to_numpy(), strict=True))
     for number, found in proposed:

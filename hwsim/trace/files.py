@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsim.errors import one_line
+from hwsim.errors import UserError, one_line
 from hwsim.files import asset_dir
+from hwsim.network import Network, load_network
+from hwsim.network.file import SUFFIXES
 from hwsim.trace.hdf5 import TraceContents
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.int8_sample import LayerSample
@@ -92,6 +94,24 @@ def as_traces(traces: MaskTrace | str | Path | Iterable[MaskTrace | str | Path])
 def open_traces(*names: str | Path) -> list[MaskTrace]:
     """Open the traces meant: without a name the shipped ones, CDG's and SCDG's."""
     return [MaskTrace.open(path) for path in find_traces(names)]
+
+
+def open_network(path: str | Path) -> Network:
+    """The layer list of a network file, a trace or an ONNX model, by the file's name.
+
+    Raises UserError.
+    """
+    path = Path(path)
+    if path.suffix == ".h5":
+        return MaskTrace.open(path).network
+    if path.suffix == ".onnx":
+        from hwsim.network.onnx_model import read_onnx
+
+        return read_onnx(path)
+    if path.suffix not in SUFFIXES:
+        known = ", ".join((*SUFFIXES, ".onnx", ".h5"))
+        raise UserError(f"{path}: expected a network, a file whose name ends in {known}")
+    return load_network(path)
 
 
 def verify(path: str | Path) -> MaskTrace:

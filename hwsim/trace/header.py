@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from hwsim.errors import UserError
 from hwsim.network import AnyLayer, ConvLayer, Described, Network
 
-Granularity = Literal["element", "output-channel", "input-channel-by-head"]
+Granularity = Literal["element", "output-channel", "input-channel-by-head", "none"]
 
 ELEMENT_VERSION, CHANNEL_VERSION, COUNTED_VERSION = 1, 2, 3
 """Format versions of traces of element masks, of masks of channels, and of element masks with the
@@ -39,7 +39,8 @@ class TraceError(UserError):
 class TraceHeader(Described):
     """What a trace says of itself; ``training`` holds JSON values: how the masks came about.
 
-    ``granularity``: what a mask bit decides; ``mask_group`` is 1 where it decides on channels.
+    ``granularity``: what a mask bit decides, or that there are no masks; ``mask_group`` is 1 where
+    it decides on channels.
     ``squeeze``: how far the predictors of ``input-channel-by-head`` masks narrow their input.
     ``format_version`` follows from the granularity where it is not given.
     """
@@ -72,6 +73,10 @@ class TraceHeader(Described):
                 f"format version {self.format_version}, this hwsim reads "
                 f"{ELEMENT_VERSION}, {CHANNEL_VERSION} and {COUNTED_VERSION}"
             )
+        if not self.has_masks:
+            if self.format_version < CHANNEL_VERSION:
+                raise ValueError(f"granularity none needs format version {CHANNEL_VERSION}")
+            return self
         if not self.network.gated_layers:
             raise ValueError("the network has no gated layer")
         if self.of_channels:
@@ -101,9 +106,19 @@ class TraceHeader(Described):
         return self.model_dump_json(exclude=later)
 
     @property
+    def has_masks(self) -> bool:
+        """Whether gated layers have masks; without any all layers run dense."""
+        return self.granularity != "none"
+
+    @property
     def of_channels(self) -> bool:
         """Whether a mask bit decides on a channel of an image, not on an output activation."""
-        return self.granularity != "element"
+        return self.granularity not in ("element", "none")
+
+    @property
+    def masked_layers(self) -> tuple[ConvLayer, ...]:
+        """The layers whose masks a trace holds: all gated ones, or none."""
+        return self.network.gated_layers if self.has_masks else ()
 
     def mask_shape(self, layer: ConvLayer) -> tuple[int, ...]:
         """Shape of one image's mask of a gated layer."""
@@ -114,13 +129,15 @@ class TraceHeader(Described):
         return (self.mask_channels(layer), layer.out_height, layer.out_width)
 
     def layer_bits(self, layer: AnyLayer) -> int:
-        """Mask bits of a layer per image; 0 where it is not gated."""
-        return prod(self.mask_shape(layer)) if isinstance(layer, ConvLayer) and layer.gated else 0
+        """Mask bits of a layer per image; 0 where it has no mask."""
+        if not isinstance(layer, ConvLayer) or not layer.gated or not self.has_masks:
+            return 0
+        return prod(self.mask_shape(layer))
 
     @property
     def bits(self) -> int:
-        """Mask bits per image, all gated layers."""
-        return sum(map(self.layer_bits, self.network.layers))
+        """Mask bits per image, all layers."""
+        return sum(map(self.layer_bits, self.masked_layers))
 
     @property
     def images(self) -> int:

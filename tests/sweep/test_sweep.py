@@ -207,10 +207,6 @@ BAD = {
         ["--vary", "activation.buffer_kib=512,9"],
         ["layer1.0.conv1", "activation buffer"],
     ),
-    "not measured": (
-        ["--vary", "activation.buffer_kib=512,1048576"],
-        ["activation_buffer", "measured"],
-    ),
     "unknown table": (["--vary", "pricing.table=cacti"], ["cacti", "cacti22"]),
     "unknown scheme": (["--scheme", "structred"], ["structred", "structured"]),
     "unusable scheme": (["--scheme", "lockstep"], ["lockstep", "fits no machine and trace"]),

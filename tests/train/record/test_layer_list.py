@@ -8,48 +8,20 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from told import Told, images
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from zoo.flops import flops_of_torch
 
-from hwsim.network import ConvLayer, MapLayer, Network, resnet18
+from hwsim.network import MapLayer, Network, resnet18
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers
 from hwsim.train.record.layer_list import LayerListError, derive_network
 
 
-class Told(nn.Module):
-    """A forward pass given as a function of named modules and the input."""
-
-    def __init__(self, forward: Any, **modules: Any) -> None:
-        super().__init__()
-        for name, module in modules.items():
-            setattr(self, name, module)
-        self.told = forward
-
-    def forward(self, x: Tensor) -> Any:
-        return self.told(self, x)
-
-
-def images(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(3))
-
-
-def torch_macs(model: nn.Module, example: Tensor) -> int:
-    """Per image, by torch's counter in a pass of its own."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    torch.backends.mha.set_fastpath_enabled(False)
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        model.eval()(example)
-    torch.backends.mha.set_fastpath_enabled(True)
-    return counter.get_total_flops() // 2 // len(example)
-
-
 def derived(model: nn.Module, example: Tensor, **options: Any) -> Network:
     """Its list, the same for one image and for the batch, with torch's MACs."""
     network = derive_network(model, example, **options)
-    assert network.macs == torch_macs(model, example)
+    assert network.macs == flops_of_torch(model.requires_grad_(False), example)
     assert derive_network(model, example[:1], **options) == network
     return network
 
@@ -67,14 +39,8 @@ def layers(network: Network) -> dict[str, str]:
     return found
 
 
-def conv_layer(network: Network, name: str) -> ConvLayer:
-    layer = network.by_name[name]
-    assert isinstance(layer, ConvLayer)
-    return layer
-
-
 def map_layer(network: Network, name: str) -> MapLayer:
-    layer = network.by_name[name]
+    (layer,) = (layer for layer in network.layers if layer.name == name)
     assert isinstance(layer, MapLayer)
     return layer
 
@@ -104,7 +70,7 @@ def test_a_transposed_convolution_between_two_others_loses_nothing() -> None:
     assert [layer.macs for layer in network.layers] == [110_592, 294_912, 0, 589_824]
     assert network.macs == 995_328
     assert layers(network) == {"0": "input", "1": "0", "1.rearrange": "1", "2": "1.rearrange"}
-    spread, moved = conv_layer(network, "1"), map_layer(network, "1.rearrange")
+    spread, moved = network.by_name["1"], map_layer(network, "1.rearrange")
     assert (spread.kernel_size, spread.out_channels, spread.out_height) == (1, 9 * 8, 16)
     assert (moved.out_channels, moved.out_height, moved.out_width) == (8, 32, 32)
 
@@ -122,7 +88,7 @@ def test_functions_with_free_parameters_are_layers_of_the_module_that_calls_them
         "conv2d": "input", "conv2d.2": "conv2d", "c": "conv2d.2", "linear": "c"
     }  # fmt: skip
     assert [layer.macs for layer in network.layers] == [27 * 4 * 36, 16 * 36, 20 * 36, 10]
-    assert (conv_layer(network, "c").pool, conv_layer(network, "linear").in_height) == (6, 1)
+    assert (network.by_name["c"].pool, network.by_name["linear"].in_height) == (6, 1)
 
 
 @pytest.mark.parametrize("equation", ["nchw,oc->nohw", "nchw,oc->nhwo"])
@@ -158,7 +124,7 @@ def test_attention_is_four_products_of_which_two_bring_their_weights() -> None:
     }
     # T = 5 tokens of 8: 3 T 8 8, twice T T 8, T 8 8.
     assert [c.macs for c in network.convolutions] == [960, 200, 200, 320]
-    scores = conv_layer(network, "matmul")
+    scores = network.by_name["matmul"]
     assert (scores.in_channels, scores.out_channels, scores.conv_groups) == (8, 2 * 5, 2)
     assert (scores.in_height, scores.in_width) == (5, 1)
 
@@ -215,7 +181,7 @@ def test_a_zero_padded_shortcut_is_moved_and_then_added_by_the_convolution() -> 
     }  # fmt: skip
     moved = map_layer(network, "rearrange")
     assert (moved.in_channels, moved.out_channels, moved.out_height) == (4, 8, 4)
-    assert conv_layer(network, "second").pool == 4
+    assert network.by_name["second"].pool == 4
 
 
 @pytest.mark.parametrize(
@@ -313,8 +279,8 @@ def test_values_written_into_a_part_are_moved_by_one_layer() -> None:
         return m.b(shifted)
 
     network = derived(Told(forward, a=conv(3, 4, 1), b=conv(4, 2, 1)), images(2, 3, 5, 5))
-    assert list(network.by_name)[-1] == "b"
-    assert conv_layer(network, "b").inputs[0].startswith("rearrange")
+    assert network.layers[-1].name == "b"
+    assert network.by_name["b"].inputs[0].startswith("rearrange")
     assert network.macs == (3 * 4 + 4 * 2) * 25
 
 
