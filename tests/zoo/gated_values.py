@@ -103,7 +103,7 @@ class ChannelGated(GatedNetwork):
         super().__init__(variant, stem(), list(blocks))
         self.groups = groups
         self.gates = own_gates(self, ChannelGatedConv)
-        parts = ["conv_base"] * (not masked_weights) + ["gate.computes.0"] * learned
+        parts = ["conv_base"] * (not masked_weights) + ["gate.computes"] * learned
         self.deciding = tuple(f"{path}.{part}" for path in self.gates for part in parts)
 
 
@@ -136,9 +136,9 @@ class SpatialBlock(nn.Module):
         self, variant: Variant, channels: tuple[int, int], stride: int, dilated: bool, inside: bool
     ) -> None:
         super().__init__()
-        masker = nn.Conv2d(channels[0], 1, 3, stride, 1)
+        masker = nn.Sequential(nn.Conv2d(channels[0], 1, 3, stride, 1), nn.BatchNorm2d(1))
         self.masker = nn.Identity() if inside else masker
-        self.gate = ComputingGate(variant, masker) if inside else Gate(variant)
+        self.gate = ComputingGate(variant, masker, 0.8) if inside else Gate(variant, 0.8)
         self.dilate = Dilated(Variant(kind="float")) if dilated else None
         self.conv1 = MaskedConv(channels, stride)
         self.bn1 = nn.BatchNorm2d(channels[1])

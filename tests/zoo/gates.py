@@ -75,8 +75,8 @@ class Gate(nn.Module):
 class ComputingGate(Gate):
     """A gate that makes its scores itself."""
 
-    def __init__(self, variant: Variant, computes: nn.Module) -> None:
-        super().__init__(variant)
+    def __init__(self, variant: Variant, computes: nn.Module, threshold: float = 0.0) -> None:
+        super().__init__(variant, threshold)
         self.computes = computes
 
     def forward(self, x: Tensor) -> Any:
