@@ -105,8 +105,10 @@ class NetworkBuilder(Values):
         """
         taps = prod(_two(kernel_size, 1, len(x.shape) == 3))
         spread = self.convolution(name, x, out_channels * taps, 1, conv_groups=conv_groups)
-        dims = self.dims_of(shape, "ncpp")
-        return self.fresh("rearrange", called(name, "rearrange"), dims, (spread.node,))
+        return self.fresh(
+            "rearrange", called(name, "rearrange"), self.dims_of(shape, "ncpp"), (spread.node,),
+            fields={"sums": True},
+        )  # fmt: skip
 
     def linear(
         self,
@@ -209,6 +211,12 @@ class NetworkBuilder(Values):
         self, name: str, x: Value, shape: Sequence[int], stride: Extents | None = None
     ) -> Value:
         """Pooling of a map to a tensor of this shape; ``stride`` None: of extents that divide."""
+        if len(x.dims) == 4 and not x.dims[2] and x.node.shape[2] == 1 < x.node.shape[1]:
+            # A 1-D map, for which torch has only 2-D pooling.
+            step = stride if stride is None or isinstance(stride, int) else stride[-1]
+            line_shape = (*shape[:2], shape[3])
+            x = self.reshape(name, x, (*x.shape[:2], x.shape[3]))
+            return self.reshape(name, self.pool(name, x, line_shape, step), shape)
         x = self.as_map(name, x)
         line = len(x.shape) == 3
         fields: dict[str, Any] = {"sides": (*x.shape[2:], 1)[:2]}

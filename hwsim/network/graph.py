@@ -38,7 +38,8 @@ class Node:
     aside: Node | None = None
     fields: dict[str, Any] = field(default_factory=dict)
     """Of a convolution: its own. Of pooling: ``strides``; of it and of resizing: ``sides``, those
-    of the map as it is read. Of zero padding: ``zeros``, its sides."""
+    of the map as it is read. Of zero padding: ``zeros``, its sides. Of a rearrangement: ``sums``
+    where taps are added; ``values`` that were written into it."""
 
     @property
     def sources(self) -> Iterator[Node]:
@@ -50,7 +51,7 @@ class _Assembly:
     """From nodes to layers, once."""
 
     def __init__(self, nodes: Sequence[Node], outputs: Iterable[Node]) -> None:
-        self.outputs = set(outputs)
+        self.outputs = set(_stored(outputs))
         needed = {node for node in nodes if node.kind == "convolution"} | self.outputs
         for node in reversed(nodes):
             if node in needed:
@@ -77,7 +78,16 @@ class _Assembly:
         self.readers.update(self.outputs)
 
     def _shorten(self, node: Node) -> None:
-        """Values that are moved twice, with nobody reading between, are moved once."""
+        """Values that are moved twice, with nobody reading between, are moved once.
+
+        So are parts of one map that are put together again.
+        """
+        if node.kind == "concatenation":
+            sources = {s for part in node.inputs for s in part.inputs}
+            moved = all(p.kind == "rearrange" and self.readers[p] == 1 for p in node.inputs)
+            if moved and len(sources) == 1:
+                self.nodes = [n for n in self.nodes if n not in node.inputs]
+                node.kind, node.inputs = "rearrange", tuple(sources)
         while node.kind == "rearrange" and len(node.inputs) == 1:
             (source,) = node.inputs
             if source.kind != "rearrange" or self.readers[source] > 1:
@@ -197,6 +207,15 @@ def _unpad(node: Node) -> None:
     node.fields["in_width"] -= pad[1] + pad[3]
     node.inputs = padded.inputs
     _unpad(node)
+
+
+def _stored(outputs: Iterable[Node]) -> Iterator[Node]:
+    """What is stored of what a model returns: the maps themselves, in whatever order."""
+    for node in outputs:
+        if node.kind == "concatenation" or (node.kind == "rearrange" and not node.fields):
+            yield from _stored(node.inputs)
+        else:
+            yield node
 
 
 def _together(nodes: Sequence[Node]) -> Shape:

@@ -22,6 +22,16 @@ ELEMENT_VERSION, CHANNEL_VERSION, COUNTED_VERSION = 1, 2, 3
 zero operands of conditional MACs counted."""
 
 
+def takes_mask_group(layer: ConvLayer, mask_group: int) -> bool:
+    """Whether mask lists of so many channels fit a layer.
+
+    They stay inside a gating group; in a convolution with groups one may also cover whole ones.
+    """
+    block = layer.out_channels // layer.blocks
+    whole = layer.conv_groups > 1 and mask_group % block == 0
+    return layer.out_channels % mask_group == 0 and (block % mask_group == 0 or whole)
+
+
 class TraceError(UserError):
     """A trace that cannot be read or used; the message names file, layer and reason."""
 
@@ -72,11 +82,10 @@ class TraceHeader(Described):
         if self.of_channels:
             self._channels_fit()
         for layer in self.network.gated_layers:
-            width = layer.out_channels // layer.groups
-            if width % self.mask_group:
+            if not takes_mask_group(layer, self.mask_group):
                 raise ValueError(
                     f"layer {layer.name}: mask group {self.mask_group} does not divide the "
-                    f"{width} channels of a gating group"
+                    f"{layer.out_channels // layer.blocks} channels of a gating group"
                 )
         return self
 

@@ -6,7 +6,8 @@ an expression asked for it. What multiplies is held to torch's own count (flop_r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -78,8 +79,7 @@ class Call:
             self.follower.values[tensor] = value
 
     def lose(self) -> None:
-        for tensor in tensors_in(self.result):
-            self.follower.values[tensor] = Lost(self.where)
+        self.follower.lose(self.result, Lost(self.where))
 
     def hold(self, value: Value) -> None:
         """Marks the layer's output, whose MACs must be those that torch counts for the operator."""
@@ -100,9 +100,11 @@ Handler: TypeAlias = Callable[[Call], None]
 class Follower(TorchDispatchMode):
     """Tells a builder what runs inside it."""
 
-    def __init__(self, builder: NetworkBuilder, handlers: dict[str, Handler]) -> None:
+    def __init__(
+        self, builder: NetworkBuilder, handlers: dict[str, Handler], products: Collection[str]
+    ) -> None:
         super().__init__()
-        self.builder, self.handlers = builder, handlers
+        self.builder, self.handlers, self.products = builder, handlers, products
         self.values: Any = WeakTensorKeyDictionary()
         """A Value or Lost of each tensor that stems from the input; others are constants."""
         self.stack: list[tuple[str, nn.Module]] = []
@@ -138,6 +140,16 @@ class Follower(TorchDispatchMode):
         for tensor in tensors_in(result):
             self.values.pop(tensor, None)
 
+    def lose(self, result: Any, lost: Lost) -> None:
+        """Numbers that show no map; integers and booleans decide, and are constants to layers."""
+        for tensor in tensors_in(result):
+            if tensor.is_floating_point():
+                self.values[tensor] = lost
+                if tensor._base is not None and tensor._base in self.values:
+                    self.values[tensor._base] = lost
+            else:
+                self.values.pop(tensor, None)
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
@@ -152,22 +164,36 @@ class Follower(TorchDispatchMode):
                 found = func.decompose(*args, **kwargs)
             if found is not NotImplemented:
                 return found
-        followed = any(x in self.values for x in tensors_in([args, kwargs]))
+        known = [self.values[x] for x in tensors_in([args, kwargs]) if x in self.values]
         result = func(*args, **kwargs)
         formula = flop_registry.get(packet)
         macs = formula(*args, **kwargs, out_val=result) // 2 if formula else 0
-        if not followed:
+        if not known:
             self._constant(name, macs, result)
             return result
         arguments = {a.name: a.default_value for a in func._schema.arguments}
         arguments |= dict(zip(arguments, args, strict=False)) | kwargs
         call = Call(self, name.rstrip("_"), arguments, result, macs)
-        if handler is None or packet.__module__ != "torch._ops.aten":
-            raise call.refuse("is not followed: what it computes may be more than a layer list has")
+        if handler is None or func.namespace != "aten":
+            raise call.refuse("not followed; it may compute what no layer of a network does")
         if any(x.is_complex() or x.is_sparse for x in tensors_in([args, kwargs, result])):
             raise call.refuse("complex and sparse tensors are not followed")
-        handler(call)
+        lost = next((value for value in known if isinstance(value, Lost)), None)
+        if lost is not None and call.operator not in self.products:
+            self.lose(result, lost)
+        else:
+            self._tell(handler, call)
         return result
+
+    def _tell(self, handler: Handler, call: Call) -> None:
+        try:
+            handler(call)
+        except LayerListError as error:
+            if str(error).startswith(call.where):
+                raise
+            # The builder knows a layer's name, not which operator it was told of.
+            why = re.sub(r"^layer \S*: ", "", str(error))
+            raise call.refuse(why) from None
 
     def _constant(self, name: str, macs: int, result: Any) -> None:
         """An operator of constants; its result may have been written over what was none."""

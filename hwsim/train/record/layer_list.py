@@ -6,8 +6,9 @@ in the same pass; what cannot be followed is refused by the names of its operato
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,13 +19,14 @@ from hwsim.errors import UserError, nearest, one_line
 from hwsim.network import Network
 from hwsim.network.builder import LayerListError as LayerListError
 from hwsim.network.builder import NetworkBuilder, Value
-from hwsim.train.networks.inference import Hook, evaluating, hooked
-from hwsim.train.record.follower import Follower, tensors_in
+from hwsim.train.networks.inference import evaluating
+from hwsim.train.record.follower import Follower, Lost, tensors_in
+from hwsim.train.record.gated_layer import gated_layer
 from hwsim.train.record.operators import HANDLERS
+from hwsim.train.record.products import HANDLERS as PRODUCTS
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Linear)
-"""What a gated layer may be, or hold."""
+"""Modules whose products are not layers of a network, whatever they are computed by."""
 
 
 def derive_network(
@@ -79,10 +81,11 @@ class _Derivation:
         self.model, self.example, self.groups = model, example, groups
         self.gated, self.ignored = gated, ignored
         self.builder = NetworkBuilder(len(example))
-        self.follower = Follower(self.builder, HANDLERS)
+        self.follower = Follower(self.builder, HANDLERS, PRODUCTS)
         self.gated_macs = 0
         self.ran: set[str] = set()
         self.reading: list[Value] = []
+        self.stack = ExitStack()
 
     def network(self, name: str, channels_last: bool) -> Network:
         source = self.builder.input(tuple(self.example.shape), channels_last=channels_last)
@@ -107,16 +110,15 @@ class _Derivation:
             raise LayerListError(str(error)) from None
 
     def _run(self) -> Any:
-        before, after = zip(*self._hooks(), strict=True)
         fast = torch.backends.mha.get_fastpath_enabled()
-        with ExitStack() as stack:
+        with self.stack as stack:
+            self._hooks()
             stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
             # Attention as the products that it is: torch counts those.
             torch.backends.mha.set_fastpath_enabled(False)
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             stack.enter_context(torch.compiler.set_stance("force_eager"))
             stack.enter_context(evaluating(self.model))
-            stack.enter_context(hooked(before=before, after=after))
             stack.enter_context(self.follower)
             try:
                 return self.model(self.example)
@@ -128,152 +130,91 @@ class _Derivation:
                     f"{type(error).__name__}: {one_line(error)}"
                 ) from error
 
-    def _hooks(self) -> Iterator[tuple[Hook, Hook]]:
-        """(Before, after) of every module: its path while it runs, and which are not followed."""
+    def _hooks(self) -> None:
+        """Of every module: its path while it runs, and which are not followed."""
         hidden = set(self.ignored)
         for path, module in self.model.named_modules():
             if module in hidden:
-                yield self._hide(module)
+                self._around(module, self._hide, self._forget)
             elif path in self.gated:
-                yield self._watch(path, module)
+                self._around(module, partial(self._read, path), partial(self._made, path, module))
             else:
-                yield self._enter(path, module)
+                self._around(module, partial(self._enter, path, module), self._leave)
 
-    def _enter(self, path: str, module: nn.Module) -> tuple[Hook, Hook]:
-        stack = self.follower.stack
-
-        def enter(*_: Any) -> None:
-            stack.append((path, module))
-            if isinstance(module, RECURRENT) and not self.follower.inside:
-                raise LayerListError(
-                    f"operator {type(module).__name__.lower()} in {self.follower.place}: recurrent "
-                    "layers have no place in a layer list"
-                )
-
-        def leave(*_: Any) -> None:
-            stack.pop()
-
-        return (module, enter), (module, leave)
-
-    def _hide(self, module: nn.Module) -> tuple[Hook, Hook]:
-        """Its output is taken for a mask: it stems from no layer."""
-
-        def enter(*_: Any) -> None:
-            self.follower.inside += 1
-
-        def leave(_: nn.Module, __: Any, output: Any) -> None:
-            self.follower.inside -= 1
-            self.follower.forget(output)
-
-        return (module, enter), (module, leave)
-
-    def _watch(self, path: str, module: nn.Module) -> tuple[Hook, Hook]:
-        """One layer as a whole."""
+    def _around(self, module: nn.Module, enter: Callable[..., None], leave: Any) -> None:
+        """Calls both around the forward pass. Others' hooks are not followed: they only watch."""
         follower = self.follower
+        before: list[Tensor] = []
 
-        def enter(_: nn.Module, args: tuple) -> None:
-            if follower.inside == 0:
-                if path in self.ran:
-                    raise LayerListError(f"layer {path}: runs twice; a gated layer may run once")
-                self.ran.add(path)
-                values = (follower.value(x, f"layer {path}") for x in tensors_in(args))
-                found = next((value for value in values if value is not None), None)
-                if found is None:
-                    raise LayerListError(f"layer {path}: reads what does not stem from the input")
-                self.reading.append(found)
+        def pause(*_: Any) -> None:
             follower.inside += 1
 
-        def leave(_: nn.Module, __: tuple, output: Any) -> None:
+        def entered(_: nn.Module, args: tuple, kwargs: dict) -> None:
             follower.inside -= 1
-            if follower.inside == 0:
-                value = self._gated_layer(path, module, self.reading.pop(), output)
-                self.gated_macs += value.macs
-                for tensor in tensors_in(output):
-                    if tuple(tensor.shape) == value.shape:
-                        follower.values[tensor] = value
+            enter((args, kwargs))
 
-        return (module, enter), (module, leave)
+        def returned(_: nn.Module, __: tuple, output: Any) -> None:
+            before[:] = tensors_in(output)
+            follower.inside += 1
 
-    def _gated_layer(self, path: str, module: nn.Module, x: Value, output: Any) -> Value:
-        shape = tuple(next(tensors_in(output)).shape)
-        last = -1 if _is_linear(module) else 1
-        inside = convolution_of(path, module, x.shape[last], shape[last])
-        layer = _told(self.builder, path, inside, x, self.groups)
-        if all(tuple(tensor.shape) != layer.shape for tensor in tensors_in(output)):
+        def left(_: nn.Module, __: tuple, output: Any) -> None:
+            follower.inside -= 1
+            for tensor in tensors_in(output):
+                if all(tensor is not other for other in before):
+                    follower.lose(tensor, Lost(f"what a hook of {follower.place} made"))
+            before.clear()
+            leave(output)
+
+        for handle in (
+            module.register_forward_pre_hook(pause, prepend=True),
+            module.register_forward_pre_hook(entered, with_kwargs=True),
+            module.register_forward_hook(returned, prepend=True),
+            module.register_forward_hook(left),
+        ):
+            self.stack.callback(handle.remove)
+
+    def _enter(self, path: str, module: nn.Module, _: Any) -> None:
+        self.follower.stack.append((path, module))
+        if isinstance(module, RECURRENT) and not self.follower.inside:
             raise LayerListError(
-                f"layer {path}: gives {shape} where its convolution gives {layer.shape}; name the "
-                "module whose output is the convolution's"
+                f"operator {type(module).__name__.lower()} in {self.follower.place}: recurrent "
+                "layers have no place in a layer list"
             )
-        return layer
 
+    def _leave(self, _: Any) -> None:
+        self.follower.stack.pop()
 
-def _is_linear(module: nn.Module) -> bool:
-    kinds = [type(m) for m in module.modules() if isinstance(m, CONVOLUTIONS)]
-    return bool(kinds) and all(issubclass(kind, nn.Linear) for kind in kinds)
+    def _hide(self, _: Any) -> None:
+        self.follower.inside += 1
 
+    def _forget(self, output: Any) -> None:
+        """It is taken for a mask: it stems from no layer."""
+        self.follower.inside -= 1
+        self.follower.forget(output)
 
-def _told(builder: NetworkBuilder, path: str, layer: nn.Module, x: Value, groups: int) -> Value:
-    """Tells the builder a gated layer, which reads x."""
-    gates: dict[str, Any] = {"gated": True, "groups": groups}
-    if isinstance(layer, nn.Linear):
-        _groups_fit(path, layer.in_features, layer.out_features, 1, groups)
-        return builder.linear(path, x, layer.out_features, **gates)
-    assert isinstance(layer, nn.Conv1d | nn.Conv2d)
-    _groups_fit(path, layer.in_channels, layer.out_channels, layer.groups, groups)
-    return builder.convolution(
-        path, x, layer.out_channels, layer.kernel_size, stride=layer.stride,
-        padding=_padding(layer), dilation=layer.dilation, conv_groups=layer.groups, **gates,
-    )  # fmt: skip
+    def _read(self, path: str, given: Any) -> None:
+        """What a gated layer, which is one as a whole, is given."""
+        follower = self.follower
+        if follower.inside == 0:
+            if path in self.ran:
+                raise LayerListError(f"layer {path}: runs twice; a gated layer may run once")
+            self.ran.add(path)
+            values = (follower.value(x, f"layer {path}") for x in tensors_in(given))
+            found = next((value for value in values if value is not None), None)
+            if found is None:
+                raise LayerListError(f"layer {path}: reads what does not stem from the input")
+            self.reading.append(found)
+        follower.inside += 1
 
-
-def _padding(layer: nn.Conv1d | nn.Conv2d) -> tuple[int, ...]:
-    """(top, left, bottom, right), or (begin, end)."""
-    if not isinstance(layer.padding, str):
-        return (*layer.padding, *layer.padding)
-    if layer.padding == "valid":
-        return (0,) * (2 * len(layer.kernel_size))
-    reach = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
-    return (*(r // 2 for r in reach), *(r - r // 2 for r in reach))
-
-
-def _groups_fit(path: str, inputs: int, outputs: int, own: int, groups: int) -> None:
-    if inputs % (own * groups) == 0 and outputs % (own * groups) == 0:
-        return
-    fitting = [g for g in range(1, inputs + 1) if inputs % (own * g) == outputs % (own * g) == 0]
-    near = min(fitting, key=lambda g: (abs(g - groups), g))
-    each = f" in each of its {own} groups" if own > 1 else ""
-    raise LayerListError(
-        f"layer {path}: {inputs} -> {outputs} channels cannot be cut into {groups} gating groups"
-        f"{each}; nearest that fits: groups={near}"
-    )
-
-
-def convolution_of(
-    path: str, module: nn.Module, in_channels: int | None = None, out_channels: int | None = None
-) -> nn.Module:
-    """The one convolution (Conv1d, Conv2d or Linear) that a module is or holds.
-
-    Of several with these channels the one with the fewest groups of its own: others make its base
-    path. Raises LayerListError.
-    """
-    found = [
-        m for m in module.modules()
-        if isinstance(m, CONVOLUTIONS)
-        and in_channels in (None, _channels(m)[0]) and out_channels in (None, _channels(m)[1])
-    ]  # fmt: skip
-    fewest = min((getattr(m, "groups", 1) for m in found), default=1)
-    found = [m for m in found if getattr(m, "groups", 1) == fewest]
-    if len(found) != 1:
-        channels = f" of {in_channels} -> {out_channels} channels" if in_channels else ""
-        raise LayerListError(
-            f"layer {path}: {len(found)} convolutions or linear layers{channels} in it, "
-            "expected one"
-        )
-    return found[0]
-
-
-def _channels(module: nn.Module) -> tuple[int, int]:
-    if isinstance(module, nn.Linear):
-        return module.in_features, module.out_features
-    assert isinstance(module, nn.Conv1d | nn.Conv2d)
-    return module.in_channels, module.out_channels
+    def _made(self, path: str, module: nn.Module, output: Any) -> None:
+        follower = self.follower
+        follower.inside -= 1
+        if follower.inside:
+            return
+        x = self.reading.pop()
+        value = gated_layer(self.builder, path, module, x, output, self.groups, self.ignored)
+        self.gated_macs += value.macs
+        follower.forget(output)
+        for tensor in tensors_in(output):
+            if tuple(tensor.shape) == value.shape:
+                follower.values[tensor] = value

@@ -162,7 +162,7 @@ def parts(call: Call) -> None:
     along = {"flip": call.get("dims"), "roll": call.get("dims")}.get(call.operator)
     if along is None and len(shape) == len(x.dims):
         along = [d for d, size in enumerate(shape) if size != x.shape[d]]
-        along = along or [call.get("dim") or 0]
+        along = along or [1 if call.get("dim") is None else call["dim"]]
         if call.operator == "index":
             along = [d for d, index in enumerate(call["indices"]) if index is not None]
     if along and (call.operator != "index" or _plain_index(call)):
