@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from hwsim.errors import UserError  # noqa: E402
 from hwsim.network import ConvLayer, MapLayer, Network, load_network  # noqa: E402
-from hwsim.network.onnx_model import read_onnx  # noqa: E402
+from hwsim.network.from_onnx import read_onnx  # noqa: E402
 from hwsim.run.network import main  # noqa: E402
 
 Weights = dict[str, tuple[int, ...] | np.ndarray]
@@ -165,10 +165,10 @@ def test_squeeze_and_excite_is_a_scale(tmp_path: Path) -> None:
 
 
 def test_parts_are_joined_again(tmp_path: Path) -> None:
-    """A split, a slice and one place of three: 4 and 4 channels, then 2 and 1 of them."""
+    """A slice of one map and one place of half of another: 2 channels, and 1."""
     nodes = [
-        node("Conv", "x w", "a"), node("Split", "a", "s t", num_outputs=2, axis=1),
-        node("Slice", "s zero two one", "u"), node("Gather", "t three", "v", axis=1),
+        node("Conv", "x w", "a"), node("Conv", "x w", "b"),
+        node("Split", "b", "s t", num_outputs=2, axis=1), node("Slice", "a zero two one", "u"), node("Gather", "t three", "v", axis=1),
         node("Unsqueeze", "v one", "k"), node("Concat", "u k", "j", axis=1),
         node("Conv", "j z", "y"),
     ]  # fmt: skip

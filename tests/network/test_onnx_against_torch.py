@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from zoo.families import FAMILIES  # noqa: E402
 
 from hwsim.network import Network  # noqa: E402
-from hwsim.network.onnx_model import read_onnx  # noqa: E402
+from hwsim.network.from_onnx import read_onnx  # noqa: E402
 from hwsim.train.record.layer_list import derive_network  # noqa: E402
 
 HELD = [name for name, family in FAMILIES.items() if family.onnx]
