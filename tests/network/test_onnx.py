@@ -168,7 +168,8 @@ def test_parts_are_joined_again(tmp_path: Path) -> None:
     """A slice of one map and one place of half of another: 2 channels, and 1."""
     nodes = [
         node("Conv", "x w", "a"), node("Conv", "x w", "b"),
-        node("Split", "b", "s t", num_outputs=2, axis=1), node("Slice", "a zero two one", "u"), node("Gather", "t three", "v", axis=1),
+        node("Split", "b", "s t", num_outputs=2, axis=1),
+        node("Slice", "a zero two one", "u"), node("Gather", "t three", "v", axis=1),
         node("Unsqueeze", "v one", "k"), node("Concat", "u k", "j", axis=1),
         node("Conv", "j z", "y"),
     ]  # fmt: skip
