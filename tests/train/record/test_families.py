@@ -1,0 +1,51 @@
+"""Every network of the zoo: its layers have torch's MACs, or its operator and module are named."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from zoo.families import FAMILIES
+from zoo.flops import flops_of_torch
+from zoo.hand_counted import HAND_COUNTED
+
+from hwsim.train.record import LayerListError, derive_network
+
+DERIVED = [name for name, family in FAMILIES.items() if not family.refused]
+
+
+@pytest.mark.parametrize("name", DERIVED)
+def test_macs_are_torchs(name: str) -> None:
+    family = FAMILIES[name]
+    model = family.build()
+    network = derive_network(model, family.example())
+    assert network.macs == flops_of_torch(model, family.example())
+    # Neither the number of images nor what they show changes the list.
+    assert derive_network(model, family.example(1)) == network
+    assert derive_network(model, torch.zeros(3, *family.shape[1:])) == network
+
+
+@pytest.mark.parametrize("name", HAND_COUNTED)
+def test_each_layer_has_the_macs_that_a_hand_counts(name: str) -> None:
+    network = derive_network(FAMILIES[name].build(), FAMILIES[name].example())
+    by_hand = [steps * channels * pixels for steps, channels, pixels in HAND_COUNTED[name]]
+    assert sorted(layer.macs for layer in network.convolutions) == sorted(by_hand)
+
+
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.refused])
+def test_what_is_refused_names_operator_and_module(name: str) -> None:
+    family = FAMILIES[name]
+    with pytest.raises(LayerListError) as caught:
+        derive_network(family.build(), family.example())
+    assert (
+        f"operator {family.refused} in module {family.refused_in}:".lower()
+        in str(caught.value).lower()
+    )
+
+
+def test_attention_of_torch_is_that_written_out() -> None:
+    written, own = (
+        derive_network(FAMILIES[name].build(), FAMILIES[name].example())
+        for name in ("vit", "vit_torch")
+    )
+    assert [layer.macs for layer in written.layers] == [layer.macs for layer in own.layers]
+    assert len(own.convolutions) == len(HAND_COUNTED["vit"])
