@@ -261,8 +261,12 @@ class Heads(nn.Module):
     def __init__(self, heads: int) -> None:
         super().__init__()
         self.heads, self.product = heads, nn.Conv2d(8, 8, 3, padding=1)
-        self.gate = Told(lambda x: x.mean((2, 3))[:, None] * self.signs > 0.05)
+        self.gate = Told(self.kept)
         self.signs = torch.linspace(1, 0.2, heads)[:, None]
+
+    def kept(self, x: Tensor) -> Tensor:
+        means = x.mean((2, 3))
+        return means[:, None] * self.signs > 0.7 * means.mean(1)[:, None, None]
 
     def forward(self, x: Tensor) -> Tensor:
         kept = self.gate(x)
