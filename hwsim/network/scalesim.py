@@ -173,8 +173,8 @@ def _import(options: argparse.Namespace) -> None:
         print(as_yaml(network), end="")
     if more := list(rounded_up(network)):
         print(
-            f"hwsim import: strides of {len(more)} layers do not divide ({more[0]} is the first): "
-            "SCALE-Sim rounds their outputs up, hwsim down",
+            f"hwsim import: strides do not divide in {len(more)} of {len(network.layers)} layers, "
+            f"{more[0]} is the first: SCALE-Sim rounds their outputs up, hwsim down",
             file=sys.stderr,
         )
 

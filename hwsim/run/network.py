@@ -179,7 +179,7 @@ def _derive(options: argparse.Namespace) -> None:
     if options.model.endswith(".onnx"):
         if ignored:
             raise UserError("--ignored: is of torch models")
-        from hwsim.network.onnx_model import read_onnx
+        from hwsim.network.from_onnx import read_onnx
 
         network = read_onnx(options.model, options.input)
         network = with_gates(network, gated, options.groups) if gated else network

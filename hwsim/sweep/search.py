@@ -95,16 +95,15 @@ def run_search(
     check_axes(axes)
     if not axes:
         raise SearchError("--vary: nothing to search; give KEY=1,2,4 or KEY=LOW..HIGH")
-    for name in objectives:
-        if name not in OBJECTIVES:
-            raise SearchError(f"--objective {name!r}: unknown" + nearest(name, OBJECTIVES))
+    if unknown := [name for name in objectives if name not in OBJECTIVES]:
+        raise SearchError(f"--objective {unknown[0]!r}: unknown" + nearest(unknown[0], OBJECTIVES))
     if not 0 <= seed <= MOST_SEED:
         raise SearchError(f"--seed {seed}: expected 0 to {MOST_SEED}")
     base = as_arch(arch)
     choice = Choice([MaskTrace.open(trace)], [scheme], images=images)
     problem = Problem(base, axes, choice, tuple(objectives), seed)
     (baseline,) = problem.points_of({})
-    if reason := why_impossible(baseline, choice.traces, problem.priced):
+    if reason := why_impossible(baseline, choice.traces, priced=problem.priced):
         raise SearchError(f"{base.name}: {reason}")
     # A value that its key cannot take is refused now, not when it is proposed.
     for key, axis in axes.items():
@@ -135,8 +134,7 @@ class Problem:
 
     @property
     def priced(self) -> bool:
-        """Whether an objective needs prices."""
-        return bool({"energy", "area"} & set(self.objectives))
+        return set(self.objectives) != {"latency"}
 
     @property
     def columns(self) -> list[str]:
@@ -168,7 +166,6 @@ def front(
     """Points that none beats in all objectives, least of the first first, and the baseline."""
     rows = with_latency(folder.read([baseline.key, *(point.key for point in points)]))
     columns = [OBJECTIVES[name] for name in objectives]
-    # A sweep may have left rows without a price in the folder.
     rows = rows[rows["impossible"].isna() & rows[columns].notna().all(axis=1)].copy()
     rows["on_front"] = pareto_front(rows, columns)
     rows["baseline"] = rows["key"] == baseline.key
@@ -178,8 +175,7 @@ def front(
 
 def with_latency(rows: pd.DataFrame) -> pd.DataFrame:
     """With ``latency_us``: cycles of a batch at the machine's clock."""
-    cycles = rows["cycles_per_image"] * rows["batch"]
-    return rows.assign(latency_us=cycles / rows["clock_mhz"])
+    return rows.assign(latency_us=rows["cycles_per_image"] * rows["batch"] / rows["clock_mhz"])
 
 
 def _advance(

@@ -13,9 +13,9 @@ from hwsim.cli import OneLineParser, add_images, positive, run_command
 from hwsim.errors import UserError
 from hwsim.files import write_whole
 from hwsim.text_table import print_table
-from hwsim.trace.draw import add_options, draw
 from hwsim.trace.files import find_traces, verify
 from hwsim.trace.mask_trace import MaskTrace
+from hwsim.trace.synthetic import add_options, draw
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -105,7 +105,7 @@ def open_network(path: str | Path) -> Network:
     if path.suffix == ".h5":
         return MaskTrace.open(path).network
     if path.suffix == ".onnx":
-        from hwsim.network.onnx_model import read_onnx
+        from hwsim.network.from_onnx import read_onnx
 
         return read_onnx(path)
     if path.suffix not in SUFFIXES:

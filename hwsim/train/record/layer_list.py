@@ -6,8 +6,9 @@ in the same pass; what cannot be followed is refused by the names of its operato
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from contextlib import ExitStack
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,10 +20,9 @@ from hwsim.errors import UserError, nearest, one_line
 from hwsim.network import Network
 from hwsim.network.builder import LayerListError as LayerListError
 from hwsim.network.builder import NetworkBuilder, Value
-from hwsim.train.networks.inference import evaluating
 from hwsim.train.record.follower import Follower, Lost, tensors_in
 from hwsim.train.record.gated_layer import gated_layer
-from hwsim.train.record.operators import HANDLERS
+from hwsim.train.record.operators import CONSTANTS, HANDLERS
 from hwsim.train.record.products import HANDLERS as PRODUCTS
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
@@ -46,8 +46,11 @@ def derive_network(
     the network, its class where not given. Raises LayerListError where a Network cannot express
     the model, or its MACs are not those that torch counts.
     """
+    if not isinstance(example, Tensor) or example.dim() < 2 or not len(example):
+        found = tuple(example.shape) if isinstance(example, Tensor) else type(example).__name__
+        raise LayerListError(f"example: expected a batch, a tensor (N, ...), found {found}")
     model = getattr(model, "_orig_mod", model)
-    modules = {path: m for path, m in model.named_modules()}
+    modules = dict(model.named_modules())
     gated_modules = {path: _module(modules, path) for path in gated}
     hidden = [m if isinstance(m, nn.Module) else _module(modules, m) for m in ignored]
     called = name or type(model).__name__.lower()
@@ -67,6 +70,20 @@ def _module(modules: dict[str, nn.Module], path: str) -> nn.Module:
     return modules[path]
 
 
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; each module's own mode is put back."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
 class _Derivation:
     """One forward pass."""
 
@@ -81,7 +98,7 @@ class _Derivation:
         self.model, self.example, self.groups = model, example, groups
         self.gated, self.ignored = gated, ignored
         self.builder = NetworkBuilder(len(example))
-        self.follower = Follower(self.builder, HANDLERS, PRODUCTS)
+        self.follower = Follower(self.builder, HANDLERS, {*PRODUCTS, *CONSTANTS})
         self.gated_macs = 0
         self.ran: set[str] = set()
         self.reading: list[Value] = []
@@ -117,8 +134,10 @@ class _Derivation:
             # Attention as the products that it is: torch counts those.
             torch.backends.mha.set_fastpath_enabled(False)
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-            stack.enter_context(evaluating(self.model))
+            if "torch._dynamo" in sys.modules:
+                # Something may be compiled, of which no operator could be seen.
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
+            stack.enter_context(_evaluating(self.model))
             stack.enter_context(self.follower)
             try:
                 return self.model(self.example)
@@ -134,7 +153,11 @@ class _Derivation:
         """Of every module: its path while it runs, and which are not followed."""
         hidden = set(self.ignored)
         for path, module in self.model.named_modules():
-            if module in hidden:
+            if isinstance(module, torch.jit.RecursiveScriptModule):
+                # It has no hooks: what runs in it is named after the module around it.
+                if module in hidden or path in self.gated:
+                    raise LayerListError(f"module {path}: made by torch.jit.script; name another")
+            elif module in hidden:
                 self._around(module, self._hide, self._forget)
             elif path in self.gated:
                 self._around(module, partial(self._read, path), partial(self._made, path, module))

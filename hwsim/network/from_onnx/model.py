@@ -14,8 +14,8 @@ from pathlib import Path
 from hwsim.errors import UserError
 from hwsim.network.axes import of
 from hwsim.network.builder import LayerListError, NetworkBuilder, Operand, Value
+from hwsim.network.from_onnx.graph import DOMAINS, Constant, Graph, Node, OnnxError
 from hwsim.network.network import Network
-from hwsim.network.onnx_graph import DOMAINS, Constant, Graph, Node, OnnxError
 
 
 def read_onnx(path: str | Path, shape: Sequence[int] | None = None) -> Network:
@@ -37,7 +37,7 @@ def read_onnx(path: str | Path, shape: Sequence[int] | None = None) -> Network:
 
 
 def _read(path: Path, shape: Sequence[int] | None, channels_last: bool) -> Network:
-    from hwsim.network.onnx_operators import HANDLERS
+    from hwsim.network.from_onnx.operators import HANDLERS
 
     graph = Graph(path, None if shape is None else tuple(shape))
     reader = Reader(graph, channels_last)

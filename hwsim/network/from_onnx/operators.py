@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 
 from hwsim.network.builder import Operand, Value
-from hwsim.network.onnx_graph import Constant, Node
-from hwsim.network.onnx_model import Reader
+from hwsim.network.from_onnx.graph import Constant, Node
+from hwsim.network.from_onnx.model import Reader
 
 Handler = Callable[[Reader, Node], None]
 

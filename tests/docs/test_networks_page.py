@@ -1,0 +1,76 @@
+"""The page "Your network": its example runs, and its table is what the zoo's networks give.
+
+``python tests/docs/test_networks_page.py`` writes the table; the test compares it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).parents[1])]
+
+from zoo.families import FAMILIES, Family  # noqa: E402
+from zoo.flops import flops_of_torch  # noqa: E402
+from zoo.harder import HARDER  # noqa: E402
+
+from hwsim.network import MapLayer  # noqa: E402
+from hwsim.train.record import LayerListError, derive_network  # noqa: E402
+
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "networks.md"
+TABLE = re.compile(r"(?<=<!-- families -->\n).*?(?=<!-- /families -->)", re.DOTALL)
+HEADING = """| family | layers | of them maps | MACs per image | torch counts |
+|---|---:|---:|---:|---:|
+"""
+
+
+def row(name: str, family: Family) -> str:
+    model, example = family.build(), family.example()
+    try:
+        network = derive_network(model, example)
+    except LayerListError as error:
+        return f"| {name} | refused: {error} | | | |"
+    maps = sum(isinstance(layer, MapLayer) for layer in network.layers)
+    counted = flops_of_torch(model, example)
+    same = "the same" if counted == network.macs else f"{counted:,}"
+    return f"| {name} | {len(network.layers)} | {maps} | {network.macs:,} | {same} |"
+
+
+def table() -> str:
+    return HEADING + "".join(
+        f"{row(name, family)}\n" for name, family in (FAMILIES | HARDER).items()
+    )
+
+
+def test_the_table_is_what_the_networks_give() -> None:
+    (shown,) = TABLE.findall(PAGE.read_text())
+    assert shown == table()
+
+
+def test_most_families_are_derived_with_torchs_total() -> None:
+    (shown,) = TABLE.findall(PAGE.read_text())
+    rows = shown.splitlines()[2:]
+    derived = [line for line in rows if line.endswith("| the same |")]
+    refused = [line for line in rows if " refused: operator " in line]
+    assert len(derived) >= 22
+    assert sorted(derived + refused) == sorted(rows)
+    assert len(rows) >= 25
+
+
+def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    exec(compile(code, "docs/guide/networks.md", "exec"), {})
+    # 27 * 16 * 1024, 144 * 32 * 256, 320.
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "0 input 16 442368", "4 0 32 1179648", "8 4 10 320"
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    PAGE.write_text(TABLE.sub(lambda _: table(), PAGE.read_text()))
