@@ -21,7 +21,7 @@ from hwsim.cli import OneLineParser, positive
 from hwsim.train.images.views import plain
 from hwsim.train.networks import models
 from hwsim.train.networks.inference import evaluating, recalibrate
-from hwsim.train.networks.methods import GATE_GROUPS, GATED, MASK_GROUP
+from hwsim.train.networks.methods import GATE_GROUPS, GATED, MASK_GROUP, Method
 from hwsim.train.record.resnet import attached
 
 from .training import machine
@@ -34,13 +34,12 @@ def seconds(encoder: models.ResNet18, pixels: torch.Tensor) -> float:
     return time.process_time() - started
 
 
-def medians(method: str, width: int, chosen: argparse.Namespace) -> tuple[float, float]:
+def medians(method: Method, width: int, chosen: argparse.Namespace) -> tuple[float, float]:
     """Seconds of a batch: plain, recorded."""
     torch.manual_seed(0)
-    options = {}
-    if method in MASK_GROUP:
-        options["mask_group"] = min(MASK_GROUP[method], width // GATE_GROUPS)
-    encoder = models.ResNet18(method, width, **options).to(memory_format=torch.channels_last)
+    group = min(MASK_GROUP[method], width // GATE_GROUPS) if method in MASK_GROUP else None
+    encoder = models.ResNet18(method, width, mask_group=group)
+    encoder = encoder.to(memory_format=torch.channels_last)
     shape = chosen.batch, 3, chosen.size, chosen.size
     images = torch.randint(0, 256, shape, dtype=torch.uint8)
     recalibrate(encoder, images)
