@@ -39,7 +39,8 @@ class Node:
     fields: dict[str, Any] = field(default_factory=dict)
     """Of a convolution: its own. Of pooling: ``strides``; of it and of resizing: ``sides``, those
     of the map as it is read. Of zero padding: ``zeros``, its sides. Of a rearrangement: ``sums``
-    where taps are added; ``values`` that were written into it."""
+    where taps are added; ``values`` that were written into it. Of a multiplication: ``outer``
+    where each side lacks dimensions of the other."""
 
     @property
     def sources(self) -> Iterator[Node]:

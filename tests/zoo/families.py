@@ -15,8 +15,9 @@ from zoo import attention, branching, mobile, plain, residual, unusual
 class Family:
     """A network of random weights, the same in every process.
 
-    ``shape``: of its example, a batch of two. ``refused``: a word of the operator or module that
-    no layer list can say (case ignored), and ``refused_in`` the module's path. ``onnx``: one of
+    ``shape``: of its example, a batch of two. ``refused``: a word of what no layer list can say,
+    its operator, module or kind of tensor (case ignored), and ``refused_in`` the module's path,
+    where it is not the model itself. ``onnx``: one of
     those that the reader of ONNX files is held to.
     """
 

@@ -8,7 +8,12 @@ torch = pytest.importorskip("torch")
 
 from zoo.families import FAMILIES  # noqa: E402
 from zoo.flops import flops_of_torch  # noqa: E402
-from zoo.hand_counted import HAND_COUNTED, macs_by_hand  # noqa: E402
+from zoo.hand_counted import HAND_COUNTED, total  # noqa: E402
+from zoo.harder import HARDER  # noqa: E402
+from zoo.harder_hand_counted import HARDER_HAND_COUNTED  # noqa: E402
+
+ALL = FAMILIES | HARDER
+COUNTED = HAND_COUNTED | HARDER_HAND_COUNTED
 
 OUTPUTS = {
     "unet": (2, 16, 16),
@@ -18,13 +23,22 @@ OUTPUTS = {
     "ds_cnn": (12,),
     "m5": (1, 10),
     "forked": (4, 30, 30),
+    "yolo": (13, 80),
+    "high_resolution": (4, 16, 16),
+    "wave": (5, 40),
+    "larger": (3, 32, 32),
+    "decoder": (8, 12),
 }
 """Of an image; ten scores where nothing is said."""
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+# One network has an even kernel with "same" padding.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
+
+
+@pytest.mark.parametrize("name", sorted(ALL.keys() - {"pyramid"}))
 def test_it_runs_and_images_do_not_depend_on_each_other(name: str) -> None:
-    family = FAMILIES[name]
+    family = ALL[name]
     model, example = family.build(), family.example()
     with torch.no_grad():
         out = model(example)
@@ -35,10 +49,28 @@ def test_it_runs_and_images_do_not_depend_on_each_other(name: str) -> None:
     torch.testing.assert_close(out[1:], alone, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", HAND_COUNTED)
+@pytest.mark.parametrize("name", COUNTED)
 def test_torch_counts_what_a_hand_counts(name: str) -> None:
-    family = FAMILIES[name]
-    assert flops_of_torch(family.build(), family.example()) == macs_by_hand(name)
+    family = ALL[name]
+    assert flops_of_torch(family.build(), family.example()) == total(COUNTED[name])
+
+
+def test_a_pyramid_returns_a_dict_of_two_sizes_and_features() -> None:
+    with torch.no_grad():
+        found = HARDER["pyramid"].build()(HARDER["pyramid"].example())
+    assert [m.shape for m in found["scores"]] == [(2, 4, 16, 16), (2, 4, 8, 8)]
+    assert found["features"].shape == (2, 16, 8, 8)
+
+
+@pytest.mark.parametrize("name", ["summed_products", "distances", "bilinear"])
+def test_torch_does_not_count_every_product(name: str) -> None:
+    """Of these it sees the first convolution alone."""
+    family = HARDER[name]
+    assert flops_of_torch(family.build(), family.example()) == 9 * 3 * 8 * 64
+
+
+def test_no_name_is_in_both_tables() -> None:
+    assert not FAMILIES.keys() & HARDER.keys()
 
 
 def test_weights_are_the_same_every_time() -> None:
