@@ -231,11 +231,15 @@ class NetworkBuilder(Values):
         gone = {d % rank for d in along} or set(range(rank))
         removed = axes.flat(x.dims[d] for d in sorted(gone))
         self.refuse_batch(name, removed, "reduces")
-        if axes.of("cp", removed) and axes.of("r", axes.flat(x.dims)):
-            x = self.settle(name, x, "".join(kind_of(g, x.dims, d) for d, g in enumerate(x.dims)))
         kept = tuple(() if d in gone else group for d, group in enumerate(x.dims))
         node: Node = x.node
         if axes.of("cp", removed):
+            if axes.of("r", axes.flat(kept)) or "outer" in node.fields:
+                raise LayerListError(
+                    f"layer {name}: reduces what was multiplied or spread in more dimensions than "
+                    "each of its parts has: a product that torch does not count; a product of "
+                    "matrices was expected"
+                )
             dims = axes.ordered(kept)
             shape = axes.map_shape(dims)
             if not axes.of("p", removed):

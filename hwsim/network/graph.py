@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hwsim.errors import UserError
@@ -39,7 +39,8 @@ class Node:
     fields: dict[str, Any] = field(default_factory=dict)
     """Of a convolution: its own. Of pooling: ``strides``; of it and of resizing: ``sides``, those
     of the map as it is read. Of zero padding: ``zeros``, its sides. Of a rearrangement: ``sums``
-    where taps are added; ``values`` that were written into it."""
+    where taps are added; ``values`` that were written into it. Of a multiplication: ``outer``
+    where each side lacks dimensions of the other."""
 
     @property
     def sources(self) -> Iterator[Node]:
@@ -60,6 +61,7 @@ class _Assembly:
         self.nodes = [node for node in nodes if node in needed]
         self.fused: dict[Node, Node] = {}
         """Additions and pooling that a convolution's output stage does, and that convolution."""
+        self.ready: dict[Node, int] = {}
         self._count_readers()
         for node in self.nodes:
             self._shorten(node)
@@ -103,7 +105,9 @@ class _Assembly:
         maker = self._made_by(node)
         if maker.kind in (INPUT, "convolution"):
             return maker.order
-        return max(self._ready(source) for source in maker.sources)
+        if maker not in self.ready:
+            self.ready[maker] = max(self._ready(source) for source in maker.sources)
+        return self.ready[maker]
 
     def _fuse_addition(self, node: Node) -> None:
         first, second = sorted(node.sources, key=lambda n: -self._made_by(n).order)
@@ -250,7 +254,18 @@ def pool_factor(
 
 def assembled(name: str, nodes: Sequence[Node], outputs: Iterable[Node]) -> Network:
     """The network of these nodes, which are in the order of the forward pass."""
-    return Network(name=name, layers=_Assembly(nodes, outputs).emit())
+    copies: dict[Node, Node] = {}
+    for node in nodes:
+        # What is fused is written into nodes; those that were told stay as they are.
+        copies[node] = replace(
+            node,
+            inputs=tuple(copies[source] for source in node.inputs),
+            residual=copies.get(node.residual) if node.residual else None,
+            aside=copies.get(node.aside) if node.aside else None,
+            fields=dict(node.fields),
+        )
+    told = [copies[output] for output in outputs]
+    return Network(name=name, layers=_Assembly(list(copies.values()), told).emit())
 
 
 def macs_of(node: Node) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, prod
 from typing import Any, TypeAlias
 
 from hwsim.network import axes
@@ -120,7 +120,14 @@ class Values:
         shape = broadcast(_shape(a), _shape(b))
         if not isinstance(a, Value) or not isinstance(b, Value):
             value = a if isinstance(a, Value) else b
-            return self.expand(value, shape) if isinstance(value, Value) else shape
+            if not isinstance(value, Value):
+                return shape
+            if kind == "multiply" and prod(shape) > prod(value.shape):
+                raise LayerListError(
+                    f"layer {name}: makes {shape} of {value.shape}, times a constant: a product "
+                    "that torch does not count as one; a product of matrices was expected"
+                )
+            return self.expand(value, shape)
         first, second = (_bare(x, len(shape)) for x in (a, b))
         if (first.node, first.dims) == (second.node, second.dims):
             return self.expand(first, shape)
@@ -134,18 +141,20 @@ class Values:
         if _batch(a) != _batch(b):
             raise LayerListError(f"layer {name}: {kind} mixes the images of a batch")
         pairs = list(zip(a.dims, b.dims, strict=True))
+        outer: dict[str, Any] = {}
         a_lacks = any(not mine and other for mine, other in pairs)
         b_lacks = any(mine and not other for mine, other in pairs)
         if a_lacks and b_lacks:
             whole = tuple(mine or other for mine, other in pairs)
             kinds = [kind_of(group, whole, d) for d, group in enumerate(whole)]
             dims = axes.ordered(tuple(map(axes.as_kind, whole, kinds)))
-            a, a_lacks = self.relaid(name, a, dims), False
+            a, a_lacks, outer = self.relaid(name, a, dims), False, {"outer": True}
         if a_lacks:
             a, b, b_lacks = b, a, True
         if b_lacks and kind == "multiply":
             return self.fresh(
-                kind, called(name, kind), a.dims, (a.node,), aside=b.node, shape=a.node.shape
+                kind, called(name, kind), a.dims, (a.node,), aside=b.node, shape=a.node.shape,
+                fields=outer,
             )  # fmt: skip
         if a.dims != b.dims:
             if not b_lacks and a.node.order > b.node.order:

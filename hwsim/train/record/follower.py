@@ -101,10 +101,11 @@ class Follower(TorchDispatchMode):
     """Tells a builder what runs inside it."""
 
     def __init__(
-        self, builder: NetworkBuilder, handlers: dict[str, Handler], products: Collection[str]
+        self, builder: NetworkBuilder, handlers: dict[str, Handler], strict: Collection[str]
     ) -> None:
+        """``strict``: operators whose handlers see lost values; others' results are lost, too."""
         super().__init__()
-        self.builder, self.handlers, self.products = builder, handlers, products
+        self.builder, self.handlers, self.strict = builder, handlers, strict
         self.values: Any = WeakTensorKeyDictionary()
         """A Value or Lost of each tensor that stems from the input; others are constants."""
         self.stack: list[tuple[str, nn.Module]] = []
@@ -179,7 +180,7 @@ class Follower(TorchDispatchMode):
         if any(x.is_complex() or x.is_sparse for x in tensors_in([args, kwargs, result])):
             raise call.refuse("complex and sparse tensors are not followed")
         lost = next((value for value in known if isinstance(value, Lost)), None)
-        if lost is not None and call.operator not in self.products:
+        if lost is not None and call.operator not in self.strict:
             self.lose(result, lost)
         else:
             self._tell(handler, call)

@@ -22,7 +22,7 @@ from hwsim.network.builder import LayerListError as LayerListError
 from hwsim.network.builder import NetworkBuilder, Value
 from hwsim.train.record.follower import Follower, Lost, tensors_in
 from hwsim.train.record.gated_layer import gated_layer
-from hwsim.train.record.operators import HANDLERS
+from hwsim.train.record.operators import CONSTANTS, HANDLERS
 from hwsim.train.record.products import HANDLERS as PRODUCTS
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
@@ -46,6 +46,9 @@ def derive_network(
     the network, its class where not given. Raises LayerListError where a Network cannot express
     the model, or its MACs are not those that torch counts.
     """
+    if not isinstance(example, Tensor) or example.dim() < 2 or not len(example):
+        found = tuple(example.shape) if isinstance(example, Tensor) else type(example).__name__
+        raise LayerListError(f"example: expected a batch, a tensor (N, ...), found {found}")
     model = getattr(model, "_orig_mod", model)
     modules = dict(model.named_modules())
     gated_modules = {path: _module(modules, path) for path in gated}
@@ -95,7 +98,7 @@ class _Derivation:
         self.model, self.example, self.groups = model, example, groups
         self.gated, self.ignored = gated, ignored
         self.builder = NetworkBuilder(len(example))
-        self.follower = Follower(self.builder, HANDLERS, PRODUCTS)
+        self.follower = Follower(self.builder, HANDLERS, {*PRODUCTS, *CONSTANTS})
         self.gated_macs = 0
         self.ran: set[str] = set()
         self.reading: list[Value] = []

@@ -107,7 +107,10 @@ def together(kind: str) -> Handler:
             product = builder.multiply(name, *(call.operand(key) for key in factors))
             found = builder.add(name, found, product)
         for key in scales:
-            found = builder.multiply(name, found, call.operand(key))
+            scale = call.operand(key)
+            # Constant masks choose values; they are no factors.
+            combine = builder.multiply if isinstance(scale, Value) else builder.add
+            found = combine(name, found, scale)
         found = builder.add(name, found, call.shape)
         if _in_place(call):
             written(call, found)

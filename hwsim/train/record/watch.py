@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import _disable_current_modes, _get_current_di
 
 from hwsim.network import ConvLayer
 from hwsim.train.record.batch import Batch, Call, Made, Reading, Run
+from hwsim.train.record.follower import Follower
 from hwsim.train.record.gates import Decision, Source, decided
 from hwsim.train.record.input_bits import InputBits
 from hwsim.train.record.layouts import Layout, as_map, map_in, shapes_in, tensors_in
@@ -49,6 +50,7 @@ class Watch:
             found = products_in(module, layer, ignored)
             self._products[name] = found[0] if len(found) == 1 else None
         self._batch: Batch | None = None
+        self._listing = False
         self._hooks = ExitStack()
 
     def start(self, model: nn.Module) -> None:
@@ -67,9 +69,9 @@ class Watch:
         for name, (module, _) in self.layers.items():
             self._after(module, self._on_leaving(name))
         for module, call in before:
-            self._before(module, call)
+            self._before(module, self._in_batch(call))
         for module, call in after:
-            self._after(module, call)
+            self._after(module, self._in_batch(call))
         self._after(model, self._end)
 
     def went_well(self, batch: Batch, by_input: bool) -> None:
@@ -88,8 +90,22 @@ class Watch:
     def _after(self, module: nn.Module, call: Callable[..., None]) -> None:
         self._hooks.enter_context(module.register_forward_hook(call, with_kwargs=True))
 
+    def _in_batch(self, call: Callable[..., None]) -> Callable[..., None]:
+        """The hook, but not where a part of the model runs alone, or a list is derived."""
+
+        def observe(*args: Any) -> None:
+            if self._batch is not None:
+                with exact():
+                    call(*args)
+
+        return observe
+
     def _begin(self, _: nn.Module, args: tuple, kwargs: dict) -> None:
-        self._batch = Batch()  # what a batch that broke off has left goes
+        self._batch = None  # what a batch that broke off has left goes
+        self._listing = isinstance(_get_current_dispatch_mode(), Follower)
+        if self._listing:
+            return  # no batch: a layer list is derived from the model
+        self._batch = Batch()
         self.begun += 1
         self.inputs.begin_batch()
         if self.expected is not None:
@@ -103,6 +119,9 @@ class Watch:
 
     def _end(self, *_: Any) -> None:
         batch, self._batch = self._batch, None
+        if self._listing:
+            self._listing = False
+            return
         if batch is None:
             raise RecordingError(
                 "the model ran inside itself; attach to the module in it that runs once a batch"
@@ -113,7 +132,7 @@ class Watch:
     def _on_entering(self, name: str) -> Callable[..., None]:
         def observe(_: nn.Module, args: tuple, kwargs: dict) -> None:
             if self._batch is None:
-                self.outside = True
+                self.outside |= not self._listing
                 return
             if name in self._batch.runs:
                 raise RecordingError(

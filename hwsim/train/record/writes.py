@@ -12,6 +12,9 @@ def written(call: Call, found: Operand) -> None:
     """The first argument holds this now; so does, in part, what it is a view of."""
     target: Tensor = call["self"]
     values = call.follower.values
+    now = values.get(target)
+    if isinstance(now, Value) and isinstance(found, Value) and _same(now, found):
+        return  # each value has only become a function of itself
     base = target._base
     for other in list(values.keys()):
         if other is not target and other is not base and _overlap(other, target):
@@ -22,6 +25,10 @@ def written(call: Call, found: Operand) -> None:
         values.pop(target, None)
     if base is not None and (base in values or isinstance(found, Value)):
         _write_base(call, base, target, found)
+
+
+def _same(one: Value, other: Value) -> bool:
+    return (one.node, one.dims) == (other.node, other.dims)
 
 
 def _write_base(call: Call, base: Tensor, target: Tensor, found: Operand) -> None:
