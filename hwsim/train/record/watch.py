@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Set
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import torch
@@ -250,17 +250,19 @@ def _is_compiled(module: nn.Module) -> bool:
     return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
 
 
-@contextmanager
-def exact() -> Iterator[None]:
+def exact() -> AbstractContextManager[Any]:
     """Without gradients, and in the types that tensors have: counts must not become bf16.
 
     Whoever follows the model's operators does not see those in here.
     """
-    with ExitStack() as stack:
-        stack.enter_context(torch.no_grad())
-        if _get_current_dispatch_mode() is not None:
-            stack.enter_context(_disable_current_modes())
-        for kind in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
-        yield
+    followed = _get_current_dispatch_mode() is not None
+    mixed = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
+    if not mixed and not followed:
+        return torch.no_grad()
+    stack = ExitStack()
+    stack.enter_context(torch.no_grad())
+    if followed:
+        stack.enter_context(_disable_current_modes())
+    for kind in mixed:
+        stack.enter_context(torch.autocast(kind, enabled=False))
+    return stack
