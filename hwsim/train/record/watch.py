@@ -12,10 +12,10 @@ from torch.utils._python_dispatch import _disable_current_modes, _get_current_di
 
 from hwsim.network import ConvLayer
 from hwsim.train.record.batch import Batch, Call, Made, Reading, Run
-from hwsim.train.record.follower import Follower
+from hwsim.train.record.follower import Follower, tensors_in
 from hwsim.train.record.gates import Decision, Source, decided
 from hwsim.train.record.input_bits import InputBits
-from hwsim.train.record.layouts import Layout, as_map, map_in, shapes_in, tensors_in
+from hwsim.train.record.layouts import Layout, as_map, map_in, shapes_in
 from hwsim.train.record.recording_error import RecordingError
 from hwsim.train.record.self_check import products_in
 from hwsim.train.record.zero_operands import zero_operands
@@ -242,8 +242,8 @@ def _in_shape(layer: ConvLayer) -> tuple[int, int, int]:
 
 def _image_shape(values: Any) -> tuple[int, ...] | None:
     """The shape of an image of the first tensor in ``values``."""
-    tensors = tensors_in(values)
-    return tuple(tensors[0].shape[1:]) if tensors else None
+    first = next(tensors_in(values), None)
+    return None if first is None else tuple(first.shape[1:])
 
 
 def _is_compiled(module: nn.Module) -> bool:
