@@ -21,10 +21,11 @@ from hwsim.mapping.residency import (
     fits_beside,
     map_network,
     pixels_of,
+    require_tile,
     shapes_held,
     weight_residency,
 )
-from hwsim.mapping.tiles import Mapping, MappingError, input_pixels
+from hwsim.mapping.tiles import Mapping, input_pixels
 from hwsim.network import AnyLayer, ConvLayer, Network
 from hwsim.trace.active_channels import predictors, selecting
 from hwsim.trace.header import Granularity, TraceHeader
@@ -84,6 +85,7 @@ def map_channels(
         ]
         compacted = layer.gated and not gates.by_head
         if layer.name in selects:
+            require_tile(mapping)
             pixels, in_row = pixels_of(layer, arch, shaped.array.columns, mapping.input, 1)
             by_image = replace(
                 mapping, instance=True, pixels=pixels, in_row=in_row, order="weights"
@@ -106,12 +108,7 @@ def channel_shapes_held(
 
 
 def _predictors_fit(layers: Sequence[ConvLayer], arch: ArchConfig, columns: int) -> bool:
-    try:
-        for layer in layers:
-            weight_residency(layer, arch, columns, False)
-    except MappingError:
-        return False
-    return True
+    return all(weight_residency(layer, arch, columns, False) != "parts" for layer in layers)
 
 
 def _predictor(layer: ConvLayer, arch: ArchConfig, images: int) -> Mapping:

@@ -112,11 +112,11 @@ def shapes_held(
         try:
             together = _cut_together(layer, instance, images)
             pixels_of(layer, arch, shape[1], place.input, together)
-            weight_residency(layer, arch, shape[1], gated)
+            in_parts = weight_residency(layer, arch, shape[1], gated) == "parts"
         except MappingError:
             held.append(False)
         else:
-            held.append(True)
+            held.append(not in_parts)
     return tuple(held)
 
 
@@ -155,7 +155,7 @@ def _residency(network: Network, sizes: dict[str, int], room: int) -> Iterator[P
         needed = sum(sizes[tensor] for tensor in inputs)
         if needed > room:
             residual, aside = _there(layer.residual, set()), _there(layer.aside, set())
-            yield Place("tiled", layer.inputs, residual, aside, False)
+            yield Place("tiled", tuple(inputs), residual, aside, False)
             on_chip = []
             continue
         free = room - needed
@@ -169,7 +169,7 @@ def _residency(network: Network, sizes: dict[str, int], room: int) -> Iterator[P
             if sizes[tensor] <= free:
                 free -= sizes[tensor]
                 staying.append(tensor)
-        loaded = tuple(tensor for tensor in layer.inputs if tensor not in on_chip)
+        loaded = tuple(tensor for tensor in inputs if tensor not in on_chip)
         yield Place(
             "whole" if loaded else "chip",
             loaded,
@@ -246,7 +246,11 @@ def _footprint(layer: ConvLayer, arch: ArchConfig, rows: int, columns: int) -> i
 
 def weight_residency(
     layer: AnyLayer, arch: ArchConfig, columns: int, gated: bool
-) -> Literal["all", "two", "one"]:
+) -> Literal["all", "two", "one", "parts"]:
+    """Channel tiles of weights that the buffer holds; parts of one only where no mask says when.
+
+    Raises MappingError where a gated layer's channel tile does not fit.
+    """
     tile = layer.steps * columns
     tiles = len(layer.channel_tiles(columns, gated=gated))
     if tiles * tile <= arch.weight_buffer_bytes:
@@ -255,7 +259,20 @@ def weight_residency(
         return "two"
     if tile <= arch.weight_buffer_bytes:
         return "one"
-    raise MappingError(
+    if not gated:
+        return "parts"
+    raise _too_large(layer, tile, arch)
+
+
+def require_tile(mapping: Mapping) -> None:
+    """Raise MappingError where not even one channel tile of weights fits."""
+    if mapping.weights == "parts":
+        tile = mapping.layer.steps * mapping.arch.array.columns
+        raise _too_large(mapping.layer, tile, mapping.arch)
+
+
+def _too_large(layer: AnyLayer, tile: int, arch: ArchConfig) -> MappingError:
+    return MappingError(
         f"layer {layer.name}: weight buffer: one channel tile needs {tile} bytes, "
         f"weight.buffer_kib holds {arch.weight_buffer_bytes}"
     )

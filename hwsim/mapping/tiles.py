@@ -38,8 +38,8 @@ class Mapping:
     input, and words between its planes; ``input``: on chip already, loaded whole, or tiled;
     ``loaded_channels``: those of the input that are not on chip; ``residual``: where the added
     tensor is, None without one; ``aside_bytes``, ``aside_words``: what a map layer's scale
-    brings, and its words in an image; ``weights``: the
-    channel tiles resident at once; ``prefetches``: the last tile loads the next layer's first
+    brings, and its words in an image; ``weights``: the channel tiles
+    resident at once, or one in parts; ``prefetches``: the last tile loads the next layer's first
     channel tile of weights.
     """
 
@@ -59,7 +59,7 @@ class Mapping:
     stored: bool
     aside_bytes: int
     aside_words: int
-    weights: Literal["all", "two", "one"]
+    weights: Literal["all", "two", "one", "parts"]
     order: Literal["weights", "pixels"]
     prefetches: bool
 
@@ -162,9 +162,11 @@ def tile_layer(mapping: Mapping) -> Tiles:
     weights = channel_tile
     if mapping.multiplies:
         weights = channel_tile * mapping.images + cut.starts[pixel_tile] // layer.out_pixels
-    fresh_weights = np.diff(weights, prepend=-1) != 0
+    brought = (np.diff(weights, prepend=-1) != 0).astype(np.int64)
     if mapping.weights == "all":
-        fresh_weights &= _first_use(weights)
+        brought = _first_use(weights).astype(np.int64)
+    elif mapping.weights == "parts":
+        brought = -(-pixels // mapping.arch.array.rows)
     pooled = cut.pooled[pixel_tile] * finishes
     psum_bytes = 4 * width * pixels * ~kept
     return Tiles(
@@ -177,7 +179,7 @@ def tile_layer(mapping: Mapping) -> Tiles:
         finishes=finishes,
         input_bytes=_input_bytes(mapping, pixel_tile),
         residual_bytes=_residual_bytes(mapping, width * pixels * finishes),
-        weight_bytes=np.where(fresh_weights, layer.steps * width, 0),
+        weight_bytes=brought * layer.steps * width,
         output_bytes=width * pooled * mapping.stored,
         pooled_pixels=pooled,
         psum_load_bytes=psum_bytes * ~first,

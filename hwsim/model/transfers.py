@@ -39,7 +39,7 @@ def moves_of(mapping: Mapping, tiles: Tiles) -> Moves:
     arch = mapping.arch
     hidden_weights = tiles.weight_bytes.copy()
     exposed = np.zeros_like(hidden_weights)
-    if mapping.weights == "one":
+    if mapping.weights in ("one", "parts"):
         exposed[1:] = dma_cycles(hidden_weights[1:], arch)
         hidden_weights[1:] = 0
     rows = tiles.input_bytes + tiles.residual_bytes + tiles.psum_load_bytes

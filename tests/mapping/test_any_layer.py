@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
 from hwsim.counters import CAUSES, C
 from hwsim.mapping.pointers import beat_offsets, conditional_blocks, first_blocks, pixel_addresses
 from hwsim.mapping.residency import map_network
-from hwsim.mapping.tiles import Mapping, tile_layer
+from hwsim.mapping.tiles import Mapping, MappingError, tile_layer
 from hwsim.model.plan import plan_network
 from hwsim.network import ConvLayer, MapLayer, Network
 
@@ -165,3 +166,27 @@ def test_counters_of_a_product_with_factors() -> None:
     assert counts[C["residual_word_reads"]] == 2
     assert counts[C["activation_word_writes"]] == 2 * 16
     assert counts[C["dram_residual_bytes"]] == 0
+
+
+def test_weights_that_do_not_fit_come_in_parts_in_every_round() -> None:
+    """L x C = 288 x 4 = 1,152 bytes in 1,024; 6 pixels are 2 rounds of 4, each with 288 x 3."""
+    layer = conv("large", (32, 3), (3, 2), kernel_size=(3, 3), padding=1)
+    (mapping,) = mapped(layer, **{"weight.buffer_kib": 1})
+    assert mapping.weights == "parts"
+    tiles = tile_layer(mapping)
+    assert tiles.weight_bytes.tolist() == [2 * 9 * 32 * 3]
+    gated = layer.model_copy(update={"gated": True, "groups": 1})
+    with pytest.raises(MappingError, match="one channel tile needs 1152 bytes"):
+        mapped(gated, **{"weight.buffer_kib": 1})
+
+
+def test_parts_are_hidden_by_nothing() -> None:
+    """Two tiles of 8 and 4 pixels: what the second brings, in 1 round, is a stall before it."""
+    from hwsim.model.transfers import moves_of
+
+    layer = conv("large", (32, 3), (3, 4), kernel_size=(3, 3), padding=1)
+    (mapping,) = mapped(layer, **{"weight.buffer_kib": 1})
+    tiles = tile_layer(mapping)
+    assert tiles.weight_bytes.tolist() == [2 * 864, 864]
+    # 20.48 bytes a cycle: 12.8 GB/s at 80 % and 500 MHz.
+    assert moves_of(mapping, tiles).exposed.tolist() == [0, 43]

@@ -63,9 +63,9 @@ def test_dma_moves_20_48_bytes_a_cycle(pe16x16: ArchConfig, moved: int, cycles: 
     assert dma_cycles(np.int64(moved), pe16x16) == cycles
 
 
-def test_a_channel_tile_of_weights_has_to_fit() -> None:
+def test_a_gated_channel_tile_of_weights_has_to_fit() -> None:
     """512 x 9 weights of 4 columns: 18,432 bytes in a buffer of 16 KiB."""
     arch = load_arch("pe16x16", {"array.columns": 4, "weight.buffer_kib": 16})
-    layers = network(conv("wide", (512, 4), (4, 4), kernel=3))
+    layers = network(conv("wide", (512, 4), (4, 4), kernel=3, groups=2))
     with pytest.raises(MappingError, match=r"layer wide: weight buffer: .* 18432 bytes"):
-        map_network(layers, arch, 1, "off")
+        map_network(layers, arch, 1, "batch")
