@@ -155,7 +155,7 @@ def run_layer(
     what this layer's last tile loads for the next one.
     """
     arch = this.arch
-    exposed = this.weights == "one"
+    exposed = this.weights in ("one", "parts")
     first = this.tiles[0]
     load_bytes = loaded_bytes(first)
     load_bytes += first.weight_bytes - (this.ahead_bytes if prefetched else 0)

@@ -54,7 +54,7 @@ class LayerPlan:
     layer: AnyLayer
     arch: ArchConfig  # the array in the layer's shape
     placement: Placement
-    weights: str  # "all", "two" or "one": channel tiles the weight buffer holds
+    weights: str  # "all", "two" or "one": channel tiles the weight buffer holds; or "parts" of one
     tiles: list[Tile]
     held_weight_bytes: int  # during the last tile
     first_weight_bytes: int  # stored bytes of one channel tile
@@ -102,7 +102,8 @@ def plan_layer(
         return plan_map(layer, arch, images, placement)
     channel_tiles = cut_channels(layer, arch, scheme)
     channel_tile_bytes = layer.steps * arch.array.columns
-    weights = weight_residency(layer, arch, len(channel_tiles) * channel_tile_bytes)
+    streams = not uses_masks(layer, scheme)
+    weights = weight_residency(layer, arch, len(channel_tiles) * channel_tile_bytes, streams)
     by_image = gate_norm == "instance" and compares(layer, scheme)
     alone = by_image or layer.weights_from is not None
     pixel_tiles = cut_pixels(layer, machine, shape, images, placement.input_resident, alone)
@@ -110,8 +111,9 @@ def plan_layer(
 
     weights_outer = [(cut, *visit) for cut in channel_tiles for turn in turns for visit in turn]
     pixels_outer = [(cut, *visit) for turn in turns for cut in channel_tiles for visit in turn]
-    tiles = play_order(layer, weights_outer, placement, weights)
-    other = play_order(layer, pixels_outer, placement, weights)
+    rows = arch.array.rows
+    tiles = play_order(layer, weights_outer, placement, weights, rows)
+    other = play_order(layer, pixels_outer, placement, weights, rows)
     if moved_bytes(other) < moved_bytes(tiles):
         tiles = other
     return LayerPlan(
@@ -215,8 +217,13 @@ def split(pixels: list[Pixel], size: int) -> list[list[Pixel]]:
     return [pixels[at : at + size] for at in range(0, len(pixels), size)]
 
 
-def weight_residency(layer: ConvLayer, arch: ArchConfig, all_bytes: int) -> str:
-    """How many channel tiles of weights the buffer holds, in whole words of C bytes."""
+def weight_residency(
+    layer: ConvLayer, arch: ArchConfig, all_bytes: int, streams: bool = False
+) -> str:
+    """How many channel tiles of weights the buffer holds, in whole words of C bytes.
+
+    ``streams``: where not one fits, its parts may go through the buffer in every round.
+    """
     room = arch.weight.buffer_kib * 1024
     one = layer.steps * arch.array.columns
     if all_bytes <= room:
@@ -225,6 +232,8 @@ def weight_residency(layer: ConvLayer, arch: ArchConfig, all_bytes: int) -> str:
         return "two"
     if one <= room:
         return "one"
+    if streams:
+        return "parts"
     raise DoesNotFit(f"layer {layer.name}: {one} bytes of weights in a buffer of {room}")
 
 
@@ -233,6 +242,7 @@ def play_order(
     order: list[tuple[range, list[Pixel], Visit]],
     placement: Placement,
     weights: str,
+    array_rows: int,
 ) -> list[Tile]:
     """Bytes of every visit, from the rows and channel tiles that are there when it starts."""
     rows_there: set[Row] = set()
@@ -253,16 +263,19 @@ def play_order(
             weights_there = set() if before is None else {weights_of(layer, *before)}
         lacks_weights = weights_of(layer, channels, pixels) not in weights_there
         weights_there.add(weights_of(layer, channels, pixels))
+        times = int(lacks_weights)
+        if weights == "parts":
+            times = len(split(pixels, array_rows))
         each = row_bytes(layer, placement)
         if cuts_rows(layer, placement, [tile for _, tile, _ in order]):
-            each = len(touched_columns(layer, pixels)) * layer.in_channels
+            each = each // layer.in_width * len(touched_columns(layer, pixels))
         tiles.append(
             Tile(
                 channels=channels,
                 pixels=pixels,
                 visit=visit,
                 input_bytes=len(lacking) * each,
-                weight_bytes=layer.steps * len(channels) if lacks_weights else 0,
+                weight_bytes=layer.steps * len(channels) * times,
                 rows=frozenset(lacking),
                 **bytes_of_outputs(layer, placement, channels, pixels, visit),
             )

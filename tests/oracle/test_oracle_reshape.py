@@ -173,9 +173,10 @@ class TestHeld:
 
     def test_the_arrays_own_shape_must_fit(self) -> None:
         # 144 words of 8 bytes again, now in the array's own 1x8: 2x4 would hold them.
-        layers = network(conv(channels=(16, 8), size=(1, 1), kernel=3))
+        layer = conv(channels=(16, 16), size=(1, 1), kernel=3, groups=2)
+        masks = {"conv": np.zeros((1, 16, 1, 1), bool)}
         with pytest.raises(DoesNotFit, match="weights"):
-            run(layers, machine(1, 8, reshape=[(2, 4)]), "dense", {}, 1, 1, 1)
+            run(network(layer), machine(1, 8, reshape=[(2, 4)]), "clock-gated", masks, 1, 1, 1)
 
 
 class TestWhatStays:

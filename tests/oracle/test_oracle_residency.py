@@ -135,8 +135,18 @@ class TestResidency:
         assert this.weights == held
 
     def test_a_channel_tile_must_fit(self) -> None:
+        layer = conv(channels=(32, 8), kernel=3, groups=2)
         with pytest.raises(DoesNotFit, match="weights"):
-            plan(network(conv(channels=(32, 4), kernel=3)), machine(), "dense", 1)
+            plan(network(layer), machine(), "clock-gated", 1)
+
+    def test_weights_come_in_parts_if_no_mask_hangs_on_them(self) -> None:
+        # 288 words of 4 bytes exceed 1,024. Tiles of 4 and 2 pixels are two rounds of R = 2 and
+        # one, so the weights come three times for each of the channel tiles of 4 and 1, whichever
+        # loop is outside.
+        layer = conv(channels=(32, 5), kernel=3)
+        this = plan(network(layer), machine(entries=16), "dense", 1)[0]
+        assert this.weights == "parts"
+        assert [part.weight_bytes for part in this.tiles] == [2304, 1152, 576, 288]
 
     def test_outputs_and_residuals_stay_while_there_is_room(self) -> None:
         # Tensors of 2 channels on 12x12: 14 x 14 words, pitch 198, 396 bytes; 960 are there: two
