@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor
 
 from hwsim.network import ConvLayer, Network
 from hwsim.trace.header import Granularity
-from hwsim.trace.packing import pack_bits
 from hwsim.train.record.masks import Mask, mask_group_of
 from hwsim.train.record.recording_error import RecordingError
 
@@ -67,20 +65,12 @@ class Form:
         return self.granularity != "element"
 
     def laid(self, mask: Mask, layer: ConvLayer) -> Tensor:
-        """The values of a layer's mask as the trace has them, (images, *mask shape)."""
+        """The values of a layer's mask as the trace has them, (images, *mask shape), contiguous."""
         if self.granularity == "input-channel-by-head":
-            return mask.values
-        if self.granularity == "output-channel":
+            found = mask.values
+        elif self.granularity == "output-channel":
             repeats = layer.out_channels // mask.values.shape[1]
-            return mask.values[:, :, 0, 0].repeat_interleave(repeats, 1)
-        return mask.spread(layer.out_channels // self.mask_group, layer)
-
-    def by_block(self, mask: Mask, layer: ConvLayer) -> Tensor:
-        """The values of an element mask in lists that do not cross the layer's blocks."""
-        lists, blocks = mask.values.shape[1], layer.blocks
-        fits = lists % blocks == 0 or blocks % lists == 0
-        return mask.spread(lists if fits else layer.out_channels // self.mask_group, layer)
-
-    def packed(self, mask: Mask, layer: ConvLayer) -> np.ndarray:
-        """uint8 (images, ceil(bits / 8))."""
-        return pack_bits(self.laid(mask, layer).contiguous().cpu().numpy())
+            found = mask.values[:, :, 0, 0].repeat_interleave(repeats, 1)
+        else:
+            found = mask.spread(layer.out_channels // self.mask_group, layer)
+        return found.contiguous()

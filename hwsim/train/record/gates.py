@@ -6,6 +6,7 @@ but copies.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -157,7 +158,7 @@ def decided(layer: str, found: Tensor, with_margins: bool) -> Decision:
 
 def _refuse_nan(layer: str, found: Tensor) -> None:
     # A sum takes a twentieth of the time of looking at each number; it is NaN where one of them is.
-    if torch.isnan(found.sum()) and (count := int(torch.isnan(found).sum())):
+    if math.isnan(found.sum().item()) and (count := int(torch.isnan(found).sum())):
         raise RecordingError(
             f"layer {layer}: {count} of its gate's {found.numel()} numbers are NaN, which is "
             "neither above 0 nor not"

@@ -12,7 +12,8 @@ from hwsim.errors import UserError, nearest
 from hwsim.network import INPUT, ConvLayer, Network
 from hwsim.trace.packing import pack_bits
 from hwsim.train.networks.inference import Hook
-from hwsim.train.record.layouts import as_map, map_in, tensors_in
+from hwsim.train.record.follower import tensors_in
+from hwsim.train.record.layouts import as_map, map_in
 
 
 class InputBitsError(UserError):
@@ -80,7 +81,7 @@ class InputBits:
         expected = (layer.in_channels, layer.in_height, layer.in_width)
         found = map_in(values, expected, linear)
         if found is None:
-            first = next(iter(tensors_in(values)), None)
+            first = next(tensors_in(values), None)
             what = "no tensor" if first is None else f"a map of {tuple(first.shape[1:])}"
             raise InputBitsError(
                 f"layer {layer.name}: reads {what}, expected (channels, height, width) {expected}"

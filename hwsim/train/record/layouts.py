@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from hwsim.train.record.follower import tensors_in
+
 Layout = Literal["planes", "sequence", "tokens", "folded", "flat", "vector"]
 """Dimensions after the images': ``planes`` (C, H, W); ``sequence`` (C, H * W); ``tokens`` (..., C),
 those before C with H * W numbers; ``flat`` (C * H * W); ``vector`` (C), of one pixel. ``folded``
@@ -48,17 +50,6 @@ def as_map(x: Tensor, shape: Shape, layout: Layout) -> Tensor:
     if layout in ("tokens", "folded"):
         return x.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
     return x.reshape(-1, channels, height, width)
-
-
-def tensors_in(values: Any) -> list[Tensor]:
-    """The tensors in nested tuples, lists and dicts, in order."""
-    if isinstance(values, Tensor):
-        return [values]
-    if isinstance(values, dict):
-        values = values.values()
-    elif not isinstance(values, tuple | list):
-        return []
-    return [tensor for value in values for tensor in tensors_in(value)]
 
 
 def map_in(values: Any, shape: Shape, channels_last: bool) -> tuple[Tensor, Layout] | None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from hwsim.network import Network
 from hwsim.trace.files import write_trace
 from hwsim.trace.header import TraceHeader
+from hwsim.trace.packing import pack_bits
 from hwsim.train.networks.gating import Branch
 from hwsim.train.record.batch import Batch, Reading
 from hwsim.train.record.form import Form
@@ -183,8 +184,8 @@ class Recorder:
     ) -> Row:
         layer = self.layers[mask.layer]
         conditional = margins = None
+        bits = form.laid(mask, layer)
         if not form.of_channels:
-            bits = form.by_block(mask, layer)
             counted = conditional_zero_macs(reading.zeros, bits, layer, self.options.branch)
             conditional = counted.cpu().numpy()
         room = self.options.salience_images - self.images
@@ -192,7 +193,7 @@ class Recorder:
             found = self._mask(layer.name, decision.margins, batch, reading.images)
             margins = form.laid(found, layer)[:room].flatten(1).cpu().numpy()
         zeros = all_zero_macs(reading.zeros, layer).cpu().numpy()
-        return Row(form.packed(mask, layer), zeros, conditional, margins)
+        return Row(pack_bits(bits.cpu().numpy()), zeros, conditional, margins)
 
     @property
     def mask_group(self) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Set
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import torch
@@ -12,10 +12,10 @@ from torch.utils._python_dispatch import _disable_current_modes, _get_current_di
 
 from hwsim.network import ConvLayer
 from hwsim.train.record.batch import Batch, Call, Made, Reading, Run
-from hwsim.train.record.follower import Follower
+from hwsim.train.record.follower import Follower, tensors_in
 from hwsim.train.record.gates import Decision, Source, decided
 from hwsim.train.record.input_bits import InputBits
-from hwsim.train.record.layouts import Layout, as_map, map_in, shapes_in, tensors_in
+from hwsim.train.record.layouts import Layout, as_map, map_in, shapes_in
 from hwsim.train.record.recording_error import RecordingError
 from hwsim.train.record.self_check import products_in
 from hwsim.train.record.zero_operands import zero_operands
@@ -242,25 +242,27 @@ def _in_shape(layer: ConvLayer) -> tuple[int, int, int]:
 
 def _image_shape(values: Any) -> tuple[int, ...] | None:
     """The shape of an image of the first tensor in ``values``."""
-    tensors = tensors_in(values)
-    return tuple(tensors[0].shape[1:]) if tensors else None
+    first = next(tensors_in(values), None)
+    return None if first is None else tuple(first.shape[1:])
 
 
 def _is_compiled(module: nn.Module) -> bool:
     return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
 
 
-@contextmanager
-def exact() -> Iterator[None]:
+def exact() -> AbstractContextManager[Any]:
     """Without gradients, and in the types that tensors have: counts must not become bf16.
 
     Whoever follows the model's operators does not see those in here.
     """
-    with ExitStack() as stack:
-        stack.enter_context(torch.no_grad())
-        if _get_current_dispatch_mode() is not None:
-            stack.enter_context(_disable_current_modes())
-        for kind in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
-        yield
+    followed = _get_current_dispatch_mode() is not None
+    mixed = [kind for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
+    if not mixed and not followed:
+        return torch.no_grad()
+    stack = ExitStack()
+    stack.enter_context(torch.no_grad())
+    if followed:
+        stack.enter_context(_disable_current_modes())
+    for kind in mixed:
+        stack.enter_context(torch.autocast(kind, enabled=False))
+    return stack

@@ -1,6 +1,6 @@
 """Zeros among the operands of a convolution, in all of its MACs and in those that a mask lets run.
 
-Counts are whole numbers in floats: sums and small convolutions of these are what is fast.
+Counts are whole numbers in floats, of which sums are fast.
 """
 
 from __future__ import annotations
@@ -33,14 +33,30 @@ def zero_operands(x: Tensor, layer: ConvLayer, mode: str = "zeros") -> Tensor:
     in whole numbers. The padding's zeros are counted, too.
     """
     each = layer.taps * layer.block_channels
-    counts = _by_block(x.bool(), layer.blocks, exact(each))
-    top, left, bottom, right = layer.edges
-    padding = (top, left)
-    if (top, left) != (bottom, right) or mode != "zeros":
-        counts, padding = padded(counts, layer, mode), (0, 0)
-    ones = counts.new_ones(layer.blocks, 1, *layer.kernel)
-    found = F.conv2d(counts, ones, None, layer.strides, padding, layer.dilations, layer.blocks)
-    return each - found
+    counts = padded(_by_block(x.bool(), layer.blocks, exact(each)), layer, mode)
+    for axis in (2, 3):
+        counts = _over_taps(counts, layer, axis)
+    return each - counts
+
+
+def _over_taps(counts: Tensor, layer: ConvLayer, axis: int) -> Tensor:
+    """Sums over the taps of each output row (``axis`` 2) or column (3); small maps are fastest so.
+
+    Convolutions by ones would do, but may round on a GPU.
+    """
+    taps, stride, dilation, extent = (
+        (layer.kernel[0], layer.strides[0], layer.dilations[0], layer.out_height)
+        if axis == 2
+        else (layer.kernel[1], layer.strides[1], layer.dilations[1], layer.out_width)
+    )
+    found = None
+    for tap in range(taps):
+        window = [slice(None)] * axis
+        start = tap * dilation
+        read = counts[(*window, slice(start, start + (extent - 1) * stride + 1, stride))]
+        found = read if found is None else found.add_(read) if tap > 1 else found + read
+    assert found is not None
+    return found
 
 
 def _by_block(bits: Tensor, blocks: int, kind: torch.dtype) -> Tensor:

@@ -279,3 +279,28 @@ def test_functions_get_what_was_given_by_name(tmp_path: Path) -> None:
     with torch.no_grad():
         wanted = model.stem(images()).relu() > 0.5
     np.testing.assert_array_equal(trace.masks("layers.0.inner"), wanted.numpy())
+
+
+def test_a_layer_may_return_its_own_mask(tmp_path: Path) -> None:
+    class Telling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.product = conv()
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            mask = x > 0.5
+            return self.product(x) * mask, mask
+
+    class First(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Telling()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(x)[0]
+
+    model = Net(First())
+    trace = recorded(model, tmp_path / "t.h5", {"layers.0.inner": ("layers.0.inner", 1)})
+    with torch.no_grad():
+        wanted = model.stem(images()).relu() > 0.5
+    np.testing.assert_array_equal(trace.masks("layers.0.inner"), wanted.numpy())
