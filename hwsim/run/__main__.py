@@ -228,7 +228,8 @@ def _title(arch: ArchConfig, comparison: Comparison, changed: Sequence[str]) -> 
     first = comparison.results()[0]
     machine = f"{arch.name} with {', '.join(changed)}" if changed else arch.name
     images = f"{first.images} image{'s' * (first.images > 1)}"
-    images += "" if first.header.has_masks else ", no masks"
+    masked = any(result.header.has_masks for result in comparison.results())
+    images += "" if masked else ", no masks"
     return f"{first.network.name} on {machine}, {images}, prices {arch.pricing.table}"
 
 

@@ -20,7 +20,7 @@ from zoo.families import FAMILIES, Family  # noqa: E402
 from zoo.flops import flops_of_torch  # noqa: E402
 from zoo.harder import HARDER  # noqa: E402
 
-from hwsim.network import MapLayer  # noqa: E402
+from hwsim.network import MapLayer, load_network  # noqa: E402
 from hwsim.train.record import LayerListError, derive_network  # noqa: E402
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "networks.md"
@@ -63,13 +63,17 @@ def test_most_families_are_derived_with_torchs_total() -> None:
     assert len(rows) >= 25
 
 
-def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     exec(compile(code, "docs/guide/networks.md", "exec"), {})
     # 27 * 16 * 1024, 144 * 32 * 256, 320.
     assert capsys.readouterr().out.splitlines()[:3] == [
         "0 input 16 442368", "4 0 32 1179648", "8 4 10 320"
     ]  # fmt: skip
+    assert load_network(tmp_path / "mine.yaml").macs == 442_368 + 1_179_648 + 320
 
 
 if __name__ == "__main__":

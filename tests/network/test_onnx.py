@@ -135,6 +135,25 @@ def test_a_product_of_two_activations(tmp_path: Path) -> None:
     assert (product.weights_from, product.macs) == (first.name, 5 * 5 * 8)
 
 
+def test_einsum_with_a_constant_is_a_pointwise_convolution(tmp_path: Path) -> None:
+    for equation in ("nchw,oc->nohw", "nchw,oc->nhwo"):
+        path = written(tmp_path, [node("Einsum", "x w", "y", equation=equation)], {"w": (4, 8)})
+        assert only(read_onnx(path)) == conv(kernel_size=1)
+    path = written(tmp_path, [node("Einsum", "w x", "y", equation="oc,nchw->nohw")], {"w": (4, 8)})
+    assert only(read_onnx(path)) == conv(kernel_size=1)
+
+
+def test_einsum_of_two_activations_is_attention(tmp_path: Path) -> None:
+    """2 heads of 4 channels: 5 x 5 scores, each of 4 products."""
+    nodes = [node("Conv", "x w", "c"), node("Reshape", "c to", "h"),
+             node("Einsum", "h h", "y", equation="ndkt,ndks->ndts")]  # fmt: skip
+    weights: Weights = {"w": (8, 8, 1), "to": np.array([1, 2, 4, 5])}
+    first, product = read_onnx(written(tmp_path, nodes, weights, (1, 8, 5))).layers
+    assert isinstance(product, ConvLayer)
+    assert (product.weights_from, product.conv_groups) == (first.name, 2)
+    assert product.macs == 2 * 5 * 5 * 4
+
+
 def test_additions_and_pooling_go_to_output_stages(tmp_path: Path) -> None:
     nodes = [
         node("Conv", "x w", "a", pads=[1] * 4), node("Relu", "a", "r"),
@@ -215,8 +234,16 @@ def test_sizes_that_are_left_open_are_given(tmp_path: Path) -> None:
 
 REFUSED = {
     "unknown operator": (
-        [node("Einsum", "x w", "y", equation="nchw,oc->nohw")], {"w": (4, 8)},
-        "Einsum 'n_y': is not known",
+        [node("DeformConv", "x w o", "y")], {"w": (4, 8, 3, 3), "o": (1, 18, 4, 4)},
+        "DeformConv 'n_y': is not known",
+    ),
+    "of three tensors": (
+        [node("Einsum", "x w w", "y", equation="nchw,oc,oc->nohw")], {"w": (4, 8)},
+        "Einsum 'n_y': 'nchw,oc,oc->nohw' is not known",
+    ),
+    "an outer product": (
+        [node("Einsum", "x w", "y", equation="nchw,oi->nchwoi")], {"w": (4, 8)},
+        "Einsum 'n_y': is no matrix product",
     ),
     "computed weights": (
         [node("Relu", "x", "w"), node("Conv", "x w", "y")], {}, "Conv 'n_y': its weights are",

@@ -95,12 +95,13 @@ class Patches(nn.Module):
 class TokenGated(GatedNetwork):
     """Gated: linear layers ``blocks.B.fc1`` and ``.fc2``, by ``blocks.B.gate``.
 
-    (N, T) with ``flat``, or (N, 1, T).
+    (N, T) with ``flat``, or (N, 1, T). Images of 16x16 pixels have as many tokens as ``width``
+    has channels where it is not given: shapes then do not say what a mask is of.
     """
 
-    def __init__(self, variant: Variant = PLAIN, flat: bool = False) -> None:
-        blocks = [TokenBlock(variant, 16, flat) for _ in SHAPES]
-        super().__init__(variant, Patches(16), list(blocks))
+    def __init__(self, variant: Variant = PLAIN, flat: bool = False, width: int = 16) -> None:
+        blocks = [TokenBlock(variant, width, flat) for _ in SHAPES]
+        super().__init__(variant, Patches(width), list(blocks), width)
         for path in paths(self, TokenBlock):
             self.gates |= {f"{path}.{fc}": f"{path}.gate" for fc in ("fc1", "fc2")}
         self.deciding = tuple(f"{path}.scorer" for path in paths(self, TokenBlock))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,39 +24,47 @@ from zoo.gates import (
 from zoo.residual import shortcut
 
 
+@dataclass(frozen=True)
+class Gating:
+    """How channel gating is built: in ``groups`` gating groups.
+
+    ``conv_groups``: the convolution's own groups, each gated as one by itself. ``masked_weights``:
+    there is no base convolution; the full weights are used, multiplied by 1 on the diagonal blocks
+    and 0 elsewhere. ``learned``: the gate has a convolution as large as the layer's, and decides by
+    that.
+    """
+
+    groups: int = 4
+    conv_groups: int = 1
+    masked_weights: bool = False
+    learned: bool = False
+
+
 class ChannelGatedConv(nn.Module):
     """Channel gating (Hua et al. 2019): a grouped convolution decides where the full one is used.
 
-    The grouped one has the diagonal blocks of the full one's weights. ``masked_weights``: instead
-    the full weights are used, multiplied by 1 on the diagonal blocks and 0 elsewhere. ``learned``:
-    the gate has a convolution as large as the layer's, and decides by that.
+    The grouped one has the diagonal blocks of the full one's weights.
     """
 
     def __init__(
-        self,
-        variant: Variant,
-        channels: tuple[int, int],
-        stride: int,
-        groups: int,
-        masked_weights: bool,
-        learned: bool,
+        self, variant: Variant, channels: tuple[int, int], stride: int, how: Gating
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(*channels, 3, stride, 1, bias=False)
-        blocks = torch.block_diag(
-            *[torch.ones(channels[1] // groups, channels[0] // groups)] * groups
-        )
+        own = how.conv_groups
+        self.conv = nn.Conv2d(*channels, 3, stride, 1, groups=own, bias=False)
+        out, into = channels[1] // own // how.groups, channels[0] // own // how.groups
+        blocks = torch.block_diag(*[torch.ones(out, into)] * how.groups).repeat(own, 1)
         self.register_buffer("diagonal", blocks[:, :, None, None])
         self.conv_base: nn.Conv2d | None = None
-        if not masked_weights:
-            self.conv_base = nn.Conv2d(*channels, 3, stride, 1, groups=groups, bias=False)
-            parts = zip(self.conv.weight.chunk(groups), range(groups), strict=True)
-            kept = [part.chunk(groups, dim=1)[g] for part, g in parts]
-            self.conv_base.weight = nn.Parameter(torch.cat(kept).detach().clone())
+        if not how.masked_weights:
+            parts = self.conv.weight.detach().chunk(own * how.groups)
+            kept = [part.chunk(how.groups, 1)[b % how.groups] for b, part in enumerate(parts)]
+            self.conv_base = nn.Conv2d(*channels, 3, stride, 1, groups=own * how.groups, bias=False)
+            self.conv_base.weight = nn.Parameter(torch.cat(kept).clone())
         self.norm = nn.BatchNorm2d(channels[1])
-        self.learned = learned
+        self.learned = how.learned
         self.gate = Gate(variant, threshold=0.1)
-        if learned:
+        if how.learned:
             again = nn.Conv2d(*channels, 3, stride, 1, bias=False)
             self.gate = ComputingGate(variant, nn.Sequential(again, nn.BatchNorm2d(channels[1])))
 
@@ -61,8 +72,8 @@ class ChannelGatedConv(nn.Module):
         if self.conv_base is not None:
             base = self.conv_base(x)
         else:
-            weight = self.conv.weight * self.diagonal
-            base = F.conv2d(x, weight, stride=self.conv.stride, padding=1)
+            weight, own = self.conv.weight * self.diagonal, self.conv.groups
+            base = F.conv2d(x, weight, stride=self.conv.stride, padding=1, groups=own)
         mask = mask_of(self.gate, x if self.learned else self.norm(base))
         return base + mask * (self.conv(x) - base)
 
@@ -71,13 +82,13 @@ class ChannelGatedBlock(nn.Module):
     """Two gated convolutions and a zero-padded shortcut."""
 
     def __init__(
-        self, variant: Variant, channels: tuple[int, int], stride: int, groups: int, *flags: bool
+        self, variant: Variant, channels: tuple[int, int], stride: int, how: Gating
     ) -> None:
         super().__init__()
         inside = channels[1], channels[1]
-        self.conv1 = ChannelGatedConv(variant, channels, stride, groups, *flags)
+        self.conv1 = ChannelGatedConv(variant, channels, stride, how)
         self.bn1 = nn.BatchNorm2d(channels[1])
-        self.conv2 = ChannelGatedConv(variant, inside, 1, groups, *flags)
+        self.conv2 = ChannelGatedConv(variant, inside, 1, how)
         self.bn2 = nn.BatchNorm2d(channels[1])
         self.shortcut = shortcut(channels, stride, "A")
 
@@ -87,23 +98,20 @@ class ChannelGatedBlock(nn.Module):
 
 
 class ChannelGated(GatedNetwork):
-    """Gated: ``blocks.B.conv1`` and ``.conv2``, by their own ``.gate``; decisions (N, C, H, W)."""
+    """Gated: ``blocks.B.conv1`` and ``.conv2``, by their own ``.gate``; decisions (N, C, H, W).
+
+    ``options``: those of :class:`Gating`.
+    """
 
     masked_off = "base"
 
-    def __init__(
-        self,
-        variant: Variant = PLAIN,
-        groups: int = 4,
-        masked_weights: bool = False,
-        learned: bool = False,
-    ) -> None:
-        flags = masked_weights, learned
-        blocks = [ChannelGatedBlock(variant, *shape, groups, *flags) for shape in SHAPES]
+    def __init__(self, variant: Variant = PLAIN, **options: Any) -> None:
+        how = Gating(**options)
+        blocks = [ChannelGatedBlock(variant, *shape, how) for shape in SHAPES]
         super().__init__(variant, stem(), list(blocks))
-        self.groups = groups
+        self.groups = how.groups
         self.gates = own_gates(self, ChannelGatedConv)
-        parts = ["conv_base"] * (not masked_weights) + ["gate.computes"] * learned
+        parts = ["conv_base"] * (not how.masked_weights) + ["gate.computes"] * how.learned
         self.deciding = tuple(f"{path}.{part}" for path in self.gates for part in parts)
 
 

@@ -119,14 +119,16 @@ class GatedNetwork(nn.Module):
 
     masked_off = "zero"
 
-    def __init__(self, variant: Variant, stem: nn.Module, blocks: list[nn.Module]) -> None:
+    def __init__(
+        self, variant: Variant, stem: nn.Module, blocks: list[nn.Module], features: int = 16
+    ) -> None:
         super().__init__()
         self.variant = variant
         self.stem = stem
         self.blocks = nn.ModuleList(blocks)
         if variant.shared:
             self.blocks[1] = self.blocks[0]
-        self.fc = nn.Linear(16, 10)
+        self.fc = nn.Linear(features, 10)
         self.raised = False
         self.gates: dict[str, str] = {}
         self.deciding: tuple[str, ...] = ()

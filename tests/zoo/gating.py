@@ -15,6 +15,7 @@ family                  decision of a gate    masked off
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ GATING: dict[str, Callable[..., GatedNetwork]] = {
 """By name; each takes a :class:`~zoo.gates.Variant` and options of its own."""
 
 
-def gated_network(family: str, variant: Variant = PLAIN, **options: bool | int) -> GatedNetwork:
+def gated_network(family: str, variant: Variant = PLAIN, **options: Any) -> GatedNetwork:
     """In evaluation mode, with weights that are the same in every process.
 
     BNs have the statistics of other images, so that decisions are neither all 0 nor all 1.

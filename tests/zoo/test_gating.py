@@ -19,6 +19,7 @@ FIRST_SHAPES: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("channel", {}, (4, 8, 16, 16)),
     ("channel", {"groups": 2, "masked_weights": True}, (4, 8, 16, 16)),
     ("channel", {"learned": True}, (4, 8, 16, 16)),
+    ("channel", {"groups": 2, "conv_groups": 2}, (4, 8, 16, 16)),
     ("spatial", {}, (4, 1, 16, 16)),
     ("spatial", {"dilated": True}, (4, 1, 16, 16)),
     ("spatial", {"inside": True}, (4, 1, 16, 16)),
@@ -30,6 +31,7 @@ FIRST_SHAPES: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("block", {"flat": True}, (4, 1)),
     ("token", {}, (4, 1, 16)),
     ("token", {"flat": True}, (4, 16)),
+    ("token", {"width": 24}, (4, 1, 16)),
 ]
 """Of the first gated module's decisions for four images."""
 
@@ -82,11 +84,27 @@ def test_masked_off_outputs_hold_what_is_told(family: str) -> None:
         assert not torch.isclose(output[~off], expected[~off]).all()
 
 
-def test_the_base_convolution_is_a_part_of_the_full_one() -> None:
+@pytest.mark.parametrize(("groups", "conv_groups"), [(4, 1), (2, 1), (2, 2), (1, 4)])
+def test_the_base_convolution_is_a_part_of_the_full_one(groups: int, conv_groups: int) -> None:
     """As masked weights: the block diagonal."""
-    grouped, masked = (gated_network("channel", masked_weights=flag) for flag in (False, True))
+    grouped, masked = (
+        gated_network("channel", groups=groups, conv_groups=conv_groups, masked_weights=flag)
+        for flag in (False, True)
+    )
     masked.load_state_dict(grouped.state_dict(), strict=False)
     torch.testing.assert_close(run(grouped, images()), run(masked, images()))
+
+
+def test_weights_off_the_diagonal_have_no_part_in_the_base() -> None:
+    """Two groups of two: output 0 reads input channels 0 to 3, its base path 0 and 1."""
+    conv = gated_network("channel", groups=2, conv_groups=2).blocks[0].conv1
+    x = torch.zeros(1, 8, 3, 3)
+    read = []
+    for channel in range(8):
+        x.zero_()[0, channel, 1, 1] = 1
+        with torch.no_grad():
+            read.append((bool(conv.conv(x)[0, 0].any()), bool(conv.conv_base(x)[0, 0].any())))
+    assert read == [(True, True)] * 2 + [(True, False)] * 2 + [(False, False)] * 4
 
 
 def test_input_channels_that_are_left_out_change_nothing() -> None:

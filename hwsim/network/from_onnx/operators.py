@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from hwsim.network.builder import Operand, Value
+from hwsim.network.from_onnx.einsum import einsum
 from hwsim.network.from_onnx.graph import Constant, Node
 from hwsim.network.from_onnx.model import Reader
 
@@ -310,6 +311,7 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("Resize", "Upsample"), resized),
     **dict.fromkeys(("EyeLike", "RandomNormalLike", "RandomUniformLike"), constants_like),
     "Where": where,
+    "Einsum": einsum,
     "Conv": convolution,
     "ConvTranspose": transposed,
     "Gemm": gemm,

@@ -6,7 +6,8 @@ import pytest
 import torch
 from zoo.families import FAMILIES
 from zoo.flops import flops_of_torch
-from zoo.hand_counted import HAND_COUNTED
+from zoo.gating import GATING, gated_network, images
+from zoo.hand_counted import GATED_HAND_COUNTED, HAND_COUNTED, total
 from zoo.harder import HARDER
 from zoo.harder_hand_counted import HARDER_HAND_COUNTED
 
@@ -57,3 +58,15 @@ def test_attention_of_torch_is_that_written_out() -> None:
     )
     assert [layer.macs for layer in written.layers] == [layer.macs for layer in own.layers]
     assert len(own.convolutions) == len(HAND_COUNTED["vit"])
+
+
+@pytest.mark.parametrize("family", GATING)
+def test_gated_modules_are_one_layer_each_and_deciders_none(family: str) -> None:
+    model = gated_network(family)
+    layers, deciders = map(total, GATED_HAND_COUNTED[family])
+    options = {"groups": 4 if family == "channel" else 1, "ignored": model.deciding}
+    network = derive_network(model, images(2), list(model.gates), **options)
+    assert [layer.name for layer in network.gated_layers] == list(model.gates)
+    assert network.macs == layers
+    # With neither gates nor deciders told, all that runs is listed.
+    assert derive_network(model, images(2)).macs == layers + deciders
