@@ -104,19 +104,24 @@ def test_masks_are_the_decisions_and_every_scheme_that_fits_runs(
     [
         ("channel", {"groups": 2, "masked_weights": True}),
         ("channel", {"learned": True}),
+        ("channel", {"groups": 2, "conv_groups": 2}),
         ("spatial", {"dilated": True}),
         ("spatial", {"inside": True}),
         ("output_channel", {"flat": True}),
         ("input_channel", {"flat": True}),
         ("block", {"flat": True}),
         ("token", {"flat": True}),
+        ("token", {"flat": True, "width": 24}),
+        ("token", {"width": 24}),
     ],
 )
 def test_other_ways_to_decide_the_same(family: str, options: dict, tmp_path: Path) -> None:
     network = gated_network(family, **options)
-    trace = recorded(network, family, tmp_path / "t.h5")
+    told = {"masks": "auto"} if "width" in options else {}
+    trace = recorded(network, family, tmp_path / "t.h5", **told)
     assert_as_decided(network, trace)
     granularity, group, _ = FORMS[family]
+    group = options.get("width", group)
     assert (trace.header.granularity, trace.mask_group) == (granularity, group)
 
 
