@@ -144,9 +144,10 @@ def _residency(network: Network, sizes: dict[str, int], room: int) -> Iterator[P
     """Of each layer, as reading 12 has it."""
     last_read = {}
     for position, layer in enumerate(network.layers):
-        for tensor in layer.reads:
-            # A product's second operand is read as weights, from DRAM.
-            if tensor != layer.aside or isinstance(layer, MapLayer):
+        # A product's second operand is read as weights, from DRAM.
+        beside = layer.scale if isinstance(layer, MapLayer) else None
+        for tensor in (*layer.inputs, layer.residual, beside):
+            if tensor is not None:
                 last_read[tensor] = position
     made = [INPUT, *(layer.name for layer in network.layers)]
     on_chip: list[str] = []

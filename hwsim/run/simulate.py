@@ -286,4 +286,5 @@ def zero_macs(layer: ConvLayer, inputs: np.ndarray) -> int:
     A tap in the zero padding is one, too.
     """
     operands = int(operands_of_pixels(layer, inputs).sum())
-    return layer.macs * len(inputs) - operands * layer.out_channels
+    # Each is an operand of all outputs of its group.
+    return layer.macs * len(inputs) - operands * (layer.out_channels // layer.conv_groups)
