@@ -185,7 +185,7 @@ class TestMaps:
         big = made("resize", "big", (12, 8, 5), (12, 24, 5), input="a")
         last = made("multiply", "last", (12, 24, 5), (12, 24, 5), input="big", scale="squeeze")
         layers = network(a, squeeze, big, last)
-        causes, counts = run(layers, machine(activation_kib=kib), "dense", {}, 1, 2, 2)
+        _, counts = run(layers, machine(activation_kib=kib), "dense", {}, 1, 2, 2)
         words = row(counts, COUNTERS, 3)
         # Words of A = 2: 6 of each factor, twice for two images; 24 bytes where it was not kept.
         assert words["residual_word_reads"] == 12
