@@ -13,7 +13,6 @@ Map = tuple[int, int, int]
 """(channels, height, width) of a tensor."""
 
 
-
 class Sizes(NamedTuple):
     """What a network's layers are drawn from; ``macs``, ``pixels``: the most of a layer and image.
 
@@ -75,7 +74,7 @@ def seen_as(rng: Random, height: int, width: int) -> tuple[int, int]:
 def draw_source(rng: Random, made: Mapping[str, Map]) -> dict[str, object]:
     """What a layer reads: a tensor, the latest most often, or several of as many pixels."""
     first = rng.choice([*made, *[list(made)[-1]] * 3])
-    channels, height, width = made[first]
+    _, height, width = made[first]
     names = [first]
     alike = [name for name, (_, h, w) in made.items() if h * w == height * width and name != first]
     if alike and rng.random() < 0.4:
@@ -172,9 +171,7 @@ def draw_product(
     return layer.model_copy(update={"residual": draw_residual(rng, made, layer)})
 
 
-def draw_map(
-    rng: Random, name: str, made: Mapping[str, Map], sizes: Sizes = SMALL
-) -> MapLayer:
+def draw_map(rng: Random, name: str, made: Mapping[str, Map], sizes: Sizes = SMALL) -> MapLayer:
     """A layer without a convolution, of any operator that the tensors made allow."""
     source = draw_source(rng, made)
     channels, height, width = (
@@ -199,7 +196,9 @@ def draw_map(
     layer = MapLayer(name=name, operator=kind, **source, **keys, **shape)
     if kind in ("add", "multiply"):
         return layer
-    return layer.model_copy(update={"residual": rng.choice([None, draw_residual(rng, made, layer)])})
+    return layer.model_copy(
+        update={"residual": rng.choice([None, draw_residual(rng, made, layer)])}
+    )
 
 
 def draw_any_layer(

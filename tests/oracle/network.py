@@ -197,9 +197,7 @@ def run_layer(
 
 def loaded_bytes(tile: Tile) -> int:
     """What one transfer brings before a visit, but for its weights."""
-    return (
-        tile.input_bytes + tile.residual_bytes + tile.scale_bytes + tile.reloaded_psum_bytes
-    )
+    return tile.input_bytes + tile.residual_bytes + tile.scale_bytes + tile.reloaded_psum_bytes
 
 
 def count_dram(tile: Tile, counts: Counter[str]) -> None:

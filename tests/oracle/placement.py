@@ -129,9 +129,7 @@ def scale_of(
 
 def is_read(network: Network, tensor: str, after: int) -> bool:
     """Whether a layer behind position ``after`` reads the tensor, but for weights."""
-    return any(
-        tensor in (*layer.inputs, *beside(layer)) for layer in network.layers[after + 1 :]
-    )
+    return any(tensor in (*layer.inputs, *beside(layer)) for layer in network.layers[after + 1 :])
 
 
 def touches_all(layer: AnyLayer) -> bool:

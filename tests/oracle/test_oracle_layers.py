@@ -17,8 +17,8 @@ from oracle.any_layers import SMALL, draw_conv
 from oracle.beats import beats_over
 from oracle.cycles import input_blocks
 from oracle.layout import (
-    conv_layout,
     ceil_div,
+    conv_layout,
     flattened,
     pointer_layout,
     tensor_layout,
@@ -115,7 +115,9 @@ class TestGroups:
         layer = conv(channels=(8, 12), conv_groups=2, groups=2)
         dense = cut_channels(layer, machine(), "dense")
         assert dense == [range(4), range(4, 6), range(6, 10), range(10, 12)]
-        assert [input_blocks(layer, tile, False)[0] for tile in dense] == [[0, 1]] * 2 + [[2, 3]] * 2
+        assert [input_blocks(layer, tile, False)[0] for tile in dense] == [[0, 1]] * 2 + [
+            [2, 3]
+        ] * 2
         gated = cut_channels(layer, machine(), "unstructured")
         assert gated == [range(3), range(3, 6), range(6, 9), range(9, 12)]
         assert [input_blocks(layer, tile, True) for tile in gated] == [
