@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from hwsim.cli import OneLineParser
+from hwsim.counters import DRAM_COUNTERS, C
 from hwsim.errors import UserError
 from hwsim.run.simulate import simulate
 from hwsim.train.record import derive_network
@@ -37,7 +38,7 @@ TIMM = (
     "hrnet_w18_small", "resnest14d", "xception41", "poolformer_s12", "levit_128s", "cait_xxs24_224",
     "dla34", "res2net50_26w_4s", "skresnet18", "regnetx_002", "seresnet50",
 )  # fmt: skip
-SIZES = {"inception_v3": 299}
+SIZES = {"inception_v3": 299, "efficientnet_v2_s": 384}
 
 
 def built(name: str) -> tuple[torch.nn.Module, float | None]:
@@ -68,11 +69,12 @@ def row(name: str) -> str:
     result = simulate("pe16x16", network, batch=1)
     maps = len(network.layers) - len(network.convolutions)
     told = "-" if published is None else f"{published:,.0f}"
-    uj = sum(result.energy_pj.values()) / 1e9
+    mj = sum(result.energy_pj.values()) / 1e9
+    dram_bytes = sum(int(result.counters[:, C[name]].sum()) for name in DRAM_COUNTERS)
     cells = (
         name, f"{len(network.layers)} ({maps})", f"{network.macs / 1e6:,.1f}", told,
-        f"{spent:.2f}", f"{result.cycles / 1e6:,.2f}", f"{result.dram_bytes / 1e6:,.1f}",
-        f"{uj:.2f}",
+        f"{spent:.2f}", f"{result.cycles / 1e6:,.2f}", f"{dram_bytes / 1e6:,.1f}",
+        f"{mj:.2f}",
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

@@ -71,6 +71,18 @@ def reshaped(call: Call) -> None:
     call.mark(call.builder.reshape(call.module, x, call.shape))
 
 
+def strided(call: Call) -> None:
+    """as_strided, where it leaves a tensor as it was: pooling to one pixel ends so."""
+    x = call.value()
+    assert x is not None
+    sizes, strides = tuple(call["size"]), tuple(call["stride"])
+    dense = [prod(sizes[d + 1 :]) for d in range(len(sizes))]
+    same = all(size == 1 or s == d for size, s, d in zip(sizes, strides, dense, strict=True))
+    if sizes != x.shape or not same:
+        raise call.refuse("its values are found by their place in memory")
+    call.mark(x)
+
+
 def permuted(call: Call) -> None:
     x = call.value()
     assert x is not None
@@ -285,6 +297,7 @@ HANDLERS: dict[str, Any] = {
     **dict.fromkeys(DECISIONS, decided),
     **dict.fromkeys(CONSTANTS, constant),
     "expand": expanded,
+    "as_strided": strided,
     "avg_pool3d": pooled_in_three,
     "constant_pad_nd": padded,
     "unfold": windows,
