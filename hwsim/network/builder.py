@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 from hwsim.network import axes
 from hwsim.network.axes import Atom
@@ -25,12 +25,9 @@ from hwsim.network.graph import LayerListError as LayerListError
 from hwsim.network.graph import Node, assembled
 from hwsim.network.layers import INPUT
 from hwsim.network.network import Network
+from hwsim.network.values import Extents, Values, called, four_sides, kind_of, two_sides
 from hwsim.network.values import Operand as Operand
 from hwsim.network.values import Value as Value
-from hwsim.network.values import Values, called, kind_of
-
-Extents: TypeAlias = int | Sequence[int]
-"""A number for both directions, or (height, width); of 1-D maps one number, or (length,)."""
 
 
 class NetworkBuilder(Values):
@@ -68,9 +65,9 @@ class NetworkBuilder(Values):
         line = len(x.shape) == 3
         size = (*x.shape[2:], 1)[:2]
         kernel, strides, dilations = (
-            _two(extents, 1, line) for extents in (kernel_size, stride, dilation)
+            two_sides(extents, 1, line) for extents in (kernel_size, stride, dilation)
         )
-        edges = _edges(padding, line)
+        edges = four_sides(padding, line)
         fields = {
             "out_channels": out_channels, "in_height": size[0], "in_width": size[1],
             "kernel_size": kernel, "stride": strides, "padding": edges, "dilation": dilations,
@@ -103,7 +100,7 @@ class NetworkBuilder(Values):
         The 1x1 convolution has a channel for each tap of each output channel, and so the same MACs.
         Where taps overlap (a stride below the kernel's size) their sums are not charged.
         """
-        taps = prod(_two(kernel_size, 1, len(x.shape) == 3))
+        taps = prod(two_sides(kernel_size, 1, len(x.shape) == 3))
         spread = self.convolution(name, x, out_channels * taps, 1, conv_groups=conv_groups)
         return self.fresh(
             "rearrange", called(name, "rearrange"), self.dims_of(shape, "ncpp"), (spread.node,),
@@ -221,7 +218,7 @@ class NetworkBuilder(Values):
         line = len(x.shape) == 3
         fields: dict[str, Any] = {"sides": (*x.shape[2:], 1)[:2]}
         if stride is not None:
-            fields["strides"] = _two(stride, 1, line)
+            fields["strides"] = two_sides(stride, 1, line)
         dims = self.dims_of(shape, "ncpp")
         return self.fresh("pool", called(name, "pool"), dims, (x.node,), fields=fields)
 
@@ -249,6 +246,16 @@ class NetworkBuilder(Values):
             )
             node, kept = found.node, dims
         return Value(node, tuple(g for d, g in enumerate(kept) if keepdims or d not in gone))
+
+    def smooth(self, name: str, x: Value) -> Value:
+        """Pooling over windows that may have channels in them, to a tensor of the same shape.
+
+        As :meth:`reduce` it gives statistics: local response normalisation is none of its layers.
+        """
+        shape, fields = x.node.shape, {"statistic": True}
+        return self.fresh(
+            "pool", called(name, "pool"), x.dims, (x.node,), shape=shape, fields=fields
+        )
 
     def resize(self, name: str, x: Value, shape: Sequence[int]) -> Value:
         """Interpolation of a map to a tensor of this shape."""
@@ -325,17 +332,3 @@ class NetworkBuilder(Values):
     def build(self, name: str, outputs: Iterable[Value]) -> Network:
         """The network; ``outputs`` are read, too."""
         return assembled(name, self.nodes, [output.node for output in outputs])
-
-
-def _two(extents: Extents, other: int, line: bool) -> tuple[int, int]:
-    """(height, width); of 1-D maps the width is ``other``."""
-    numbers = (extents,) * 2 if isinstance(extents, int) else tuple(extents)
-    return (numbers[0], other) if line else (numbers[0], numbers[-1])
-
-
-def _edges(padding: Extents, line: bool) -> tuple[int, ...]:
-    """(top, left, bottom, right)."""
-    numbers = (padding,) if isinstance(padding, int) else tuple(padding)
-    if line:
-        return (numbers[0], 0, numbers[-1], 0)
-    return numbers if len(numbers) == 4 else (numbers[0], numbers[-1]) * 2

@@ -33,6 +33,10 @@ Operand: TypeAlias = Value | tuple[int, ...]
 """A value, or the shape of a constant."""
 
 
+Extents: TypeAlias = int | Sequence[int]
+"""A number for both directions, or (height, width); of 1-D maps one number, or (length,)."""
+
+
 class Values:
     """Makes values, and lays them out as their readers need them."""
 
@@ -265,9 +269,11 @@ def _batch(x: Value) -> list[Group]:
 
 def of_statistic(node: Node, other: Node) -> bool:
     """Whether the other is a statistic of the node (a mean over some dimensions), or of one."""
-    while other.kind == "pool" and "statistic" in other.fields:
+    found = False
+    while len(other.inputs) == 1 and (other.kind == "rearrange" or "statistic" in other.fields):
+        found |= other.kind == "pool"
         (other,) = other.inputs
-        if other is node:
+        if other is node and found:
             return True
     return False
 
@@ -281,3 +287,17 @@ def kind_of(group: Group, dims: Dims, d: int) -> str:
         return "n"
     others = [g for e, g in enumerate(dims) if e != d]
     return "p" if axes.of("c", axes.flat(others)) else "c"
+
+
+def two_sides(extents: Extents, other: int, line: bool) -> tuple[int, int]:
+    """(height, width); of 1-D maps the width is ``other``."""
+    numbers = (extents,) * 2 if isinstance(extents, int) else tuple(extents)
+    return (numbers[0], other) if line else (numbers[0], numbers[-1])
+
+
+def four_sides(padding: Extents, line: bool) -> tuple[int, ...]:
+    """(top, left, bottom, right)."""
+    numbers = (padding,) if isinstance(padding, int) else tuple(padding)
+    if line:
+        return (numbers[0], 0, numbers[-1], 0)
+    return numbers if len(numbers) == 4 else (numbers[0], numbers[-1]) * 2

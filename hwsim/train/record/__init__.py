@@ -1,7 +1,7 @@
 """From networks to mask traces.
 
-``recorder`` (any network), ``layer_list`` (its layers, found by running it:
-``follower``, ``operators``, ``products``, ``writes``, ``gated_layer``), ``self_check``,
+``recorder`` (any network), ``layer_list`` (its layers, found by running it: ``follower``,
+``operators``, ``operator_names``, ``products``, ``writes``, ``gated_layer``), ``self_check``,
 ``resnet`` (the trainer's own), ``channel_masks``, ``quantised`` (int8 samples).
 """
 

@@ -22,7 +22,8 @@ from hwsim.network.builder import LayerListError as LayerListError
 from hwsim.network.builder import NetworkBuilder, Value
 from hwsim.train.record.follower import Follower, Lost, tensors_in
 from hwsim.train.record.gated_layer import gated_layer
-from hwsim.train.record.operators import CONSTANTS, HANDLERS
+from hwsim.train.record.operator_names import CONSTANTS
+from hwsim.train.record.operators import HANDLERS
 from hwsim.train.record.products import HANDLERS as PRODUCTS
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)

@@ -336,3 +336,39 @@ def test_embeddings_are_the_input() -> None:
     network = derived(model, torch.arange(12).reshape(2, 6) % 9)
     (head,) = network.convolutions
     assert (head.in_channels, head.in_height, head.in_width) == (4, 6, 1)
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        lambda y: F.local_response_norm(y, 3),
+        lambda y: F.instance_norm(y),
+        lambda y: F.normalize(y, dim=1),
+        lambda y: F.layer_norm(F.group_norm(y, 2), y.shape[1:]),
+        lambda y: y.div_(y.square().mean(1, keepdim=True).sqrt()).mul_(2).add_(1).clamp_(0, 6),
+    ],
+)
+def test_normalisation_of_any_kind_is_no_layer(norm: Any) -> None:
+    model = Told(lambda m, x: m.b(norm(m.a(x))), a=conv(3, 4, 1), b=conv(4, 2, 1))
+    assert layers(derived(model, images(2, 3, 6, 6))) == {"a": "input", "b": "a"}
+
+
+@pytest.mark.parametrize(
+    ("told", "steps"),
+    [
+        # Weights of their own for each head, each row of pixels, all pixels; in front or behind.
+        (lambda m, y: torch.einsum("nchw,hck->nkhw", y, m.w), 4 * 5 * 36),
+        (lambda m, y: m.v @ y.flatten(2), 4 * 5 * 36),
+        (lambda m, y: y.flatten(2) @ m.u, 36 * 5 * 4),
+        (lambda m, y: torch.tensordot(y, m.v, dims=([1], [1])), 4 * 5 * 36),
+        (lambda m, y: torch.baddbmm(y[:, :, 0], y.flatten(2), y.flatten(2).mT @ m.t),
+         36 * 4 * 6 + 4 * 36 * 6),
+    ],
+)  # fmt: skip
+def test_products_of_any_form_have_torchs_macs(told: Any, steps: int) -> None:
+    shapes = {"w": (6, 4, 5), "v": (5, 4), "u": (36, 5), "t": (4, 6)}
+    free = {name: nn.Parameter(torch.ones(shape)) for name, shape in shapes.items()}
+    network = derived(
+        Told(lambda m, x: told(m, m.a(x)), a=conv(3, 4, 1), **free), images(2, 3, 6, 6)
+    )
+    assert network.macs == 3 * 4 * 36 + steps
