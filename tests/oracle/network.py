@@ -168,6 +168,7 @@ def run_layer(
         if isinstance(this.layer, MapLayer):
             computed, counted = map_tile(this.layer, arch, tile.channels, tile.pixels)
         else:
+            assert this.placement.layout is not None
             computed, counted = tile_cycles(
                 this.layer, arch, scheme, mask, mask_group, tile.channels, tile.pixels,
                 this.placement.layout, tile.visit, inputs,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from hwsim.arch.config import ArchConfig
-from hwsim.network import AnyLayer, ConvLayer, MapLayer
+from hwsim.network import AnyLayer, MapLayer
 
 from .layout import Pixel, ceil_div
 
 
 def output_stage(
-    layer: ConvLayer,
+    layer: AnyLayer,
     arch: ArchConfig,
     channels: range,
     groups: list[range],

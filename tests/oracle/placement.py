@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hwsim.arch.config import ArchConfig
-from hwsim.network import INPUT, AnyLayer, MapLayer, Network
+from hwsim.network import AnyLayer, MapLayer, Network
 
 from .layout import Layout, ceil_div, flattened, pointer_layout, tensor_layout, touched_rows
 
@@ -41,7 +41,7 @@ def activation_room(arch: ArchConfig) -> int:
 def place(network: Network, arch: ArchConfig, images: int) -> list[Placement]:
     """Decide in execution order which tensors stay on chip (reading 12)."""
     room = activation_room(arch)
-    made = [INPUT, *(layer.name for layer in network.layers)]
+    made = list(network.shapes)  # those from outside first
     size = {
         tensor: tensor_layout(network, tensor, arch, images).stored_bytes(arch)
         for tensor in made

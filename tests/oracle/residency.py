@@ -167,7 +167,7 @@ def uses_masks(layer: AnyLayer, scheme: str) -> bool:
     return layer.gated and hardware(scheme).masks != "none"
 
 
-def compares(layer: ConvLayer, scheme: str) -> bool:
+def compares(layer: AnyLayer, scheme: str) -> bool:
     """Whether the layer decides by the sums of a base pass, which gates that zero have not."""
     return uses_masks(layer, scheme) and layer.groups > 1
 

@@ -13,6 +13,7 @@ from oracle.cases import Case
 from hwsim.mapping.tiles import MappingError
 from hwsim.run.simulate import simulate
 
+from .cases import Value
 from .compare import Outcome
 from .naive import against_oracle, oracle_totals
 from .replay import Replayed, difference, replay
@@ -32,7 +33,7 @@ def run_any_seeds(seeds: Sequence[int]) -> list[Outcome]:
 def run_any_seed(seed: int) -> Outcome:
     """Draw the case and compare; an exception of any model is a difference, too."""
     case = draw_any(seed)
-    values = {"layers": len(case.network.layers), "images": case.images}
+    values: dict[str, Value] = {"layers": len(case.network.layers), "images": case.images}
     outcome = Outcome(seed, values, case.scheme, against_oracle=True, any_layers=True)
     try:
         _compare(case, outcome)
