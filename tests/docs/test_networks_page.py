@@ -27,9 +27,11 @@ from hwsim.train.record import LayerListError, derive_network  # noqa: E402
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "networks.md"
 TABLE = re.compile(r"(?<=<!-- families -->\n).*?(?=<!-- /families -->)", re.DOTALL)
-HEADING = """| family | layers (maps) | MACs per image | torch counts | cycles | DRAM bytes | energy nJ |
-|---|---:|---:|---:|---:|---:|---:|
-"""
+HEADINGS = (
+    "family", "layers (maps)", "MACs per image", "torch counts", "cycles", "DRAM bytes",
+    "energy nJ",
+)  # fmt: skip
+HEADING = f"| {' | '.join(HEADINGS)} |\n|---|{'---:|' * (len(HEADINGS) - 1)}\n"
 IMAGES = 16
 
 
