@@ -21,7 +21,7 @@ from hwsim.cli import OneLineParser
 from hwsim.counters import DRAM_COUNTERS, C
 from hwsim.errors import UserError
 from hwsim.run.simulate import simulate
-from hwsim.train.record import derive_network
+from hwsim.train.derive import derive_network
 
 PAGE = Path(__file__).parents[1] / "docs" / "guide" / "networks.md"
 BEGIN, END = "<!-- public models -->\n", "<!-- /public models -->"

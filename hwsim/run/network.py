@@ -202,7 +202,7 @@ def _from_torch(
         )
     if not options.input:
         raise UserError("--input: a torch model is followed while it runs; give a shape: 1x3x32x32")
-    room = import_module("hwsim.train.record.derive")
+    room = import_module("hwsim.train.derive.command")
     network: Network = room.network_of(options.model, options.input, gated, options.groups, ignored)
     return network
 

@@ -23,7 +23,7 @@ from zoo.harder import HARDER  # noqa: E402
 from hwsim.counters import DRAM_COUNTERS, C  # noqa: E402
 from hwsim.network import MapLayer, load_network  # noqa: E402
 from hwsim.run.simulate import simulate  # noqa: E402
-from hwsim.train.record import LayerListError, derive_network  # noqa: E402
+from hwsim.train.derive import LayerListError, derive_network  # noqa: E402
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "networks.md"
 TABLE = re.compile(r"(?<=<!-- families -->\n).*?(?=<!-- /families -->)", re.DOTALL)

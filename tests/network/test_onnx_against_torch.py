@@ -15,7 +15,7 @@ from zoo.families import FAMILIES  # noqa: E402
 
 from hwsim.network import Network  # noqa: E402
 from hwsim.network.from_onnx import read_onnx  # noqa: E402
-from hwsim.train.record.layer_list import derive_network  # noqa: E402
+from hwsim.train.derive.derivation import derive_network  # noqa: E402
 
 HELD = [name for name, family in FAMILIES.items() if family.onnx]
 

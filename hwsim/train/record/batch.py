@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor, nn
 
-from hwsim.train.record.gates import Decision, Source
-from hwsim.train.record.layouts import Layout
-from hwsim.train.record.recording_error import RecordingError
+from hwsim.train.record.masks.gates import Decision, Source
+from hwsim.train.record.masks.layouts import Layout
+from hwsim.train.record.masks.recording_error import RecordingError
 
 
 class Reading(NamedTuple):

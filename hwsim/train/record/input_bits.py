@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from hwsim.errors import UserError, nearest
 from hwsim.network import INPUT, ConvLayer, Network
 from hwsim.trace.packing import pack_bits
+from hwsim.train.derive.follower import tensors_in
 from hwsim.train.networks.inference import Hook
-from hwsim.train.record.follower import tensors_in
-from hwsim.train.record.layouts import as_map, map_in
+from hwsim.train.record.masks.layouts import as_map, map_in
 
 
 class InputBitsError(UserError):

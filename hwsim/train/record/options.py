@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from hwsim.errors import nearest
 from hwsim.network import ConvLayer, Network
+from hwsim.train.derive.derivation import derive_network
 from hwsim.train.networks.gating import BRANCHES, Branch
-from hwsim.train.record.form import Form
-from hwsim.train.record.gates import Gate, Source
-from hwsim.train.record.layer_list import derive_network
-from hwsim.train.record.masks import DECLARED, Declared
-from hwsim.train.record.recording_error import RecordingError
+from hwsim.train.record.masks.form import Form
+from hwsim.train.record.masks.gates import Gate, Source
+from hwsim.train.record.masks.recording_error import RecordingError
+from hwsim.train.record.masks.shapes import DECLARED, Declared
 from hwsim.train.record.self_check import TRANSPOSED
 
 MaskedOff = Literal["base", "zero", "unchecked"]

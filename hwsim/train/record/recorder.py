@@ -25,13 +25,13 @@ from hwsim.trace.header import TraceHeader
 from hwsim.trace.packing import pack_bits
 from hwsim.train.networks.gating import Branch
 from hwsim.train.record.batch import Batch, Reading
-from hwsim.train.record.form import Form
-from hwsim.train.record.gates import Decision, Gate
 from hwsim.train.record.input_bits import InputBits
-from hwsim.train.record.masks import Declared, Mask, of_shape
+from hwsim.train.record.masks.form import Form
+from hwsim.train.record.masks.gates import Decision, Gate
+from hwsim.train.record.masks.recording_error import RecordingError as RecordingError
+from hwsim.train.record.masks.salience import salience_steps
+from hwsim.train.record.masks.shapes import Declared, Mask, of_shape
 from hwsim.train.record.options import MaskedOff, Options, unwrapped
-from hwsim.train.record.recording_error import RecordingError as RecordingError
-from hwsim.train.record.salience import salience_steps
 from hwsim.train.record.self_check import check
 from hwsim.train.record.watch import Watch
 from hwsim.train.record.zero_operands import all_zero_macs, conditional_zero_macs

@@ -18,7 +18,7 @@ from hwsim.train.networks.gating import Branch, GatedConv2d, gated_layers
 from hwsim.train.networks.inference import evaluating, hooked, watched_batches
 from hwsim.train.networks.models import network_of
 from hwsim.train.record.channel_masks import GRANULARITY, mask_fields, record_channels
-from hwsim.train.record.gates import Gate
+from hwsim.train.record.masks.gates import Gate
 from hwsim.train.record.quantised import sample_of
 from hwsim.train.record.recorder import Recorder
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from hwsim.network import ConvLayer
 from hwsim.train.networks.gating import Branch, base_blocks
-from hwsim.train.record.masks import Mask
-from hwsim.train.record.recording_error import RecordingError
+from hwsim.train.record.masks.recording_error import RecordingError
+from hwsim.train.record.masks.shapes import Mask
 from hwsim.train.record.zero_operands import padded
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes, _get_current_dispatch_mode
 
 from hwsim.network import ConvLayer
+from hwsim.train.derive.follower import Follower, tensors_in
 from hwsim.train.record.batch import Batch, Call, Made, Reading, Run
-from hwsim.train.record.follower import Follower, tensors_in
-from hwsim.train.record.gates import Decision, Source, decided
 from hwsim.train.record.input_bits import InputBits
-from hwsim.train.record.layouts import Layout, as_map, map_in, shapes_in
-from hwsim.train.record.recording_error import RecordingError
+from hwsim.train.record.masks.gates import Decision, Source, decided
+from hwsim.train.record.masks.layouts import Layout, as_map, map_in, shapes_in
+from hwsim.train.record.masks.recording_error import RecordingError
 from hwsim.train.record.self_check import products_in
 from hwsim.train.record.zero_operands import zero_operands
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from hwsim.network import ConvLayer, Network
 from hwsim.trace.header import TraceHeader
-from hwsim.train.record.form import Form
-from hwsim.train.record.layouts import Layout
-from hwsim.train.record.masks import Mask, of_shape
+from hwsim.train.record.masks.form import Form
+from hwsim.train.record.masks.layouts import Layout
+from hwsim.train.record.masks.shapes import Mask, of_shape
 from hwsim.train.record.recorder import RecordingError
 
 

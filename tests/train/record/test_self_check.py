@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hwsim.network import ConvLayer
 from hwsim.train.networks.gating import Branch
-from hwsim.train.record.masks import Mask
+from hwsim.train.record.masks.shapes import Mask
 from hwsim.train.record.recorder import Recorder, RecordingError
 from hwsim.train.record.self_check import check, sums_of
 from hwsim.train.record.zero_operands import all_zero_macs, conditional_zero_macs, zero_operands

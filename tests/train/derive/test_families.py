@@ -11,7 +11,7 @@ from zoo.hand_counted import GATED_HAND_COUNTED, HAND_COUNTED, total
 from zoo.harder import HARDER
 from zoo.harder_hand_counted import HARDER_HAND_COUNTED
 
-from hwsim.train.record import LayerListError, derive_network
+from hwsim.train.derive import LayerListError, derive_network
 
 ALL = FAMILIES | HARDER
 BY_HAND = HAND_COUNTED | HARDER_HAND_COUNTED

@@ -20,11 +20,11 @@ from hwsim.errors import UserError, nearest, one_line
 from hwsim.network import Network
 from hwsim.network.builder import LayerListError as LayerListError
 from hwsim.network.builder import NetworkBuilder, Value
-from hwsim.train.record.follower import Follower, Lost, tensors_in
-from hwsim.train.record.gated_layer import gated_layer
-from hwsim.train.record.operator_names import CONSTANTS
-from hwsim.train.record.operators import HANDLERS
-from hwsim.train.record.products import HANDLERS as PRODUCTS
+from hwsim.train.derive.follower import Follower, Lost, tensors_in
+from hwsim.train.derive.gated_layer import gated_layer
+from hwsim.train.derive.operator_names import CONSTANTS
+from hwsim.train.derive.operators import HANDLERS
+from hwsim.train.derive.products import HANDLERS as PRODUCTS
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 """Modules whose products are not layers of a network, whatever they are computed by."""

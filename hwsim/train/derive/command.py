@@ -13,7 +13,7 @@ from torch import nn
 
 from hwsim.errors import UserError, nearest, one_line
 from hwsim.network import Network
-from hwsim.train.record.layer_list import derive_network
+from hwsim.train.derive.derivation import derive_network
 
 
 def network_of(

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from hwsim.network.builder import LayerListError, NetworkBuilder, Value
-from hwsim.train.record.follower import tensors_in
+from hwsim.train.derive.follower import tensors_in
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 """What a gated layer may be, or hold."""

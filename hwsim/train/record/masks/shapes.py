@@ -15,8 +15,8 @@ from torch import Tensor
 
 from hwsim.network import ConvLayer
 from hwsim.trace.header import takes_mask_group
-from hwsim.train.record.layouts import Layout
-from hwsim.train.record.recording_error import RecordingError
+from hwsim.train.record.masks.layouts import Layout
+from hwsim.train.record.masks.recording_error import RecordingError
 
 Kind = Literal["activation", "pixel", "channel", "image", "input-channel"]
 """What a bit decides on: an output activation (or those of a few channels), all channels of a

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from hwsim.train.record.follower import tensors_in
+from hwsim.train.derive.follower import tensors_in
 
 Layout = Literal["planes", "sequence", "tokens", "folded", "flat", "vector"]
 """Dimensions after the images': ``planes`` (C, H, W); ``sequence`` (C, H * W); ``tokens`` (..., C),

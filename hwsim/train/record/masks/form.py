@@ -9,8 +9,8 @@ from torch import Tensor
 
 from hwsim.network import ConvLayer, Network
 from hwsim.trace.header import Granularity
-from hwsim.train.record.masks import Mask, mask_group_of
-from hwsim.train.record.recording_error import RecordingError
+from hwsim.train.record.masks.recording_error import RecordingError
+from hwsim.train.record.masks.shapes import Mask, mask_group_of
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from hwsim.network.builder import Operand, Value
-from hwsim.train.record.follower import Call, Handler, tensors_in
-from hwsim.train.record.operator_names import (
+from hwsim.train.derive.follower import Call, Handler, tensors_in
+from hwsim.train.derive.operator_names import (
     CONSTANTS,
     DECISIONS,
     PARTS,
@@ -24,8 +24,8 @@ from hwsim.train.record.operator_names import (
     TOGETHER,
     UNCHANGED,
 )
-from hwsim.train.record.products import HANDLERS as PRODUCTS
-from hwsim.train.record.writes import written
+from hwsim.train.derive.products import HANDLERS as PRODUCTS
+from hwsim.train.derive.writes import written
 
 
 def unchanged(call: Call) -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from told import Told, images
 from torch import Tensor, nn
 
-from hwsim.train.record.layer_list import LayerListError, derive_network
+from hwsim.train.derive.derivation import LayerListError, derive_network
 
 KERNEL = torch.ones(4, 4, 1, 1)
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from zoo.flops import flops_of_torch
 
 from hwsim.network import MapLayer, Network, resnet18
+from hwsim.train.derive.derivation import LayerListError, derive_network
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers
-from hwsim.train.record.layer_list import LayerListError, derive_network
 
 
 def derived(model: nn.Module, example: Tensor, **options: Any) -> Network:

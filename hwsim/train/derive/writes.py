@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from hwsim.network.builder import Operand, Value
-from hwsim.train.record.follower import Call, Lost
+from hwsim.train.derive.follower import Call, Lost
 
 
 def written(call: Call, found: Operand) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from hwsim.network.builder import Value
-from hwsim.train.record.follower import Call, Handler
+from hwsim.train.derive.follower import Call, Handler
 
 
 def convolution(call: Call) -> None:

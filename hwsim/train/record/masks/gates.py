@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hwsim.errors import nearest
-from hwsim.train.record.recording_error import RecordingError
+from hwsim.train.record.masks.recording_error import RecordingError
 
 Pick: TypeAlias = int | str | Callable[[Any], Tensor]
 """Which tensor of a module's output: an index, a key, or a function of the output."""
