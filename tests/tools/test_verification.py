@@ -113,7 +113,7 @@ def test_the_rtl_is_compared_with_the_kernel(
             in told
         )
     else:
-        assert "0 cases, 2 on the RTL, no difference" in told
+        assert "0 cases, 2 on the RTL, 0 of any layers, no difference" in told
 
 
 def test_where_the_rtl_cannot_be_run_it_is_missed(
