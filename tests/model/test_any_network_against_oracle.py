@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from in_memory import in_memory_trace
 from oracle.any_coverage import EVERYTHING, met, pairs
 from oracle.any_draws import draw_any
+from oracle.any_layers import SMALL, draw_conv
 from oracle.cases import Case
+from oracle.closed_form import closed_form
+from oracle.machines import machine
+from oracle.network import run
 
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.tiles import MappingError
 from hwsim.model import Engine
+from hwsim.model.engines import ENGINES
+from hwsim.network import Network
 from hwsim.run.simulate import simulate
+from hwsim.trace.mask_trace import MaskTrace
 from tools.verification.naive import Counted, oracle_totals
 
 
@@ -54,6 +63,23 @@ def test_random_networks(first: int) -> None:
 def test_random_networks_on_the_reference(first: int) -> None:
     for seed in range(first, first + 4):
         compare(seed, "reference")
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_random_shapes_take_the_closed_form(seed: int) -> None:
+    """One layer, dense, banks that never wait: kernel, reference, oracle and closed form agree."""
+    rng = Random(f"shape {seed}")
+    layer = draw_conv(rng, "conv", {"input": (rng.choice(SMALL.channels), 7, 6)}, 1)
+    layer = layer.model_copy(update={"residual": None, "gated": False, "groups": 1})
+    arch = machine(3, 4, 60, bank_conflicts="none", activation_kib=64, weight_kib=64)
+    causes, counts = run(Network(name="one", layers=(layer,)), arch, "dense", {}, 1, 1, 1)
+    trace = MaskTrace.of_network(Network(name="one", layers=(layer,)), 1)
+    for engine in ENGINES:
+        found = simulate(arch, trace, scheme="dense", batch=1, engine=engine)
+        assert np.array_equal(found.causes, causes)
+        assert np.array_equal(found.counters, counts)
+        passes = found.causes[0, [CAUSES.index("base"), CAUSES.index("drain")]].sum()
+        assert passes == closed_form(layer, 3, 4, 60)
 
 
 @pytest.mark.slow

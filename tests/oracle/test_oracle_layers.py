@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from hwsim.counters import CAUSES, COUNTERS
-from hwsim.network import ConvLayer
 from oracle.any_layers import SMALL, draw_conv
 from oracle.beats import beats_over
+from oracle.closed_form import closed_form
 from oracle.cycles import input_blocks
 from oracle.layout import (
-    ceil_div,
     conv_layout,
     flattened,
     pointer_layout,
@@ -165,16 +164,6 @@ class TestCutRows:
         assert [len(part.pixels) for part in this.tiles] == [8, 2, 8, 2]
         # Pixels 0..7 touch columns -1..15 of which 16 are there; 8, 9 touch 15..19.
         assert [part.input_bytes for part in this.tiles] == [24 * n for n in (16, 5, 16, 5)]
-
-
-def closed_form(layer: ConvLayer, rows: int, columns: int, entries: int) -> int:
-    """Cycles of the passes of one image: sum of max(L, R) over rounds, and R for each tile."""
-    tiles = layer.conv_groups * ceil_div(layer.out_channels // layer.conv_groups, columns)
-    pixels, most, cycles = layer.out_height * layer.out_width, entries // columns, 0
-    while pixels > 0:
-        cycles += ceil_div(min(pixels, most), rows) * max(layer.steps, rows) + rows
-        pixels -= most
-    return tiles * cycles
 
 
 @pytest.mark.parametrize("seed", range(60))
