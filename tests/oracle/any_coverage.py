@@ -66,6 +66,7 @@ WORDS = {"words of several groups", "words of a group", "blocks of a gated group
 TENSORS = {
     *(f"concatenated input, {place}" for place in ("on chip", "in part", "loaded", "tiled")),
     "a tensor of several layouts",
+    "a tensor from outside",
     "another shape added",
     *(f"product, {what}" for what in (
         "one head", "heads", "several images", "several tiles of an image", "several channel tiles",
@@ -261,6 +262,8 @@ def met(case: Case, shapes: Sequence[Shape]) -> set[str]:
     numbers = batches(case.images, case.batch)[0]
     plans = plan(case.network, case.arch, case.scheme, len(numbers), case.gate_norm, shapes)
     found: set[str] = set()
+    if len(case.network.outside) > 1:
+        found.add("a tensor from outside")
     for at, this in enumerate(plans):
         found |= {*tensors_of(case, this), *codes_of(case, plans, this)}
         if isinstance(this.layer, MapLayer):

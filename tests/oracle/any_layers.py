@@ -72,7 +72,12 @@ def seen_as(rng: Random, height: int, width: int) -> tuple[int, int]:
 
 
 def draw_source(rng: Random, made: Mapping[str, Map]) -> dict[str, object]:
-    """What a layer reads: a tensor, the latest most often, or several of as many pixels."""
+    """What a layer reads: a tensor, the latest most often, several of as many pixels, or one from
+    outside."""
+    if len(made) > 1 and rng.random() < 0.08:
+        channels, height, width = made[rng.choice(list(made))]
+        size = {"in_channels": channels, "in_height": height, "in_width": width}
+        return {"input": f"input:{len(made)}", **size}
     first = rng.choice([*made, *[list(made)[-1]] * 3])
     _, height, width = made[first]
     names = [first]
