@@ -14,7 +14,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Self
 
@@ -95,6 +95,17 @@ class EnergyTable:
         that takes less area the macro of 1 KiB, partly filled; outside the measured range a
         PriceError. ``area_scale`` is a factor on the area of macros.
         """
+        asked = capacity_bytes, width_bits, area_scale
+        if asked not in self._found:
+            self._found[asked] = self._sram(macro, *asked)
+        return self._found[asked]
+
+    @cached_property
+    def _found(self) -> dict[tuple[float, int, float], Sram]:
+        """Memories that were asked for: sweeps and results ask again."""
+        return {}
+
+    def _sram(self, macro: str, capacity_bytes: float, width_bits: int, area_scale: float) -> Sram:
         if capacity_bytes >= SMALLEST_BYTES:
             return self._macro(macro, capacity_bytes, width_bits, area_scale)
         registers = self._registers(capacity_bytes, width_bits)

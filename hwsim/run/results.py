@@ -18,7 +18,7 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Scheme
 from hwsim.counters import CAUSES, COUNTERS, DRAM_COUNTERS, C, idle_pe_cycles, utilisation
-from hwsim.energy.area import area, area_mm2
+from hwsim.energy.area import area
 from hwsim.energy.hardware import Hardware, hardware_of
 from hwsim.energy.prices import COMPONENTS, price, prices
 from hwsim.energy.table import EnergyTable, PriceError
@@ -123,9 +123,11 @@ class SimResult:
         """
         table = self.table
         try:
+            _ = self.areas_mm2
             for machine in dict.fromkeys((self.arch, *self._machines)):
                 hardware = self._hardware_of(machine)
-                area(machine, hardware, table)
+                if machine is not self.arch:
+                    area(machine, hardware, table)
                 prices(machine, hardware, table)
         except PriceError as error:
             return str(error)
@@ -153,10 +155,15 @@ class SimResult:
             return self.hardware
         return hardware_of(self.scheme.name, machine, self.header.mask_group)
 
+    @cached_property
+    def areas_mm2(self) -> dict[str, float]:
+        """Area of the scheme's hardware by component. Raises PriceError."""
+        return area(self.arch, self.hardware, self.table)
+
     @property
     def area_mm2(self) -> float:
         """Area of the scheme's hardware, an estimate (docs/model/energy.md). Raises PriceError."""
-        return area_mm2(self.arch, self.hardware)
+        return sum(self.areas_mm2.values())
 
     def repriced(self, **prices: str | float) -> SimResult:
         """The same counts under other prices: keys of ``pricing``, and ``dram_pj_per_bit``."""

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import known_keys
 from hwsim.counters import CAUSES
-from hwsim.energy.area import AREA_COMPONENTS, area
+from hwsim.energy.area import AREA_COMPONENTS
 from hwsim.energy.prices import COMPONENTS
 from hwsim.errors import UserError, nearest
 from hwsim.network import Network
@@ -171,7 +171,7 @@ def _rows_alike(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
 def row_of(point: Point, result: SimResult, dense: SimResult) -> dict[str, Any]:
     """One row of SCHEMA; ``dense`` is the dense run of the same machine, network and images."""
     found = summary(result, dense)
-    areas = {} if result.no_price else area(result.arch, result.hardware, result.table)
+    areas = {} if result.no_price else result.areas_mm2
     causes = {
         f"{cause}_cycles_per_image": cycles / result.images
         for cause, cycles in found["stalls"].items()
