@@ -16,10 +16,11 @@ from oracle.machines import machine
 from oracle.network import run
 
 from hwsim.counters import CAUSES, COUNTERS
+from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import MappingError
 from hwsim.model import Engine
 from hwsim.model.engines import ENGINES
-from hwsim.network import Network
+from hwsim.network import ConvLayer, Network
 from hwsim.run.simulate import simulate
 from hwsim.trace.mask_trace import MaskTrace
 from tools.verification.naive import Counted, oracle_totals
@@ -80,6 +81,25 @@ def test_random_shapes_take_the_closed_form(seed: int) -> None:
         assert np.array_equal(found.counters, counts)
         passes = found.causes[0, [CAUSES.index("base"), CAUSES.index("drain")]].sum()
         assert passes == closed_form(layer, 3, 4, 60)
+
+
+def test_a_product_whose_weights_fill_the_buffer() -> None:
+    """Too rare at random: a channel tile of 200 x 4 bytes, of which 1 KiB holds one, not two."""
+    shape = {"in_channels": 200, "in_height": 2, "in_width": 1, "kernel_size": 1}
+    layers = (
+        ConvLayer(name="q", out_channels=200, **shape),
+        ConvLayer(name="k", out_channels=800, **shape),
+        ConvLayer(name="scores", out_channels=8, input="q", weights_from="k", **shape),
+    )
+    network = Network(name="one tile", layers=layers)
+    arch = machine(3, 4, 12, activation_kib=64, weight_kib=1)
+    assert map_network(network, arch, 2, "off")[2].weights == "one"
+    causes, counts = run(network, arch, "dense", {}, 1, 2, 3)
+    for engine in ENGINES:
+        trace = MaskTrace.of_network(network, 3)
+        found = simulate(arch, trace, scheme="dense", batch=2, engine=engine)
+        assert np.array_equal(found.causes, causes)
+        assert np.array_equal(found.counters, counts)
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ TENSORS = {
     "another shape added",
     *(f"product, {what}" for what in (
         "one head", "heads", "several images", "several tiles of an image", "several channel tiles",
-        "of its own input", "weights all", "weights two", "weights one", "skips",
+        "of its own input", "weights all", "weights two", "skips",
     )),
     *(f"left dense, {by}" for by in ("made", "concatenated", "shape", "map", "aside")),
 }  # fmt: skip
