@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from hwsim.arch.load import load_arch
 from hwsim.counters import CAUSES
 from hwsim.mapping.residency import map_network
@@ -25,8 +23,6 @@ from hwsim.mapping.tiles import tile_layer
 from hwsim.model.plan import plan_network
 from hwsim.network import INPUT, ConvLayer, Network, resnet18
 from hwsim.run.simulate import simulate
-from hwsim.trace.hdf5 import TraceContents
-from hwsim.trace.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 
 from .masks import Settings
@@ -197,14 +193,6 @@ def compute_cycles(layer: ConvLayer) -> int:
 
 
 def alone_in_a_trace(layer: ConvLayer) -> MaskTrace:
-    """The layer as a network, one image; a dense run does not read its masks."""
+    """The layer as a network, one image without masks."""
     only = layer.model_copy(update={"input": INPUT, "residual": None})
-    network = Network(name=layer.name, layers=(only,))
-    # A header is validated to hold a gated layer; a dense run needs none.
-    header = TraceHeader.model_construct(
-        network=network, method="dense", mask_group=1, dataset="none", image_ids=(0,)
-    )
-    masks = {
-        one.name: np.zeros((1, one.mask_bits() // 8), np.uint8) for one in network.gated_layers
-    }
-    return MaskTrace(TraceContents(header, masks))
+    return MaskTrace.of_network(Network(name=layer.name, layers=(only,)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # What __getattr__ finds, for type checkers and editors.
     from hwsim.arch.config import ArchConfig
     from hwsim.arch.load import load_arch
-    from hwsim.network import ConvLayer, MapLayer, Network, resnet18
+    from hwsim.network import ConvLayer, MapLayer, Network, load_network, resnet18, save_network
     from hwsim.run.comparison import Comparison, compare, density_sweep, two_by_two
     from hwsim.run.results import SimResult, layers_frame
     from hwsim.run.simulate import simulate
@@ -40,10 +40,12 @@ _HOMES = {
     "density_sweep": "run.comparison",
     "layers_frame": "run.results",
     "load_arch": "arch.load",
+    "load_network": "network",
     "open_traces": "trace.files",
     "resnet18": "network",
     "run_search": "sweep.search",
     "run_sweep": "sweep.sweep",
+    "save_network": "network",
     "simulate": "run.simulate",
     "summary": "run.summary",
     "synthetic_channels": "trace.synthetic",

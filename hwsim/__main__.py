@@ -28,12 +28,14 @@ COMMANDS = {
     "search": Command("hwsim.sweep.search", "find the machines that trade energy, time, area best"),
     "equal-area": Command("hwsim.sweep.equal_area", "compare each scheme's best machines"),
     "trace": Command("hwsim.trace.__main__", "inspect, verify and measure mask traces"),
+    "network": Command("hwsim.run.network", "show, check and derive layer lists"),
+    "import": Command("hwsim.network.scalesim", "a SCALE-Sim topology as a network file"),
     "train": Command("hwsim.train.__main__", "train or fine-tune a gated network"),
     "record": Command("hwsim.train.record.__main__", "record masks from a trained network"),
     "evaluate": Command("hwsim.train.evaluate.__main__", "accuracy, density, int8 of a network"),
     "completion": Command("hwsim.completion", "completion of these commands for a shell"),
 }
-"""In the order of the map: machines first, then masks, then networks."""
+"""In the order of the map: machines first, then masks, then networks and their training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

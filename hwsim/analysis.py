@@ -127,6 +127,8 @@ def open_gates(trace: MaskTrace, layer: str, images: Sequence[int]) -> np.ndarra
     """
     if trace.header.of_channels:
         raise UserError(f"{trace.name}: masks of {trace.header.granularity}s know no pixels")
+    if not trace.header.has_masks:
+        raise UserError(f"{trace.name}: has no masks")
     names = [gated.name for gated in trace.network.gated_layers]
     if layer not in names:
         raise UserError(f"{trace.name}: no gated layer {layer!r}{nearest(layer, names)}")

@@ -23,6 +23,7 @@ EXTRAS = {
     "optuna": "dse",
     "distributed": "cluster",
     "shtab": "completion",
+    "onnx": "onnx",
 }
 """The extra of the package that brings a library which not every command needs."""
 

@@ -22,6 +22,8 @@ sys.exit(main({arguments!r}))
         (["train", "--help"], "torch", "train"),
         (["record", "--weights", "w.npz", "--data", "tiny", "--out", "out.h5"], "torch", "train"),
         (["evaluate", "--weights", "w.npz", "--data", "tiny"], "torch", "train"),
+        (["network", "show", "model.onnx"], "onnx", "onnx"),
+        (["network", "derive", "package.module:model", "--input", "1x3x8x8"], "torch", "train"),
         (["search", "--vary", "array.rows=8,16", "--trials", "1", "--out", "out"], "optuna", "dse"),
     ],
 )

@@ -16,9 +16,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hwsim.arch.config import ArchConfig
-from hwsim.errors import UserError, nearest, one_line
+from hwsim.errors import UserError, nearest
 from hwsim.files import asset_dir
 from hwsim.network import first_mistake
+from hwsim.network.written import read_mapping
 
 
 class ArchError(UserError):
@@ -27,23 +28,6 @@ class ArchError(UserError):
 
 class CombinationError(ArchError):
     """Every key is valid by itself; together they make no machine."""
-
-
-class UniqueKeyLoader(yaml.SafeLoader):
-    """YAML without silent surprises: equal keys in one mapping are an error."""
-
-
-def _unique_mapping(loader: UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise ArchError(f"duplicate key {key!r} (line {key_node.start_mark.line + 1})")
-        seen[key] = loader.construct_object(value_node, deep=True)
-    return seen
-
-
-UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
 
 
 def arch_names() -> list[str]:
@@ -89,15 +73,9 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     ``above``: the files that are built on this one.
     """
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)
-    except ArchError as error:
-        raise ArchError(f"{path}: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArchError(f"{path}: cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise ArchError(f"{path}: not valid YAML ({one_line(str(error))})") from None
-    if not isinstance(data, dict):
-        raise ArchError(f"{path}: expected a mapping of keys, found {type(data).__name__}")
+        data = read_mapping(path)
+    except UserError as error:
+        raise ArchError(str(error)) from None
     if "base" not in data:
         return data
     named = data.pop("base")

@@ -20,7 +20,7 @@ from hwsim.arch.schemes import Gating
 from hwsim.mapping.layout import layout_of_input, plane_bytes, pointer_layout, tensor_layouts
 from hwsim.mapping.tiles import Mapping, MappingError, tile_layer
 from hwsim.mapping.touched import touches_all_rows
-from hwsim.network import INPUT, AnyLayer, ConvLayer, MapLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, MapLayer, Network
 
 NONE = 0, 0, 0
 """Shape of a scale that is not there."""
@@ -149,7 +149,7 @@ def _residency(network: Network, sizes: dict[str, int], room: int) -> Iterator[P
         for tensor in (*layer.inputs, layer.residual, beside):
             if tensor is not None:
                 last_read[tensor] = position
-    made = [INPUT, *(layer.name for layer in network.layers)]
+    made = list(network.shapes)
     on_chip: list[str] = []
     for position, layer in enumerate(network.layers):
         inputs = dict.fromkeys(layer.inputs)

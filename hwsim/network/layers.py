@@ -23,7 +23,10 @@ from pydantic import (
 from hwsim.network.description import Described, Extent, Padding, Tensors, both
 
 INPUT = "input"
-"""Name of the network's input tensor; every other tensor is named after the layer that makes it."""
+"""Name of the network's input tensor; other tensors are named after the layer that makes them."""
+
+OUTSIDE = "input:"
+"""How names of further tensors begin that no layer makes: they come from DRAM."""
 
 
 def executed_share(density: float, groups: int) -> float:

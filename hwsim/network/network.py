@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from hwsim.network.description import Described
-from hwsim.network.layers import INPUT, AnyLayer, ConvLayer
+from hwsim.network.layers import INPUT, OUTSIDE, AnyLayer, ConvLayer
 
 Shape = tuple[int, int, int]
 
@@ -24,9 +24,10 @@ class Network(Described):
 
     @model_validator(mode="after")
     def _edges_fit(self) -> Self:
-        first = self.layers[0]
-        made: dict[str, Shape] = {INPUT: (first.in_channels, first.in_height, first.in_width)}
+        made = dict(self.outside)
         for layer in self.layers:
+            if layer.name == INPUT or layer.name.startswith(OUTSIDE):
+                raise ValueError(f"layer {layer.name}: tensors from outside are named so")
             if layer.name in made:
                 raise ValueError(f"layer {layer.name}: the name is used twice")
             for tensor in layer.reads:
@@ -43,14 +44,32 @@ class Network(Described):
         return self
 
     @cached_property
+    def outside(self) -> dict[str, Shape]:
+        """Shapes of the tensors that no layer makes, ``input`` and others in order of their use.
+
+        ``input`` has the shape that the first layer reads, one that begins with ``input:`` that
+        with which a layer reads it by itself, or adds it.
+        """
+        first = self.layers[0]
+        found: dict[str, Shape] = {INPUT: (first.in_channels, first.in_height, first.in_width)}
+        for layer in self.layers:
+            shapes = [
+                (layer.input, (layer.in_channels, layer.in_height, layer.in_width)),
+                (layer.residual, (layer.out_channels, layer.out_height, layer.out_width)),
+            ]
+            for tensor, shape in shapes:
+                if isinstance(tensor, str) and tensor.startswith(OUTSIDE):
+                    found.setdefault(tensor, shape)
+        return found
+
+    @cached_property
     def shapes(self) -> dict[str, Shape]:
         """(channels, height, width) of every tensor, as its readers see it."""
-        first = self.layers[0]
         made = {
             layer.name: (layer.out_channels, layer.pooled_height, layer.pooled_width)
             for layer in self.layers
         }
-        return {INPUT: (first.in_channels, first.in_height, first.in_width), **made}
+        return {**self.outside, **made}
 
     @cached_property
     def by_name(self) -> dict[str, ConvLayer]:

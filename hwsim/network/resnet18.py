@@ -30,6 +30,9 @@ def resnet18(
         "conv1", INPUT, (3, width), input_size, 3 if small else 7,
         stride=1 if small else 2, pool=1 if small else 2,
     )  # fmt: skip
+    if stem.out_height % 2 and not small:
+        # A window of 3 with a padding of 1 rounds up.
+        stem = stem.model_copy(update={"ceil_mode": True})
     layers = [stem]
     size, channels, source = stem.pooled_height, width, stem.name
     for stage, blocks in enumerate(stages):

@@ -22,7 +22,7 @@ from hwsim.cli import OneLineParser, add_images, add_machine, add_traces, positi
 from hwsim.errors import UserError
 from hwsim.files import write_whole
 from hwsim.model import Engine
-from hwsim.trace.files import find_traces
+from hwsim.run.inputs import add_network, traces_of
 from hwsim.trace.mask_trace import MaskTrace
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ examples:
   hwsim run --set activation.banks=32 --scheme dense structured-8x
   hwsim run --tables causes energy
   hwsim run --out out/run                          tables and figures as files
+  hwsim run --network net.yaml                     a network without masks, dense
 
 schemes: dense, dense-zero-gated, clock-gated, unstructured, structured, lockstep, channels.
 structured and lockstep are of the machine's lane group V (structured-8x, lockstep-8 where V = 8).
@@ -66,6 +67,7 @@ def build_parser() -> OneLineParser:
     add = parser.add_argument
     add_machine(parser)
     add_traces(parser)
+    add_network(parser)
     add_images(parser)
     add("--scheme", nargs="+", metavar="NAME", help="default: all that fit the masks")
     add("--batch", nargs="+", type=positive, metavar="N",
@@ -90,7 +92,7 @@ def _run(options: argparse.Namespace) -> None:
     """Validate everything, replay, print, write."""
     arch = arch_of(options)
     _say_which_machine(options.arch)
-    traces = [_open(path, options.images) for path in find_traces(options.trace)]
+    traces = traces_of(options, arch)
     # Numba and the simulator are loaded once the input is known to be good.
     from hwsim.energy.table import EnergyTable
     from hwsim.run.answer import notes
@@ -171,13 +173,6 @@ def _check_json(options: argparse.Namespace) -> None:
             raise UserError(f"--json {target}: no such folder: {path.parent}")
 
 
-def _open(path: Path, images: int | None) -> MaskTrace:
-    trace = MaskTrace.open(path)
-    if images and images > trace.images:
-        raise UserError(f"--images {images}: {path} holds {trace.images}")
-    return trace.head(images) if images else trace
-
-
 def _warn_of_time(
     arch: ArchConfig, traces: Sequence[MaskTrace], options: argparse.Namespace
 ) -> None:
@@ -233,6 +228,8 @@ def _title(arch: ArchConfig, comparison: Comparison, changed: Sequence[str]) -> 
     first = comparison.results()[0]
     machine = f"{arch.name} with {', '.join(changed)}" if changed else arch.name
     images = f"{first.images} image{'s' * (first.images > 1)}"
+    masked = any(result.header.has_masks for result in comparison.results())
+    images += "" if masked else ", no masks"
     return f"{first.network.name} on {machine}, {images}, prices {arch.pricing.table}"
 
 
@@ -276,7 +273,10 @@ def _show(
     if "spread" in shown:
         tables.spread_table(rows)
     if "prices" in shown:
-        tables.prices_table(prices)
+        if prices:
+            tables.prices_table(prices)
+        else:
+            print("Other prices: energy has none on this machine.\n")
     if "masks" in shown:
         if cells:
             tables.mask_by_hardware_table(cells)
@@ -316,8 +316,10 @@ def _write_all(
         **texts,
         "layers.csv": frame.to_csv(index=False),
         "layers.parquet": parquet.getvalue(),
-        "energy_breakdown.png": plots.png(plots.energy_breakdown(rows)),
     }
+    priced = rows["no_price"].isna().all()
+    if priced:
+        files["energy_breakdown.png"] = plots.png(plots.energy_breakdown(rows))
     if not rows["scheme"].str.startswith("dense").all():
         throughput = rows[rows["batch"] == rows["batch"].max()]
         files["realised_speedup.png"] = plots.png(plots.realised_speedup(throughput))
@@ -328,11 +330,14 @@ def _write_all(
     sweep = density_sweep(arch, traces, options.scheme, threads=options.threads)
     if len(sweep):
         files["energy_vs_sparsity.csv"] = sweep.to_csv(index=False)
-        files["energy_vs_sparsity.png"] = plots.png(plots.energy_vs_sparsity(sweep))
+        if priced:
+            files["energy_vs_sparsity.png"] = plots.png(plots.energy_vs_sparsity(sweep))
     # Written together at the end: an interrupted run does not mix with an earlier one's files.
     for name, contents in files.items():
         write_whole(out / name, contents)
-    if not len(sweep):
+    if not priced:
+        print(f"{PROGRAM}: no price, no figure of energies", file=sys.stderr)
+    elif not len(sweep):
         print(
             f"{PROGRAM}: no trace stores margins: energy_vs_sparsity.png was not made",
             file=sys.stderr,

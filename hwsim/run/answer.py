@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -61,7 +62,7 @@ def zeros_skipped(skipping: Comparison) -> Iterator[str]:
     rows = [row for row in name_masks(skipping.rows()) if row["scheme"].endswith(SKIP)]
     if not rows:
         return
-    best = min(rows, key=lambda row: (row["cycles_per_image"], row["area_mm2"]))
+    best = min(rows, key=lambda row: (row["cycles_per_image"], area_of(row)))
     alone = next(
         row for row in rows if (row["trace"], row["scheme"]) == (best["trace"], "dense" + SKIP)
     )
@@ -79,9 +80,14 @@ def _named(row: Row) -> str:
     return f"{row['scheme']} with {method_of(row)} {kept}"
 
 
+def area_of(row: Row) -> float:
+    """To compare areas: without a price more than any."""
+    return math.inf if row["area_mm2"] is None else float(row["area_mm2"])
+
+
 def _fastest(runs: Sequence[Run]) -> Run:
     """On a tie the smaller machine."""
-    return min(runs, key=lambda run: (run.row["cycles_per_image"], run.row["area_mm2"]))
+    return min(runs, key=lambda run: (run.row["cycles_per_image"], area_of(run.row)))
 
 
 def _speed(promising: Sequence[Run]) -> Iterator[str]:
@@ -165,6 +171,8 @@ def _latency(single: Sequence[Run]) -> Iterator[str]:
 
 
 def _energy(runs: Sequence[Run]) -> Iterator[str]:
+    if any(run.row["no_price"] for run in runs):
+        return
     least = min(runs, key=lambda run: run.row["energy_uj_per_image"])
     ours, theirs = least.row["energy_uj_per_image"], least.dense["energy_uj_per_image"]
     if ours < theirs:
@@ -200,10 +208,14 @@ def _other_prices(prices: Sequence[Row]) -> Iterator[str]:
 def notes(arch: ArchConfig, results: Sequence[SimResult]) -> list[str]:
     """What a reader must know beside the table."""
     told = [f"masks of {name}: {label}" for name, label in _labels(results).items()]
+    told += dict.fromkeys(_no_masks(result) for result in results if not result.header.has_masks)
     table = EnergyTable.load(arch.pricing.table)
     slow: dict[str, float] = {}
-    for result in results:
+    priced = [result for result in results if not result.no_price]
+    for result in priced:
         slow |= slow_memories(arch, result.scheme, table)
+    for why in dict.fromkeys(result.no_price for result in results if result.no_price):
+        told.append(f"energy and area have no price: {why}")
     for name, latency_ns in slow.items():
         told.append(
             f"{name.replace('_', ' ')}: an access takes {latency_ns:.2f} ns, longer than a clock "
@@ -222,6 +234,14 @@ def _labels(results: Sequence[SimResult]) -> dict[str, str]:
     """Of the traces whose label says more than the method."""
     headers = {result.trace_name: result.header for result in results}
     return {name: header.label for name, header in headers.items() if header.label != header.method}
+
+
+def _no_masks(result: SimResult) -> str:
+    gated = len(result.network.gated_layers)
+    said = (
+        f"no masks: {gated} gated layers run dense" if gated else "no masks: all layers run dense"
+    )
+    return f"{said}; hwsim trace synthetic --network FILE draws some"
 
 
 def _not_gated(result: SimResult) -> str:

@@ -57,7 +57,7 @@ class Comparison:
                 result.images,
                 result.batch,
                 result.cycles,
-                sum(result.energy_pj.values()),
+                result.no_price or sum(result.energy_pj.values()),
             )
             if result is not dense or key not in seen:
                 runs.append((result, dense))
@@ -186,7 +186,7 @@ def two_by_two(
     arch = as_arch(arch)
     traces = as_traces(traces)
     lane_group = arch.index.lane_group
-    of_pixels = [trace for trace in traces if not trace.header.of_channels]
+    of_pixels = [trace for trace in traces if trace.header.granularity == "element"]
     pairs = [
         (fine, coarse)
         for fine in of_pixels

@@ -37,17 +37,19 @@ PLAIN = {"mac_scale": 1.0, "operand_network_scale": 1.0}
 
 
 def other_prices(results: Sequence[SimResult]) -> list[dict[str, Any]]:
-    """Energy per image of each run under each of PRICES: the same counts, priced anew.
+    """Energy per image of each run under each of PRICES that has all prices: counts priced anew.
 
     Where the machine gates zeros, under one set more: its own, with zeros that run.
     """
     rows = []
+    results = [result for result in results if not result.no_price]
     gating = any(result.arch.array.zero_gating for result in results)
     for result in results:
         sets = [(result.repriced(**PLAIN | prices), False) for prices in PRICES]
         if gating:
             sets.append((result.ungated(), True))
-        rows += [_row(result, other, zeros_run) for other, zeros_run in sets]
+        priced = [(other, zeros_run) for other, zeros_run in sets if not other.no_price]
+        rows += [_row(result, other, zeros_run) for other, zeros_run in priced]
     return rows
 
 

@@ -18,10 +18,10 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Scheme
 from hwsim.counters import CAUSES, COUNTERS, DRAM_COUNTERS, C, idle_pe_cycles, utilisation
-from hwsim.energy.area import area_mm2
+from hwsim.energy.area import area, area_mm2
 from hwsim.energy.hardware import Hardware, hardware_of
-from hwsim.energy.prices import price
-from hwsim.energy.table import EnergyTable
+from hwsim.energy.prices import COMPONENTS, price, prices
+from hwsim.energy.table import EnergyTable, PriceError
 from hwsim.model import Engine
 from hwsim.network import AnyLayer, ConvLayer, Network
 from hwsim.trace.header import TraceHeader
@@ -116,8 +116,24 @@ class SimResult:
         return EnergyTable.load(self.arch.pricing.table)
 
     @cached_property
+    def no_price(self) -> str | None:
+        """Why energy and area have no price: a memory of a size that was not measured; else None.
+
+        Cycles and counters do not depend on it.
+        """
+        table = self.table
+        try:
+            for machine in dict.fromkeys((self.arch, *self._machines)):
+                hardware = self._hardware_of(machine)
+                area(machine, hardware, table)
+                prices(machine, hardware, table)
+        except PriceError as error:
+            return str(error)
+        return None
+
+    @cached_property
     def energy_pj(self) -> dict[str, float]:
-        """Energy over all images by component."""
+        """Energy over all images by component. Raises PriceError where :attr:`no_price` says so."""
         energy_pj: Counter[str] = Counter()
         for machine in dict.fromkeys(self._machines):
             chosen = [machine == other for other in self._machines]
@@ -129,14 +145,17 @@ class SimResult:
         self, machine: ArchConfig, counters: Mapping[str, int], cycles: int
     ) -> dict[str, float]:
         """Energy in pJ by component on the machine in one of its shapes."""
-        hardware = self.hardware
-        if machine is not self.arch:
-            hardware = hardware_of(self.scheme.name, machine, self.header.mask_group)
-        return price(counters, cycles, machine, hardware, self.table)
+        return price(counters, cycles, machine, self._hardware_of(machine), self.table)
+
+    def _hardware_of(self, machine: ArchConfig) -> Hardware:
+        """What the scheme builds on the machine in one of its shapes."""
+        if machine is self.arch:
+            return self.hardware
+        return hardware_of(self.scheme.name, machine, self.header.mask_group)
 
     @property
     def area_mm2(self) -> float:
-        """Area of the scheme's hardware, an estimate (docs/model/energy.md)."""
+        """Area of the scheme's hardware, an estimate (docs/model/energy.md). Raises PriceError."""
         return area_mm2(self.arch, self.hardware)
 
     def repriced(self, **prices: str | float) -> SimResult:
@@ -168,8 +187,13 @@ class SimResult:
         return self.mask_ones[layer.name] / (self.images * self.header.layer_bits(layer))
 
     @property
-    def density_macs(self) -> float:
-        """Density weighted by MACs; of masks of channels the share of MACs that are kept."""
+    def density_macs(self) -> float | None:
+        """Density weighted by MACs; of masks of channels the share of MACs that are kept.
+
+        None without masks.
+        """
+        if not self.header.has_masks:
+            return None
         if self.kept_macs is None:
             return self.header.density_macs(self.mask_ones)
         return self._kept(self.network.gated_layers) / self.network.gated_macs
@@ -199,7 +223,10 @@ class SimResult:
         return float(self.counters[rows, C["macs_zero_skipped"]].sum()) / self.images
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per layer: shape, cycles by cause, counters, energy in pJ; totals over images."""
+        """One row per layer: shape, cycles by cause, counters, energy in pJ; totals over images.
+
+        Energies are NaN where they have no price.
+        """
         import pandas as pd
 
         rows = []
@@ -208,7 +235,7 @@ class SimResult:
             causes = named(CAUSES, self.causes[position])
             cycles = sum(causes.values())
             machine = self._machines[position]
-            energy = self._price(machine, counters, cycles)
+            energy = {} if self.no_price else self._price(machine, counters, cycles)
             rows.append(
                 {
                     **self._identity(),
@@ -222,15 +249,18 @@ class SimResult:
                     "out_height": layer.out_height,
                     "out_width": layer.out_width,
                     "dense_macs": layer.macs * self.images,
-                    "density": self.density(layer) if layer.gated else None,
+                    "density": self.density(layer) if layer.name in self.mask_ones else None,
                     "cycles": cycles,
                     "utilisation": utilisation(self.arch.pes, cycles, counters),
                     **{f"{cause}_cycles": spent for cause, spent in causes.items()},
                     **counters,
                     "idle_pe_cycles": idle_pe_cycles(self.arch.pes, cycles, counters),
                     "sram_bytes": self._sram_bytes(position, counters),
-                    **{f"{component}_pj": spent for component, spent in energy.items()},
-                    "energy_pj": sum(energy.values()),
+                    **{
+                        f"{component}_pj": energy.get(component, math.nan)
+                        for component in COMPONENTS
+                    },
+                    "energy_pj": sum(energy.values()) if energy else math.nan,
                 }
             )
         return pd.DataFrame(rows)
@@ -296,8 +326,8 @@ def layers_frame(results: Iterable[SimResult]) -> pd.DataFrame:
 
 
 def _ratio(dense: float, promised: float) -> float:
-    """Infinite where a mask keeps no channel at all."""
-    return dense / promised if promised else math.inf
+    """Infinite where a mask keeps no channel at all; 1 where there is nothing to keep."""
+    return dense / promised if promised else (math.inf if dense else 1.0)
 
 
 def named(names: tuple[str, ...], values: np.ndarray) -> dict[str, int]:

@@ -25,7 +25,7 @@ from hwsim.mapping.residency import shapes_held
 from hwsim.model import Engine
 from hwsim.model.replay import Totals, batch_sizes, replay, segments
 from hwsim.model.skip_plan import operands_of_pixels
-from hwsim.network import ConvLayer
+from hwsim.network import ConvLayer, Network
 from hwsim.run.results import SimResult
 from hwsim.trace.active_channels import hindrance, kept_macs
 from hwsim.trace.mask_trace import MaskTrace
@@ -33,8 +33,8 @@ from hwsim.trace.mask_trace import MaskTrace
 
 def simulate(
     arch: str | Path | ArchConfig,
-    trace: MaskTrace | str | Path,
-    scheme: str,
+    trace: MaskTrace | Network | str | Path,
+    scheme: str = "dense",
     *,
     batch: int | None = None,
     engine: Engine = "kernel",
@@ -43,8 +43,9 @@ def simulate(
 ) -> SimResult:
     """Replay all images of ``trace`` under ``scheme``, ``batch`` (the machine's) at a time.
 
-    ``arch``: a machine, a path or a shipped name; ``trace``: a trace or its file. A last batch may
-    be smaller; with fewer images than ``batch``, all images form one batch.
+    ``arch``: a machine, a path or a shipped name; ``trace``: a trace or its file, or a network
+    without masks, of which one batch runs dense. A last batch may be smaller; with fewer images
+    than ``batch``, all images form one batch.
 
     ``engine`` chooses the model: the kernel, or the reference, thousands of times slower, which
     returns the same integers. The kernel runs in ``threads`` (as many as there are cores), which
@@ -54,6 +55,8 @@ def simulate(
     hold a layer.
     """
     arch = as_arch(arch)
+    if isinstance(trace, Network):
+        trace = MaskTrace.of_network(trace, batch or arch.batch)
     trace = trace if isinstance(trace, MaskTrace) else MaskTrace.open(trace)
     chosen, batch = _checked(arch, trace, scheme, batch)
     require_model(chosen, trace, engine)
@@ -176,6 +179,8 @@ def require_model(scheme: Scheme, trace: MaskTrace, engine: Engine) -> None:
 
 def masks_of(trace: MaskTrace) -> str:
     """What a bit of the trace's masks decides, in a few words."""
+    if not trace.header.has_masks:
+        return "no masks"
     if trace.header.of_channels:
         return f"masks of {trace.header.granularity}s"
     group = trace.mask_group
@@ -187,7 +192,9 @@ def usable_schemes(arch: ArchConfig, trace: MaskTrace) -> list[str]:
     names = list(OF_CHANNELS)
     if trace.header.of_channels and hindrance(trace.network, trace.header.granularity):
         names.remove("channels")
-    if not trace.header.of_channels:
+    if not trace.header.has_masks:
+        names = ["dense", "dense-zero-gated"]
+    elif not trace.header.of_channels:
         names = schemes_for(arch, trace.mask_group, trace.network.layers)
     # Where all schemes gate zeros, dense does.
     all_gate = arch.array.zero_gating and trace.counts_conditional_zeros
@@ -271,7 +278,7 @@ def _move_zero_operands(
 
 def _zero_operands(trace: MaskTrace, scheme: Scheme, layer: ConvLayer) -> tuple[int, int]:
     """MACs of the dense or base pass, and of the conditional pass, whose operand is zero."""
-    if not layer.gated:
+    if not (layer.gated and trace.header.has_masks):
         return zero_macs(layer, trace.inputs(layer.name, 0, trace.images)), 0
     dense = int(trace.zero_operand_macs(layer.name).sum())
     if scheme.kind == "dense":

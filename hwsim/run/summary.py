@@ -10,12 +10,18 @@ from hwsim.run.results import SimResult, named
 
 
 def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
-    """The row of ``summary.json`` (per image where it says so); ``dense`` is the same trace's."""
+    """The row of ``summary.json`` (per image where it says so); ``dense`` is the same trace's.
+
+    Energy and area are None where they have no price, ``no_price`` says why; densities are None
+    without masks.
+    """
     images, totals = result.images, result.totals
     cycles = result.cycles / images
     speedup = dense.cycles / result.cycles
-    energy_uj = {name: pj / images / 1e6 for name, pj in result.energy_pj.items()}
-    total_uj = sum(energy_uj.values())
+    priced, masked = result.no_price is None, result.header.has_masks
+    energy_uj = {name: pj / images / 1e6 for name, pj in result.energy_pj.items()} if priced else {}
+    total_uj = sum(energy_uj.values()) if priced else None
+    tops_per_w = 2 * result.network.macs / total_uj / 1e6 if total_uj else None
     ideal = result.ideal_speedup_network
     return {
         "scheme": result.scheme.name,
@@ -37,12 +43,13 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
         "ideal_speedup_network": ideal,
         "share_realised": share_of_promise(speedup, ideal) if ideal > 1 else None,
         "utilisation": utilisation(result.arch.pes, result.cycles, totals),
-        "density_elements": result.header.density_elements(result.mask_ones),
+        "density_elements": result.header.density_elements(result.mask_ones) if masked else None,
         "density_macs": result.density_macs,
         "energy_uj_per_image": total_uj,
-        "energy_uj": energy_uj,
-        "area_mm2": result.area_mm2,
-        "tops_per_w_dense_equivalent": 2 * result.network.macs / total_uj / 1e6,
+        "energy_uj": energy_uj if priced else None,
+        "area_mm2": result.area_mm2 if priced else None,
+        "no_price": result.no_price,
+        "tops_per_w_dense_equivalent": tops_per_w,
         "dram_bytes_per_image": sum(totals[name] for name in DRAM_COUNTERS) / images,
         "sram_bytes_per_image": result.sram_bytes / images,
         "index_bits_per_image": totals["mask_bits_written"] / images,
@@ -59,4 +66,4 @@ def flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """A summary's row for a data frame: ``<component>_uj`` columns instead of nested energies."""
     nested = ("energy_uj", "stalls", "cycles_per_image_distribution")
     plain = {key: value for key, value in row.items() if key not in nested}
-    return plain | {f"{component}_uj": uj for component, uj in row["energy_uj"].items()}
+    return plain | {f"{component}_uj": uj for component, uj in (row["energy_uj"] or {}).items()}

@@ -48,6 +48,25 @@ def name_masks(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+def _priced(value: float | None, write: Callable[[float], str] = three_digits) -> str:
+    """A figure that needs prices; a data frame has NaN where there are none."""
+    return "no price" if value is None or value != value else write(value)
+
+
+def _or_dash(value: float | None, write: Callable[[float], str]) -> str:
+    return "-" if value is None else write(value)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _energy_ratio(row: Row, dense: Row) -> float | None:
+    if row["no_price"] or dense["no_price"]:
+        return None
+    return float(row["energy_uj_per_image"] / dense["energy_uj_per_image"])
+
+
 def _realised(row: Row) -> str:
     share = row["share_realised"]
     return "-" if share is None else f"{round(100 * share)} %"
@@ -65,7 +84,7 @@ CYCLES = Column("cycles\n/image", lambda row: f"{row['cycles_per_image']:,.0f}")
 SPEEDUP = Column("speed-\nup", lambda row: f"{row['speedup']:.2f}x")
 IDEAL = Column("ideal\nspeed-up", _promised("ideal_speedup_network"))
 DRAM = Column("DRAM\nkB/image", lambda row: f"{row['dram_bytes_per_image'] / 1e3:,.0f}")
-ENERGY = Column("energy\nuJ/image", lambda row: three_digits(row["energy_uj_per_image"]))
+ENERGY = Column("energy\nuJ/image", lambda row: _priced(row["energy_uj_per_image"]))
 BATCH = Column("batch", lambda row: str(row["batch"]))
 
 SUMMARY = (
@@ -75,18 +94,15 @@ SUMMARY = (
     Column("share\nrealised", _realised),
     DRAM,
     ENERGY,
-    Column("energy\nvs dense", lambda row: f"{100 * row['energy_vs_dense']:.0f} %"),
-    Column("area\nmm2", lambda row: f"{row['area_mm2']:.2f}"),
+    Column("energy\nvs dense", lambda row: _or_dash(row["energy_vs_dense"], _percent)),
+    Column("area\nmm2", lambda row: _priced(row["area_mm2"], "{:.2f}".format)),
 )
 """With NAMES at most 100 characters wide."""
 
 
 def summary_table(title: str, rows: Sequence[tuple[Row, Row]], *, dram: bool = True) -> None:
     """Schemes at one batch size, each with its dense run."""
-    told = [
-        row | {"energy_vs_dense": row["energy_uj_per_image"] / dense["energy_uj_per_image"]}
-        for row, dense in rows
-    ]
+    told = [row | {"energy_vs_dense": _energy_ratio(row, dense)} for row, dense in rows]
     _print(title, NAMES, [column for column in SUMMARY if dram or column is not DRAM], told)
 
 
@@ -103,8 +119,11 @@ COUNTS = (
     Column("SRAM\nkB/image", lambda row: f"{row['sram_bytes_per_image'] / 1e3:,.0f}"),
     Column("index\nB/image", lambda row: f"{row['index_bits_per_image'] / 8:,.0f}"),
     ENERGY,
-    Column("area\nmm2", lambda row: f"{row['area_mm2']:.2f}"),
-    Column("TOPS/W\n(dense eq.)", lambda row: f"{row['tops_per_w_dense_equivalent']:.2f}"),
+    Column("area\nmm2", lambda row: _priced(row["area_mm2"], "{:.2f}".format)),
+    Column(
+        "TOPS/W\n(dense eq.)",
+        lambda row: _or_dash(row["tops_per_w_dense_equivalent"], "{:.2f}".format),
+    ),
 )
 
 
@@ -149,10 +168,10 @@ def mask_by_hardware_table(rows: Sequence[Row]) -> None:
     _print(f"Masks by hardware, batch {rows[0]['batch']}", CELL, figures, rows)
     for density in dict.fromkeys(row["density"] for row in rows):
         cells = [row for row in rows if row["density"] == density]
-        print(
-            f"{density} density: fewest cycles {_least(cells, 'cycles_per_image')}; "
-            f"least energy {_least(cells, 'energy_uj_per_image')}"
-        )
+        told = f"{density} density: fewest cycles {_least(cells, 'cycles_per_image')}"
+        if not any(row["no_price"] for row in cells):
+            told += f"; least energy {_least(cells, 'energy_uj_per_image')}"
+        print(told)
     if any(row["density"] == "equal" for row in rows):
         print(
             "equal density: thresholds of the unstructured network shifted on stored margins; "
@@ -261,13 +280,17 @@ def _share(cause: str) -> Column:
     )
 
 
+def _density(share: float | None) -> str:
+    return "-" if share is None or share != share else f"{share:.3f}"
+
+
 LAYERS = (
-    Column("density", lambda row: f"{row['density']:.3f}" if row["gated"] else "-"),
+    Column("density", lambda row: _density(row["density"])),
     Column("cycles\n/image", lambda row: f"{row['cycles'] / row['images']:,.0f}"),
     Column("utili-\nsation", lambda row: f"{100 * row['utilisation']:.1f} %"),
     *(_share(cause) for cause in CAUSES),
     Column("DRAM\nkB/image", lambda row: f"{_dram_bytes(row) / row['images'] / 1e3:,.1f}"),
-    Column("energy\nuJ/image", lambda row: three_digits(row["energy_pj"] / row["images"] / 1e6)),
+    Column("energy\nuJ/image", lambda row: _priced(row["energy_pj"] / row["images"] / 1e6)),
 )
 
 
@@ -288,7 +311,7 @@ def _dram_bytes(row: Row) -> int:
 
 
 def _energy(name: str) -> Callable[[Row], str]:
-    return lambda row: three_digits(row["energy_uj"][name])
+    return lambda row: _priced((row["energy_uj"] or {}).get(name))
 
 
 def _stall(cause: str) -> Callable[[Row], str]:

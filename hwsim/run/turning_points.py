@@ -54,11 +54,13 @@ class Line:
 def turning_points(results: Sequence[SimResult]) -> list[dict[str, Any]]:
     """A row per pair of schemes: ``less`` and ``more`` energy, and where a price turns the order.
 
-    Runs of one scheme on several traces are no pair. Runs are told by ``trace``, ``label`` and
-    ``scheme`` (``less_trace``, ``more_trace``, ...); ``*_uj`` are their energies an image at the
-    machine's prices, ``own_*``. One column per key of TURNING_PRICES: the price at which both are
-    equal while the others stay as they are, None where none is.
+    Runs of one scheme on several traces are no pair, nor are those that have no price. Runs are
+    told by ``trace``, ``label`` and ``scheme`` (``less_trace``, ``more_trace``, ...); ``*_uj`` are
+    their energies an image at the machine's prices, ``own_*``. One column per key of
+    TURNING_PRICES: the price at which both are equal while the others stay as they are, None where
+    none is.
     """
+    results = [result for result in results if not result.no_price]
     lines = [{price: Line.of(result, price) for price in TURNING_PRICES} for result in results]
     energies = [_energy_uj(result) for result in results]
     rows = []

@@ -18,8 +18,9 @@ from typing import Any
 
 import yaml
 
-from hwsim.arch.load import UniqueKeyLoader, known_keys
+from hwsim.arch.load import known_keys
 from hwsim.errors import UserError, nearest, one_line
+from hwsim.network.written import UniqueKeyLoader
 
 BESIDE = ("trace", "scheme", "threshold_shift", "channel_order")
 """What a file of settings may say of a point beside its architecture keys."""

@@ -128,9 +128,10 @@ class Contest:
             points = [self.point(space.settings(state)) for state in states]
             wanted = list(dict.fromkeys(point for point in points if point))
             if wanted:
-                run_points(wanted, [self.trace], folder, workers, skip_impossible=True)
+                run_points(wanted, [self.trace], folder, workers, True, priced=True)
             rows = folder.read([point.key for point in wanted])
-            rows = rows[rows["impossible"].isna()]
+            # A sweep may have left rows without a price in the folder.
+            rows = rows[rows["impossible"].isna() & rows[ENERGY].notna()]
             found = dict(
                 zip(rows["key"], zip(rows[CYCLES], rows[ENERGY], strict=True), strict=True)
             )
@@ -142,7 +143,7 @@ class Contest:
         points = [self.point(space.settings(state)) for state in best]
         own = self.point({})
         assert own is not None  # The scheme fits the machine given: it was listed for it.
-        run_points([own], [self.trace], folder, workers, skip_impossible=True)
+        run_points([own], [self.trace], folder, workers, True, priced=True)
         keys = [point.key for point in points if point]
         parts = [(BASELINE, folder.read([own.key])), (FRONT, folder.read(keys))]
         rows = pd.concat([part.assign(machine=name) for name, part in parts], ignore_index=True)

@@ -1,4 +1,4 @@
-"""Why a machine cannot run a point: no room for a layer, or no price for a part."""
+"""Why a machine cannot run a point: no room for a layer, or, where one is asked for, no price."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from hwsim.sweep.points import Point
 from hwsim.trace.mask_trace import MaskTrace
 
 
-def why_impossible(point: Point, traces: Sequence[MaskTrace]) -> str | None:
-    """What the point's machine cannot hold, or no table can price; None if it runs.
+def why_impossible(point: Point, traces: Sequence[MaskTrace], priced: bool = False) -> str | None:
+    """What the point's machine cannot hold or, if ``priced``, no table can price; None if it runs.
 
     ``traces``: the point's is among them.
     With ``array.reshape`` every shape has to have a price; only the array's own has to have room.
@@ -40,7 +40,7 @@ def why_impossible(point: Point, traces: Sequence[MaskTrace]) -> str | None:
                 _require_room(arch, trace, size, gating)
             if chosen.kind == "channels":
                 _require_channels_room(arch, trace, size)
-        for shape in arch.array.shapes:
+        for shape in arch.array.shapes if priced else ():
             _require_prices(arch.shaped(shape), chosen, trace.mask_group)
     except (MappingError, PriceError) as error:
         return str(error)

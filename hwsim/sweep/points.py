@@ -90,8 +90,11 @@ class Masks:
         replayed = images or held
         measured = None
         if order_from is not None:
-            if trace.header.of_channels:
-                raise TraceError(f"{trace.path}: masks of channels have no channel order")
+            if trace.header.of_channels or not trace.header.has_masks:
+                what = (
+                    "masks of channels have" if trace.header.has_masks else "without masks there is"
+                )
+                raise TraceError(f"{trace.path}: {what} no channel order")
             measured = Measured.of(order_from, trace.header.head(replayed), str(trace.path))
         return cls(str(trace.path), str(trace.sha256), replayed, shift, measured)
 

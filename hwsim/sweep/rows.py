@@ -58,7 +58,10 @@ OF_MASKS: dict[str, pa.DataType] = {
     "images": pa.int64(),
     "lane_group": pa.int64(),
     "zeros_gated": pa.bool_(),
+    "no_price": pa.string(),
 }
+
+"""``no_price``: why energies and areas are null; null where they are not."""
 
 FIGURES: tuple[str, ...] = (
     "cycles_per_image",
@@ -168,7 +171,7 @@ def _rows_alike(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
 def row_of(point: Point, result: SimResult, dense: SimResult) -> dict[str, Any]:
     """One row of SCHEMA; ``dense`` is the dense run of the same machine, network and images."""
     found = summary(result, dense)
-    areas = area(result.arch, result.hardware, result.table)
+    areas = {} if result.no_price else area(result.arch, result.hardware, result.table)
     causes = {
         f"{cause}_cycles_per_image": cycles / result.images
         for cause, cycles in found["stalls"].items()

@@ -95,16 +95,15 @@ def run_search(
     check_axes(axes)
     if not axes:
         raise SearchError("--vary: nothing to search; give KEY=1,2,4 or KEY=LOW..HIGH")
-    for name in objectives:
-        if name not in OBJECTIVES:
-            raise SearchError(f"--objective {name!r}: unknown" + nearest(name, OBJECTIVES))
+    if unknown := [name for name in objectives if name not in OBJECTIVES]:
+        raise SearchError(f"--objective {unknown[0]!r}: unknown" + nearest(unknown[0], OBJECTIVES))
     if not 0 <= seed <= MOST_SEED:
         raise SearchError(f"--seed {seed}: expected 0 to {MOST_SEED}")
     base = as_arch(arch)
     choice = Choice([MaskTrace.open(trace)], [scheme], images=images)
     problem = Problem(base, axes, choice, tuple(objectives), seed)
     (baseline,) = problem.points_of({})
-    if reason := why_impossible(baseline, choice.traces):
+    if reason := why_impossible(baseline, choice.traces, priced=problem.priced):
         raise SearchError(f"{base.name}: {reason}")
     # A value that its key cannot take is refused now, not when it is proposed.
     for key, axis in axes.items():
@@ -132,6 +131,10 @@ class Problem:
     choice: Choice
     objectives: tuple[str, ...]
     seed: int
+
+    @property
+    def priced(self) -> bool:
+        return set(self.objectives) != {"latency"}
 
     @property
     def columns(self) -> list[str]:
@@ -162,8 +165,9 @@ def front(
 ) -> pd.DataFrame:
     """Points that none beats in all objectives, least of the first first, and the baseline."""
     rows = with_latency(folder.read([baseline.key, *(point.key for point in points)]))
-    rows = rows[rows["impossible"].isna()].copy()
-    rows["on_front"] = pareto_front(rows, [OBJECTIVES[name] for name in objectives])
+    columns = [OBJECTIVES[name] for name in objectives]
+    rows = rows[rows["impossible"].isna() & rows[columns].notna().all(axis=1)].copy()
+    rows["on_front"] = pareto_front(rows, columns)
     rows["baseline"] = rows["key"] == baseline.key
     shown = rows[rows["on_front"] | rows["baseline"]]
     return shown.sort_values(OBJECTIVES[objectives[0]], ignore_index=True)
@@ -171,8 +175,7 @@ def front(
 
 def with_latency(rows: pd.DataFrame) -> pd.DataFrame:
     """With ``latency_us``: cycles of a batch at the machine's clock."""
-    cycles = rows["cycles_per_image"] * rows["batch"]
-    return rows.assign(latency_us=cycles / rows["clock_mhz"])
+    return rows.assign(latency_us=rows["cycles_per_image"] * rows["batch"] / rows["clock_mhz"])
 
 
 def _advance(
@@ -189,7 +192,7 @@ def _advance(
     proposed = [(trial.number, problem.points(trial.params)) for trial in _under_way(study)]
     points = list(dict.fromkeys(point for _, found in proposed for point in found))
     if points:
-        run_points(points, problem.choice.traces, folder, workers, skip_impossible=True)
+        run_points(points, problem.choice.traces, folder, workers, True, problem.priced)
     rows = with_latency(folder.read([point.key for point in points]))
     costs_of = dict(zip(rows["key"], rows[problem.columns].to_numpy(), strict=True))
     for number, found in proposed:

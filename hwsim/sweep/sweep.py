@@ -104,11 +104,13 @@ def run_points(
     folder: ResultsFolder,
     workers: Workers,
     skip_impossible: bool = False,
+    priced: bool = False,
 ) -> Done:
     """Replay what the folder lacks; each finished chunk is a part file at once.
 
-    ``traces``: the points' own. Raises ImpossibleError, before anything runs, for points that
-    their machine cannot hold; where they are skipped they become rows that say why.
+    ``traces``: the points' own; ``priced``: a point without a price is impossible. Raises
+    ImpossibleError, before anything runs, for points that their machine cannot hold; where they are
+    skipped they become rows that say why.
     """
     from hwsim.sweep.feasibility import why_impossible
 
@@ -116,7 +118,7 @@ def run_points(
         raise SweepError("no points: no scheme fits these masks")
     there = folder.keys()
     missing = [
-        replace(point, impossible=why_impossible(point, traces))
+        replace(point, impossible=why_impossible(point, traces, priced))
         for point in points
         if point.key not in there
     ]

@@ -1,4 +1,4 @@
-"""``hwsim trace inspect|verify|statistics``: what traces say of themselves, masks and inputs."""
+"""``hwsim trace``: what traces say of themselves, masks and inputs; masks drawn at random."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hwsim.files import write_whole
 from hwsim.text_table import print_table
 from hwsim.trace.files import find_traces, verify
 from hwsim.trace.mask_trace import MaskTrace
+from hwsim.trace.synthetic import add_options, draw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,11 +59,13 @@ def build_parser() -> OneLineParser:
     )
     add_images(action)
     action.add_argument("--out", type=Path, metavar="DIR", help="write the tables as .csv here")
+    what = "draw masks at random for a network, and write them as a trace"
+    add_options(actions.add_parser("synthetic", help=what, description=what))
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    actions = {"inspect": _inspect, "verify": _verify, "statistics": _statistics}
+    actions = {"inspect": _inspect, "verify": _verify, "statistics": _statistics, "synthetic": draw}
     return run_command(build_parser(), lambda options: actions[options.action](options), arguments)
 
 
@@ -158,7 +161,8 @@ def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
         if header.of_channels
         else ("mask group", str(header.mask_group))
     )
-    yield of_bit[0], f"{of_bit[1]} ({header.bits:,} bits per image)"
+    if header.has_masks:
+        yield of_bit[0], f"{of_bit[1]} ({header.bits:,} bits per image)"
     yield "branch, gate norm", f"{header.branch}, {header.gate_norm}"
     yield "dataset", header.dataset
     yield (

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.network import INPUT, ConvLayer, MapLayer, Network
+from hwsim.network import ConvLayer, MapLayer, Network
 from hwsim.trace.header import Granularity
 from hwsim.trace.mask_trace import MaskTrace
 
@@ -80,8 +80,8 @@ def channels_of(
 
     ``masks``: bool (images, *mask shape) per gated layer.
     """
-    first = network.layers[0]
-    active = {INPUT: np.ones((images, first.in_channels), bool)}
+    outside = network.outside.items()
+    active = {tensor: np.ones((images, channels), bool) for tensor, (channels, _, _) in outside}
     found = {}
     for layer in network.layers:
         present = np.concatenate([active[tensor] for tensor in layer.inputs], axis=1)

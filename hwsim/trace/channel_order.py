@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from hwsim.errors import nearest
-from hwsim.network import INPUT, AnyLayer, ConvLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, Network
 from hwsim.trace.hdf5 import CHUNK_IMAGES
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
@@ -42,8 +42,9 @@ def density_order(trace: MaskTrace, images: Sequence[int] | None = None) -> dict
     of their densities. ``images``: positions in the trace that are measured, all without it.
     Raises TraceError for masks of channels.
     """
-    if trace.header.of_channels:
-        raise TraceError(f"{trace.path or trace.name}: masks of channels have no channel order")
+    if trace.header.of_channels or not trace.header.has_masks:
+        what = "masks of channels have" if trace.header.has_masks else "without masks there is"
+        raise TraceError(f"{trace.path or trace.name}: {what} no channel order")
     chosen = np.arange(trace.images) if images is None else np.asarray(images, np.int64)
     orders = {}
     for tensors in added_together(trace.network):
@@ -87,14 +88,15 @@ def added_together(network: Network) -> Iterator[frozenset[str]]:
 def _block_lists(header: TraceHeader, tensors: frozenset[str]) -> int:
     """Mask lists of the blocks inside which lists may change places; 1 where none may.
 
-    No block crosses a gating group of a layer that makes one of the tensors or reads it. The
-    network's input comes in the order that it has; so do tensors that a layer other than a
+    No block crosses a gating group of a layer that makes one of the tensors or reads it. What
+    comes from outside comes in the order that it has; so do tensors that a layer other than a
     convolution of one tensor makes or reads, or one with groups of its own.
     """
     makers = [layer for layer in header.network.layers if layer.name in tensors]
     readers = [layer for layer in header.network.layers if not tensors.isdisjoint(layer.reads)]
     reordered = (reorders(layer, tensors) for layer in (*makers, *readers))
-    if INPUT in tensors or not all(reordered):
+    outside = not tensors.isdisjoint(header.network.outside)
+    if outside or not all(reordered):
         return 1
     made = (layer.out_channels // layer.groups for layer in makers)
     read = (layer.in_channels // layer.groups for layer in readers if layer.input in tensors)

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hwsim.errors import UserError, one_line
 from hwsim.files import asset_dir
+from hwsim.network import Network, load_network
+from hwsim.network.file import SUFFIXES
 from hwsim.trace.hdf5 import TraceContents
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.int8_sample import LayerSample
@@ -38,14 +41,21 @@ def write_trace(
     ``sample``: one layer's int8 data. ``input_bits``: uint8 (images, ceil(C_in H W / 8)) of any
     layers, for the first images; bits in the order (channel, y, x), 1 where the input is not zero.
     Raises :class:`TraceError` where the arrays do not fit the
-    header's layer list.
+    header's layer list, and where ``path`` cannot be written.
     """
     counted = zero_operand_macs_conditional or {}
     contents = TraceContents(
         header.counted() if counted else header, masks, zero_operand_macs or {}, counted,
         salience or {}, salience_scale or {}, sample, input_bits or {},
     )  # fmt: skip
-    contents.write(Path(path))
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise TraceError(f"{path}: cannot be written, there is no folder {path.parent}")
+    try:
+        contents.write(path)
+    except OSError as error:
+        why = one_line(error.strerror or error)
+        raise TraceError(f"{path}: cannot be written ({why})") from None
 
 
 def find_traces(names: Sequence[str | Path]) -> list[Path]:
@@ -84,6 +94,24 @@ def as_traces(traces: MaskTrace | str | Path | Iterable[MaskTrace | str | Path])
 def open_traces(*names: str | Path) -> list[MaskTrace]:
     """Open the traces meant: without a name the shipped ones, CDG's and SCDG's."""
     return [MaskTrace.open(path) for path in find_traces(names)]
+
+
+def open_network(path: str | Path) -> Network:
+    """The layer list of a network file, a trace or an ONNX model, by the file's name.
+
+    Raises UserError.
+    """
+    path = Path(path)
+    if path.suffix == ".h5":
+        return MaskTrace.open(path).network
+    if path.suffix == ".onnx":
+        from hwsim.network.from_onnx import read_onnx
+
+        return read_onnx(path)
+    if path.suffix not in SUFFIXES:
+        known = ", ".join((*SUFFIXES, ".onnx", ".h5"))
+        raise UserError(f"{path}: expected a network, a file whose name ends in {known}")
+    return load_network(path)
 
 
 def verify(path: str | Path) -> MaskTrace:

@@ -59,7 +59,7 @@ class TraceContents:
             )
         if self.sample:
             self.sample.check(self.header, str(self.path or "trace"))
-        layers = self.header.network.gated_layers
+        layers = self.header.masked_layers
         bits = {layer.name: self.header.layer_bits(layer) for layer in layers}
         images, margins = self.header.images, self.salience_images
         packed = {name: (images, -(-count // 8)) for name, count in bits.items()}
@@ -90,7 +90,7 @@ class TraceContents:
             raise TraceError(
                 f"{where}: {INPUT_BITS} of {images} images, masks of {self.header.images}"
             )
-        gated = any(layer.gated for layer in known.values())
+        gated = self.header.has_masks and any(layer.gated for layer in known.values())
         if gated and not self.zero_operand_macs_conditional:
             raise TraceError(f"{where}: {INPUT_BITS} of gated layers go with {CONDITIONAL}")
 
@@ -99,7 +99,7 @@ class TraceContents:
         where = self.path or "trace"
         if self.header.of_channels or not self.zero_operand_macs:
             raise TraceError(f"{where}: {CONDITIONAL} goes with zero_operand_macs of element masks")
-        for layer in self.header.network.gated_layers:
+        for layer in self.header.masked_layers:
             if (np.asarray(self.zero_operand_macs[layer.name]) % layer.groups).any():
                 raise TraceError(
                     f"{where}: layer {layer.name}: zero_operand_macs are no multiple of "
@@ -137,7 +137,7 @@ class TraceContents:
             margins = dict(file.get("salience", {}))
             return cls(
                 header,
-                masks=dict(file["masks"]),
+                masks=dict(file.get("masks", {})),
                 zero_operand_macs={
                     name: counts[:] for name, counts in file.get("zero_operand_macs", {}).items()
                 },
@@ -193,7 +193,7 @@ class TraceContents:
     def write(self, path: Path) -> None:
         """To a temporary name, flushed, fsynced, then renamed."""
         with whole(path) as temporary, h5py.File(temporary, "w") as file:
-            for layer in self.header.network.gated_layers:
+            for layer in self.header.masked_layers:
                 self._write_layer(file, layer.name)
             for name in self.input_bits:
                 packed = self.packed_inputs(name)
@@ -242,7 +242,7 @@ class TraceContents:
     def digest(self) -> str:
         """SHA-256 over header and all data, in layer order; the same for any chunking."""
         digest = hashlib.sha256(self.header.as_json().encode())
-        for layer in self.header.network.gated_layers:
+        for layer in self.header.masked_layers:
             for start in range(0, self.header.images, CHUNK_IMAGES):
                 digest.update(self.packed(layer.name, start, start + CHUNK_IMAGES).tobytes())
             for _, by_layer in self._counts():

@@ -15,11 +15,21 @@ from pydantic import Field, model_validator
 from hwsim.errors import UserError
 from hwsim.network import AnyLayer, ConvLayer, Described, Network
 
-Granularity = Literal["element", "output-channel", "input-channel-by-head"]
+Granularity = Literal["element", "output-channel", "input-channel-by-head", "none"]
 
 ELEMENT_VERSION, CHANNEL_VERSION, COUNTED_VERSION = 1, 2, 3
 """Format versions of traces of element masks, of masks of channels, and of element masks with the
 zero operands of conditional MACs counted."""
+
+
+def takes_mask_group(layer: ConvLayer, mask_group: int) -> bool:
+    """Whether mask lists of so many channels fit a layer.
+
+    They stay inside a gating group; in a convolution with groups one may also cover whole ones.
+    """
+    block = layer.out_channels // layer.blocks
+    whole = layer.conv_groups > 1 and mask_group % block == 0
+    return layer.out_channels % mask_group == 0 and (block % mask_group == 0 or whole)
 
 
 class TraceError(UserError):
@@ -29,7 +39,8 @@ class TraceError(UserError):
 class TraceHeader(Described):
     """What a trace says of itself; ``training`` holds JSON values: how the masks came about.
 
-    ``granularity``: what a mask bit decides; ``mask_group`` is 1 where it decides on channels.
+    ``granularity``: what a mask bit decides, or that there are no masks; ``mask_group`` is 1 where
+    it decides on channels.
     ``squeeze``: how far the predictors of ``input-channel-by-head`` masks narrow their input.
     ``format_version`` follows from the granularity where it is not given.
     """
@@ -62,16 +73,19 @@ class TraceHeader(Described):
                 f"format version {self.format_version}, this hwsim reads "
                 f"{ELEMENT_VERSION}, {CHANNEL_VERSION} and {COUNTED_VERSION}"
             )
+        if not self.has_masks:
+            if self.format_version < CHANNEL_VERSION:
+                raise ValueError(f"granularity none needs format version {CHANNEL_VERSION}")
+            return self
         if not self.network.gated_layers:
             raise ValueError("the network has no gated layer")
         if self.of_channels:
             self._channels_fit()
         for layer in self.network.gated_layers:
-            width = layer.out_channels // layer.groups
-            if width % self.mask_group:
+            if not takes_mask_group(layer, self.mask_group):
                 raise ValueError(
                     f"layer {layer.name}: mask group {self.mask_group} does not divide the "
-                    f"{width} channels of a gating group"
+                    f"{layer.out_channels // layer.blocks} channels of a gating group"
                 )
         return self
 
@@ -92,9 +106,19 @@ class TraceHeader(Described):
         return self.model_dump_json(exclude=later)
 
     @property
+    def has_masks(self) -> bool:
+        """Whether gated layers have masks; without any all layers run dense."""
+        return self.granularity != "none"
+
+    @property
     def of_channels(self) -> bool:
         """Whether a mask bit decides on a channel of an image, not on an output activation."""
-        return self.granularity != "element"
+        return self.granularity not in ("element", "none")
+
+    @property
+    def masked_layers(self) -> tuple[ConvLayer, ...]:
+        """The layers whose masks a trace holds: all gated ones, or none."""
+        return self.network.gated_layers if self.has_masks else ()
 
     def mask_shape(self, layer: ConvLayer) -> tuple[int, ...]:
         """Shape of one image's mask of a gated layer."""
@@ -105,13 +129,15 @@ class TraceHeader(Described):
         return (self.mask_channels(layer), layer.out_height, layer.out_width)
 
     def layer_bits(self, layer: AnyLayer) -> int:
-        """Mask bits of a layer per image; 0 where it is not gated."""
-        return prod(self.mask_shape(layer)) if isinstance(layer, ConvLayer) and layer.gated else 0
+        """Mask bits of a layer per image; 0 where it has no mask."""
+        if not isinstance(layer, ConvLayer) or not layer.gated or not self.has_masks:
+            return 0
+        return prod(self.mask_shape(layer))
 
     @property
     def bits(self) -> int:
-        """Mask bits per image, all gated layers."""
-        return sum(map(self.layer_bits, self.network.layers))
+        """Mask bits per image, all layers."""
+        return sum(map(self.layer_bits, self.masked_layers))
 
     @property
     def images(self) -> int:

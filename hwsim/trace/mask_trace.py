@@ -53,6 +53,15 @@ class MaskTrace:
         )
 
     @classmethod
+    def of_network(cls, network: Network, images: int = 1) -> MaskTrace:
+        """No masks at all: every layer runs dense, gated ones as well."""
+        header = TraceHeader(
+            network=network, method="no masks", granularity="none", mask_group=1, dataset="none",
+            image_ids=tuple(range(images)),
+        )  # fmt: skip
+        return cls(TraceContents(header, {}))
+
+    @classmethod
     def open(cls, path: str | Path) -> MaskTrace:
         """Open a file and check its header; data are checked chunk by chunk as they are read."""
         return cls(TraceContents.open(Path(path)))
@@ -95,7 +104,9 @@ class MaskTrace:
 
     @property
     def name(self) -> str:
-        return self.path.stem if self.path else self.header.method
+        if self.path:
+            return self.path.stem
+        return self.header.method if self.header.has_masks else self.network.name
 
     def packed(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """uint8 (images, ceil(bits/8)), bits in the mask's order; not to be written to."""
@@ -148,7 +159,7 @@ class MaskTrace:
         if self._ones is not None:
             return self._ones
         ones = {}
-        for layer in self.network.gated_layers:
+        for layer in self.header.masked_layers:
             chunks = range(0, self.images, CHUNK_IMAGES)
             packed = (self.packed(layer.name, start, start + CHUNK_IMAGES) for start in chunks)
             ones[layer.name] = sum(count_ones(bits) for bits in packed)
@@ -163,7 +174,7 @@ class MaskTrace:
         """Share of mask bits that are 1, per gated layer."""
         bits = {
             layer.name: self.images * self.header.layer_bits(layer)
-            for layer in self.network.gated_layers
+            for layer in self.header.masked_layers
         }
         return {name: ones / bits[name] for name, ones in self.ones().items()}
 
@@ -171,7 +182,7 @@ class MaskTrace:
         """The first ``images`` images, read into memory where the trace is a file."""
         if images >= self.images:
             return self
-        names = [layer.name for layer in self.network.gated_layers]
+        names = [layer.name for layer in self.header.masked_layers]
         packed = {name: self.packed(name, 0, images) for name in names}
         margins = {name: self.contents.margins(name, 0, images) for name in self.contents.salience}
         return self._part(images, packed, self.header.training, margins)
@@ -183,7 +194,7 @@ class MaskTrace:
         share stays, image by image. ``shift`` 0 gives the recorded masks and counts.
         """
         salience = self._require_salience()
-        names = [layer.name for layer in self.network.gated_layers]
+        names = [layer.name for layer in self.header.masked_layers]
         training = {**self.header.training, "threshold_shift": shift}
         packed = {name: pack_bits(salience.cut(name, shift)) for name in names}
         part = self._part(salience.images, packed, training, margins={})
@@ -217,9 +228,10 @@ class MaskTrace:
         ``orders``: int64 (lists,), permutations inside each gating group; margins move along.
         Raises TraceError for other orders, and for masks of channels.
         """
-        for layer in self.network.gated_layers:
+        self._require_masks()
+        for layer in self.header.masked_layers:
             self._check_order(layer, orders.get(layer.name))
-        names = [layer.name for layer in self.network.gated_layers]
+        names = [layer.name for layer in self.header.masked_layers]
         packed = {name: self._moved_masks(name, orders[name]) for name in names}
         margins = {name: self._moved_margins(name, orders[name]) for name in self.contents.salience}
         training = {**self.header.training, "channels_reordered": True}
@@ -258,6 +270,10 @@ class MaskTrace:
             },
         )
         return MaskTrace(part)
+
+    def _require_masks(self) -> None:
+        if not self.header.has_masks:
+            raise TraceError(f"{self.path or self.name}: has no masks")
 
     def _check_order(self, layer: ConvLayer, order: np.ndarray | None) -> None:
         if self.header.of_channels:

@@ -149,6 +149,8 @@ def lists_per_lane_group(trace: MaskTrace, lanes: int) -> int:
     """Mask lists of a lane group of ``lanes`` channels; UserError where there is no such group."""
     header, layers = trace.header, trace.network.gated_layers
     name = trace.path or trace.name
+    if not header.has_masks:
+        raise UserError(f"{name}: has no masks")
     if header.of_channels:
         raise UserError(f"{name}: masks of {header.granularity}s know no pixels")
     group = header.mask_group

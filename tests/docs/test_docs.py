@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hwsim.arch.load import load_arch
+from hwsim.network import load_network
 from hwsim.run.simulate import simulate
 from hwsim.run.summary import summary
 from hwsim.trace.files import verify
@@ -36,6 +37,19 @@ def test_the_example_of_a_run_runs(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "bank_stall_cycles" in printed
     assert "structured-8x" in printed
+
+
+def test_the_examples_of_network_files_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """3 x 9 x 16 MACs a pixel of 1,024, twice 16 x 9 x 16, and a classifier."""
+    text = (GUIDE / "network_files.md").read_text()
+    written, code = re.findall(r"```(?:yaml|python)\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(written)
+    assert load_network("net.yaml").macs == 1024 * 16 * 9 * (3 + 2 * 16) + 160
+    exec(compile(code, "docs/guide/network_files.md", "exec"), {})
+    assert "layer4.1.conv2" in capsys.readouterr().out
 
 
 def test_the_tile_worked_out_by_hand_is_the_models(

@@ -20,7 +20,7 @@ from small_traces import write_small_trace
 from hwsim.__main__ import COMMANDS
 from hwsim.__main__ import main as call
 from hwsim.model.kernel.jit import DISABLED
-from hwsim.network import Network
+from hwsim.network import Network, save_network
 from hwsim.run.__main__ import main as run
 from tools.readme_figure import BATCH, FIGURE, drawn
 
@@ -64,8 +64,9 @@ def check_target(words: list[str]) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, small_network: Network, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A reader's folder: a trace and a machine of his own."""
+    """A reader's folder: a trace, a network and a machine of his own."""
     write_small_trace(tmp_path / "mine.h5", small_network, "cdg", 1)
+    save_network(small_network, tmp_path / "net.yaml")
     shutil.copy(ROOT / "arch_configs" / "pe16x16.yaml", tmp_path / "mine.yaml")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hwsim.arch.config import ArchConfig
 from hwsim.network import ConvLayer
 
-from .layout import Layout
+from .layout import Layout, words_by_block
 
 
 class Beat(NamedTuple):
@@ -24,35 +24,27 @@ class Beat(NamedTuple):
 
 
 def beats_over(
-    layer: ConvLayer, arch: ArchConfig, layout: Layout, input_groups: Iterable[int]
+    layer: ConvLayer, arch: ArchConfig, layout: Layout, blocks: Iterable[int]
 ) -> list[Beat]:
-    """Every beat of a pass over these of the layer's G input groups."""
-    beats = []
-    for group in input_groups:
-        for ky in range(layer.kernel_size):
-            for kx in range(layer.kernel_size):
-                for word, steps in enumerate(words_of_a_group(layer, arch)):
-                    plane = group * len(words_of_a_group(layer, arch)) + word
-                    offset = plane * layout.pitch + tap_offset(layer, layout, ky, kx)
-                    first = group * (layer.in_channels // layer.groups)
-                    first += word * arch.activation.word_channels
-                    beats.append(Beat(steps, offset, (ky, kx), range(first, first + steps)))
-    return beats
-
-
-def words_of_a_group(layer: ConvLayer, arch: ArchConfig) -> list[int]:
-    """Channels of each activation word of an input group: A, and fewer in the last one."""
-    words = []
-    left = layer.in_channels // layer.groups
-    while left > 0:
-        words.append(min(arch.activation.word_channels, left))
-        left -= arch.activation.word_channels
-    return words
+    """Every beat of a pass over these of the layer's blocks of input channels."""
+    words = words_by_block(layer, arch)
+    return [
+        Beat(
+            len(channels),
+            plane * layout.pitch + tap_offset(layer, layout, ky, kx),
+            (ky, kx),
+            channels,
+        )
+        for block in blocks
+        for ky in range(layer.kernel[0])
+        for kx in range(layer.kernel[1])
+        for plane, channels in words[block]
+    ]
 
 
 def tap_offset(layer: ConvLayer, layout: Layout, ky: int, kx: int) -> int:
     """Words from an output pixel's address to the input that a tap of it reads, in one plane."""
-    down, phase_y = divmod(ky, layer.stride)
-    right, phase_x = divmod(kx, layer.stride)
-    phase = phase_y * layer.stride + phase_x
+    down, phase_y = divmod(ky * layer.dilations[0], layer.strides[0])
+    right, phase_x = divmod(kx * layer.dilations[1], layer.strides[1])
+    phase = phase_y * layer.strides[1] + phase_x
     return phase * layout.phase_words + down * layout.wq + right

@@ -232,18 +232,7 @@ def draw_case(kind: str, seed: int) -> Case:
     if draw is draw_short_rounds:
         arch, density = with_slow_decoders(arch), rng.choice([0.05, 0.1, 0.2])
     noise = np.random.default_rng(rng.getrandbits(32))
-    masks, zeros, conditional = {}, {}, {}
-    for layer in network.gated_layers:
-        lists = layer.out_channels // mask_group
-        shape = (images, lists, layer.out_height, layer.out_width)
-        masks[layer.name] = noise.random(shape) < density
-        base = noise.integers(0, layer.macs // layer.groups + 1, images)
-        zeros[layer.name] = layer.groups * base
-        run = masks[layer.name].reshape(images, -1).sum(axis=1) * mask_group
-        # Those of set bits are among the conditional ones: all, where there is no base path.
-        least = base if layer.groups > 1 else 0
-        most = np.minimum(run * layer.conditional_steps, zeros[layer.name] - least)
-        conditional[layer.name] = noise.integers(0, most + 1)
+    masks, zeros, conditional = draw_masks(noise, network, mask_group, images, density)
     case = Case(
         arch=with_shapes(rng, arch, rng.choice([0, 0, 0, 1, 2])),
         network=network,
@@ -257,6 +246,28 @@ def draw_case(kind: str, seed: int) -> Case:
         gate_norm=rng.choice(["batch", "instance"]),
     )
     return with_zeros(Random(f"zeros of {kind} {seed}"), case, conditional)
+
+
+Counts = dict[str, np.ndarray]
+
+
+def draw_masks(
+    noise: np.random.Generator, network: Network, mask_group: int, images: int, density: float
+) -> tuple[Counts, Counts, Counts]:
+    """By gated layer: masks of one density, and possible Z and Z_c, int (images,)."""
+    masks, zeros, conditional = {}, {}, {}
+    for layer in network.gated_layers:
+        lists = layer.out_channels // mask_group
+        shape = (images, lists, layer.out_height, layer.out_width)
+        masks[layer.name] = noise.random(shape) < density
+        base = noise.integers(0, layer.macs // layer.groups + 1, images)
+        zeros[layer.name] = layer.groups * base
+        run = masks[layer.name].reshape(images, -1).sum(axis=1) * mask_group
+        # Those of set bits are among the conditional ones: all, where there is no base path.
+        least = base if layer.groups > 1 else 0
+        most = np.minimum(run * layer.conditional_steps, zeros[layer.name] - least)
+        conditional[layer.name] = noise.integers(0, most + 1)
+    return masks, zeros, conditional
 
 
 def with_zeros(rng: Random, case: Case, conditional: dict[str, np.ndarray]) -> Case:
@@ -278,4 +289,4 @@ def with_zeros(rng: Random, case: Case, conditional: dict[str, np.ndarray]) -> C
 
 def exact(scheme: str, network: Network, arch: ArchConfig, mask_group: int) -> bool:
     """Whether no lane group of the machine's own shape has more than one mask list."""
-    return all(keeps_structure(layer, arch, scheme, mask_group) for layer in network.layers)
+    return all(keeps_structure(layer, arch, scheme, mask_group) for layer in network.convolutions)

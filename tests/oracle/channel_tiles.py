@@ -13,10 +13,10 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.network import INPUT, ConvLayer, Network
 
-from .layout import Pixel, Row, ceil_div, touched_rows
+from .layout import Pixel, Row, ceil_div, touched_columns, touched_rows
 from .outputs import finishes_pooled
 from .placement import Placement
-from .residency import cut_pixels, moved_bytes, split, weight_residency
+from .residency import cut_pixels, cuts_rows, moved_bytes, split, weight_residency
 
 FBS, DGC = "output-channel", "input-channel-by-head"
 
@@ -200,6 +200,9 @@ def play(
             rows -= rows_there
         rows_there |= rows
         before = at
+        columns = set(range(layer.in_width))
+        if cuts_rows(layer, placement, pixel_tiles):
+            columns = touched_columns(layer, pixels)
         brought = set(range(layer.in_channels)) if present is None else present[image]
         lacking: set[int] = set()
         if passes and (not different or different[-1] != channels):
@@ -210,7 +213,7 @@ def play(
         visits.append(
             Visit(
                 image, channels, passes, reads, pixels, image not in seen,
-                input_bytes=sum(layer.in_width for _ in rows for _ in brought),
+                input_bytes=sum(len(columns) for _ in rows for _ in brought),
                 weight_bytes=layer.steps * len(lacking),
             )
         )  # fmt: skip

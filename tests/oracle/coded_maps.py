@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hwsim.network import MapLayer
+
 from .layout import ceil_div
-from .outputs import finishes_pooled
+from .outputs import pooled_at
 from .residency import LayerPlan, Tile
 
 WORD_BITS, RUN_BITS, VALUE_BITS = 64, 5, 8
@@ -55,13 +57,13 @@ def coded(
     """
     bits: dict[str, np.ndarray] = {}
     for plan in plans:
-        if plan.layer.name in inputs:
+        if plan.layer.name in inputs and len(plan.layer.inputs) == 1:
             known = inputs[plan.layer.name][numbers.start : numbers.stop]
-            bits.setdefault(plan.layer.input, known)
+            bits.setdefault(plan.layer.inputs[0], known)
     units = {
         plan.layer.name: units_of(plan, bits[plan.layer.name])
         for plan in plans
-        if plan.layer.name in bits
+        if plan.layer.name in bits and not left_dense(plan, plans)
     }
     return [
         replace(plan, tiles=[recoded(plan, at, tile, units) for at, tile in enumerate(plan.tiles)])
@@ -69,16 +71,35 @@ def coded(
     ]
 
 
+def left_dense(maker: LayerPlan, plans: Sequence[LayerPlan]) -> bool:
+    """Whether a map is made, or read by anyone, in a way that codes do not go with."""
+    if isinstance(maker.layer, MapLayer):
+        return True
+    name, shape = maker.layer.name, (maker.layer.pooled_height, maker.layer.pooled_width)
+    for layer in (plan.layer for plan in plans):
+        if name not in layer.reads:
+            continue
+        if isinstance(layer, MapLayer) or layer.aside == name:
+            return True
+        if name in layer.inputs and (
+            len(layer.inputs) > 1 or (layer.in_height, layer.in_width) != shape
+        ):
+            return True
+        if layer.residual == name and (layer.out_height, layer.out_width) != shape:
+            return True
+    return False
+
+
 def units_of(plan: LayerPlan, bits: np.ndarray) -> list[Unit]:
     """A map's units, from the tiles of the layer that makes it."""
-    pool, units = plan.layer.pool, []
+    units = []
     for at, tile in enumerate(plan.tiles):
         if not tile.visit.rest:
             continue
         rows: dict[tuple[int, int], list[int]] = {}
-        for image, y, x in tile.pixels:
-            if finishes_pooled(plan.layer, (image, y, x)):
-                rows.setdefault((image, y // pool), []).append(x // pool)
+        for pixel in tile.pixels:
+            if place := pooled_at(plan.layer, pixel):
+                rows.setdefault((pixel[0], place[0]), []).append(place[1])
         for (image, row), columns in rows.items():
             values = [bool(bits[image, c, row, x]) for x in columns for c in tile.channels]
             units.append(Unit(at, image, row, columns, tile.channels, code_bytes(values)))
@@ -88,8 +109,8 @@ def units_of(plan: LayerPlan, bits: np.ndarray) -> list[Unit]:
 def recoded(plan: LayerPlan, at: int, tile: Tile, units: Mapping[str, Sequence[Unit]]) -> Tile:
     """A visit with the bytes of its coded maps."""
     layer = plan.layer
-    if layer.input in units:
-        loaded = sum(u.bytes for u in units[layer.input] if (u.image, u.row) in tile.rows)
+    if layer.inputs[0] in units:
+        loaded = sum(u.bytes for u in units[layer.inputs[0]] if (u.image, u.row) in tile.rows)
         tile = replace(tile, input_bytes=loaded)
     if layer.residual in units and tile.residual_bytes:
         added = sum(u.bytes for u in units[layer.residual] if adds(tile, u))

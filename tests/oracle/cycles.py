@@ -67,7 +67,7 @@ def tile(
     groups = hardware(scheme).lane_groups(len(channels))
     gated = layer.gated and hardware(scheme).masks != "none"
     addresses = [layout.address(pixel) for pixel in pixels]
-    first, then = input_groups(layer, channels, gated)
+    first, then = input_blocks(layer, channels, gated)
     skips = skipping(layer, arch, scheme, inputs, pixels, layout)
     causes, counts = Causes(), Counts()
     if visit.base and first:
@@ -98,15 +98,19 @@ def tile(
     return causes, counts
 
 
-def input_groups(layer: ConvLayer, channels: range, gated: bool) -> tuple[list[int], list[int]]:
-    """What a tile's first pass visits, base or dense, and what its conditional pass does."""
-    groups = list(range(layer.groups))
+def input_blocks(layer: ConvLayer, channels: range, gated: bool) -> tuple[list[int], list[int]]:
+    """What a tile's first pass visits, base or dense, and what its conditional pass does.
+
+    Blocks of input channels: G of them in the group of the convolution that the tile is in.
+    """
+    group = channels[0] // (layer.out_channels // layer.conv_groups)
+    blocks = list(range(group * layer.groups, (group + 1) * layer.groups))
     if not gated:
-        return groups, []
+        return blocks, []
     if layer.groups == 1:  # gates that zero: there is no base path
-        return [], groups
-    own = channels[0] // (layer.out_channels // layer.groups)
-    return [own], [group for group in groups if group != own]
+        return [], blocks
+    own = channels[0] // (layer.out_channels // layer.blocks)
+    return [own], [block for block in blocks if block != own]
 
 
 def base_pass(

@@ -9,10 +9,12 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.counters import CAUSES, COUNTERS
-from hwsim.network import Network
+from hwsim.network import MapLayer, Network
 
 from .coded_maps import coded
 from .cycles import tile as tile_cycles
+from .maps import read_once
+from .maps import tile as map_tile
 from .residency import LayerPlan, Tile, plan
 from .shapes import held_shapes
 from .skipping import move_zeros
@@ -118,7 +120,7 @@ def run_shaped(
         name = this.layer.name
         following = plans[at + 1][1] if at + 1 < len(plans) else None
         prefetches = following is not None and both_fit(this, following, arch)
-        next_bytes = following.tiles[0].weight_bytes if following and prefetches else 0
+        next_bytes = following.ahead_bytes if following and prefetches else 0
         mask, bits = (
             known[name][numbers.start : numbers.stop] if name in known else None
             for known in (masks, inputs or {})
@@ -153,19 +155,24 @@ def run_layer(
     what this layer's last tile loads for the next one.
     """
     arch = this.arch
-    exposed = this.weights == "one"
+    exposed = this.weights in ("one", "parts")
     first = this.tiles[0]
     load_bytes = loaded_bytes(first)
-    if not prefetched:
-        load_bytes += first.weight_bytes
+    load_bytes += first.weight_bytes - (this.ahead_bytes if prefetched else 0)
     causes["dram_stall"] += dma_cycles(load_bytes, arch)
+    if isinstance(this.layer, MapLayer):
+        read_once(this, counts)
 
     pixels_before = store_before = 0
     for k, tile in enumerate(this.tiles):
-        computed, counted = tile_cycles(
-            this.layer, arch, scheme, mask, mask_group, tile.channels, tile.pixels,
-            this.placement.layout, tile.visit, inputs,
-        )  # fmt: skip
+        if isinstance(this.layer, MapLayer):
+            computed, counted = map_tile(this.layer, arch, tile.channels, tile.pixels)
+        else:
+            assert this.placement.layout is not None
+            computed, counted = tile_cycles(
+                this.layer, arch, scheme, mask, mask_group, tile.channels, tile.pixels,
+                this.placement.layout, tile.visit, inputs,
+            )  # fmt: skip
         causes.update(computed)
         counts.update(counted)
         count_dram(tile, counts)
@@ -191,14 +198,14 @@ def run_layer(
 
 def loaded_bytes(tile: Tile) -> int:
     """What one transfer brings before a visit, but for its weights."""
-    return tile.input_bytes + tile.residual_bytes + tile.reloaded_psum_bytes
+    return tile.input_bytes + tile.residual_bytes + tile.scale_bytes + tile.reloaded_psum_bytes
 
 
 def count_dram(tile: Tile, counts: Counter[str]) -> None:
     """Real bytes of a visit, whenever they are moved."""
     counts["dram_input_bytes"] += tile.input_bytes
     counts["dram_weight_bytes"] += tile.weight_bytes
-    counts["dram_residual_bytes"] += tile.residual_bytes
+    counts["dram_residual_bytes"] += tile.residual_bytes + tile.scale_bytes
     counts["dram_output_bytes"] += tile.output_bytes
     counts["dram_psum_bytes"] += tile.stored_psum_bytes + tile.reloaded_psum_bytes
 

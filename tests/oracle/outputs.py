@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from hwsim.arch.config import ArchConfig
-from hwsim.network import ConvLayer
+from hwsim.network import AnyLayer, MapLayer
 
 from .layout import Pixel, ceil_div
 
 
 def output_stage(
-    layer: ConvLayer,
+    layer: AnyLayer,
     arch: ArchConfig,
     channels: range,
     groups: list[range],
@@ -29,7 +29,25 @@ def output_stage(
             counts["activation_word_writes"] += words
 
 
-def finishes_pooled(layer: ConvLayer, pixel: Pixel) -> bool:
-    """Whether this is the bottom right, and so the last, pixel of a pooled one (reading 14)."""
+def pooled_at(layer: AnyLayer, pixel: Pixel) -> tuple[int, int] | None:
+    """The pooled pixel (row, column) of which this is the bottom right, and so the last, pixel.
+
+    None where there is none (reading 14).
+    """
+    if isinstance(layer, MapLayer):
+        return pixel[1:]
+    down, across = (layer.pool, layer.pool) if isinstance(layer.pool, int) else layer.pool
+    rows = last_of_each(layer.pooled_height, down, layer.out_height)
+    columns = last_of_each(layer.pooled_width, across, layer.out_width)
     _, y, x = pixel
-    return y % layer.pool == layer.pool - 1 and x % layer.pool == layer.pool - 1
+    return (rows.index(y), columns.index(x)) if y in rows and x in columns else None
+
+
+def last_of_each(pooled: int, factor: int, extent: int) -> list[int]:
+    """The output row, or column, that finishes each pooled one."""
+    return [min((at + 1) * factor, extent) - 1 for at in range(pooled)]
+
+
+def finishes_pooled(layer: AnyLayer, pixel: Pixel) -> bool:
+    """Whether an output pixel is the last of a pooled one."""
+    return pooled_at(layer, pixel) is not None

@@ -1,4 +1,7 @@
-"""What is loaded and stored, visit by visit (docs/model/residency.md; readings 6 to 15)."""
+"""What is loaded and stored, visit by visit (docs/model/residency.md; readings 6 to 15).
+
+Map layers, products and rows wider than a tile: docs/model/layers.md.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hwsim.arch.config import ArchConfig, Shape
-from hwsim.network import ConvLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, MapLayer, Network
 
-from .layout import Pixel, Row, flattened, footprint_bytes, touched_rows
+from .layout import (
+    Pixel,
+    Row,
+    flattened,
+    footprint_bytes,
+    segment_bytes,
+    touched_columns,
+    touched_rows,
+)
 from .outputs import finishes_pooled
 from .placement import Placement, activation_room, place
 from .schemes import hardware
-from .visits import Visit, places
+from .visits import AT_ONCE, Visit, places
 
 
 class DoesNotFit(ValueError):
@@ -33,19 +44,27 @@ class Tile:
     reloaded_psum_bytes: int
     stored_psum_bytes: int
     rows: frozenset[Row]  # of the input, that it brings
+    scale_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class LayerPlan:
     """The tiles of one layer and batch in the order in which they run; buffer bytes held."""
 
-    layer: ConvLayer
+    layer: AnyLayer
     arch: ArchConfig  # the array in the layer's shape
     placement: Placement
-    weights: str  # "all", "two" or "one": channel tiles the weight buffer holds
+    weights: str  # "all", "two" or "one": channel tiles the weight buffer holds; or "parts" of one
     tiles: list[Tile]
     held_weight_bytes: int  # during the last tile
     first_weight_bytes: int  # stored bytes of one channel tile
+
+    @property
+    def ahead_bytes(self) -> int:
+        """Weights of the first tile that the layer before may bring."""
+        if isinstance(self.layer, MapLayer) or self.layer.weights_from is not None:
+            return 0
+        return self.tiles[0].weight_bytes
 
 
 def plan(
@@ -69,7 +88,7 @@ def plan(
 
 
 def plan_layer(
-    layer: ConvLayer,
+    layer: AnyLayer,
     machine: ArchConfig,
     shape: Shape,
     scheme: str,
@@ -79,17 +98,22 @@ def plan_layer(
 ) -> LayerPlan:
     """Play both loop orders and take the one that moves fewer bytes."""
     arch = machine.shaped(shape)
+    if isinstance(layer, MapLayer):
+        return plan_map(layer, arch, images, placement)
     channel_tiles = cut_channels(layer, arch, scheme)
     channel_tile_bytes = layer.steps * arch.array.columns
-    weights = weight_residency(layer, arch, len(channel_tiles) * channel_tile_bytes)
+    streams = not uses_masks(layer, scheme)
+    weights = weight_residency(layer, arch, len(channel_tiles) * channel_tile_bytes, streams)
     by_image = gate_norm == "instance" and compares(layer, scheme)
-    pixel_tiles = cut_pixels(layer, machine, shape, images, placement.input_resident, by_image)
+    alone = by_image or layer.weights_from is not None
+    pixel_tiles = cut_pixels(layer, machine, shape, images, placement.input_resident, alone)
     turns = places(pixel_tiles, by_image)
 
     weights_outer = [(cut, *visit) for cut in channel_tiles for turn in turns for visit in turn]
     pixels_outer = [(cut, *visit) for turn in turns for cut in channel_tiles for visit in turn]
-    tiles = play_order(layer, weights_outer, placement, weights)
-    other = play_order(layer, pixels_outer, placement, weights)
+    rows = arch.array.rows
+    tiles = play_order(layer, weights_outer, placement, weights, rows)
+    other = play_order(layer, pixels_outer, placement, weights, rows)
     if moved_bytes(other) < moved_bytes(tiles):
         tiles = other
     return LayerPlan(
@@ -103,24 +127,54 @@ def plan_layer(
     )
 
 
+def plan_map(layer: MapLayer, arch: ArchConfig, images: int, placement: Placement) -> LayerPlan:
+    """Tiles that the output stage makes, each row of the input brought once."""
+    columns = arch.array.columns
+    channel_tiles = [
+        range(first, min(first + columns, layer.out_channels))
+        for first in range(0, layer.out_channels, columns)
+    ]
+    pixel_tiles = split(flattened(layer, images), arch.partial_sums.entries // columns)
+    rows_there: set[Row] = set()
+    tiles: list[Tile] = []
+    for pixels in pixel_tiles:
+        for channels in channel_tiles:
+            lacking = set() if placement.input_on_chip else touched_rows(layer, pixels) - rows_there
+            rows_there |= lacking
+            there = placement.scale is None or placement.scale.on_chip or len(tiles) > 0
+            tiles.append(
+                Tile(
+                    channels=channels,
+                    pixels=pixels,
+                    visit=AT_ONCE,
+                    input_bytes=len(lacking) * row_bytes(layer, placement),
+                    weight_bytes=0,
+                    rows=frozenset(lacking),
+                    scale_bytes=0 if there else images * placement.scale.values,
+                    **bytes_of_outputs(layer, placement, channels, pixels, AT_ONCE),
+                )
+            )
+    return LayerPlan(layer, arch, placement, "all", tiles, 0, 0)
+
+
 def moved_bytes(tiles: list[Tile]) -> int:
     """What the loop orders are compared by: input and weights (reading 11)."""
     return sum(tile.input_bytes + tile.weight_bytes for tile in tiles)
 
 
-def uses_masks(layer: ConvLayer, scheme: str) -> bool:
+def uses_masks(layer: AnyLayer, scheme: str) -> bool:
     """Whether the layer runs a conditional pass."""
     return layer.gated and hardware(scheme).masks != "none"
 
 
-def compares(layer: ConvLayer, scheme: str) -> bool:
+def compares(layer: AnyLayer, scheme: str) -> bool:
     """Whether the layer decides by the sums of a base pass, which gates that zero have not."""
     return uses_masks(layer, scheme) and layer.groups > 1
 
 
 def cut_channels(layer: ConvLayer, arch: ArchConfig, scheme: str) -> list[range]:
-    """Channel tiles; with gating none crosses a gating-group boundary."""
-    groups = layer.groups if uses_masks(layer, scheme) else 1
+    """Channel tiles; none crosses the border of a group, with gating of a gating group."""
+    groups = layer.blocks if uses_masks(layer, scheme) else layer.conv_groups
     group = layer.out_channels // groups
     tiles = []
     for start in range(0, layer.out_channels, group):
@@ -134,7 +188,8 @@ def cut_pixels(
 ) -> list[list[Pixel]]:
     """Pixel tiles of P; with a tiled input the most whole rows whose two footprints fit.
 
-    ``by_image``: no tile has pixels of two images. Footprints lie as in the machine's own shape.
+    Where not even one row does, parts of rows. ``by_image``: no tile has pixels of two images.
+    Footprints lie as in the machine's own shape.
     """
     pixels = flattened(layer, images)
     pieces = split(pixels, layer.out_pixels) if by_image else [pixels]
@@ -146,7 +201,15 @@ def cut_pixels(
         tiles = [tile for piece in pieces for tile in split(piece, rows * layer.out_width)]
         if 2 * max(footprint_bytes(layer, machine, tile) for tile in tiles) <= room:
             return tiles
-    raise DoesNotFit(f"layer {layer.name}: not one output row's input fits twice in {room} bytes")
+    for size in range(min(most, layer.out_width), 0, -1):
+        if 2 * segment_bytes(layer, machine, size) <= room:
+            return [tile for row in split(pixels, layer.out_width) for tile in split(row, size)]
+    raise DoesNotFit(f"layer {layer.name}: not one output pixel's input fits twice in {room} bytes")
+
+
+def cuts_rows(layer: AnyLayer, placement: Placement, pixel_tiles: Sequence[list[Pixel]]) -> bool:
+    """Whether tiles of an input that is not there as a whole are parts of rows."""
+    return not placement.input_resident and len(pixel_tiles[0]) < layer.out_width
 
 
 def split(pixels: list[Pixel], size: int) -> list[list[Pixel]]:
@@ -154,8 +217,13 @@ def split(pixels: list[Pixel], size: int) -> list[list[Pixel]]:
     return [pixels[at : at + size] for at in range(0, len(pixels), size)]
 
 
-def weight_residency(layer: ConvLayer, arch: ArchConfig, all_bytes: int) -> str:
-    """How many channel tiles of weights the buffer holds, in whole words of C bytes."""
+def weight_residency(
+    layer: ConvLayer, arch: ArchConfig, all_bytes: int, streams: bool = False
+) -> str:
+    """How many channel tiles of weights the buffer holds, in whole words of C bytes.
+
+    ``streams``: where not one fits, its parts may go through the buffer in every round.
+    """
     room = arch.weight.buffer_kib * 1024
     one = layer.steps * arch.array.columns
     if all_bytes <= room:
@@ -164,6 +232,8 @@ def weight_residency(layer: ConvLayer, arch: ArchConfig, all_bytes: int) -> str:
         return "two"
     if one <= room:
         return "one"
+    if streams:
+        return "parts"
     raise DoesNotFit(f"layer {layer.name}: {one} bytes of weights in a buffer of {room}")
 
 
@@ -172,10 +242,11 @@ def play_order(
     order: list[tuple[range, list[Pixel], Visit]],
     placement: Placement,
     weights: str,
+    array_rows: int,
 ) -> list[Tile]:
     """Bytes of every visit, from the rows and channel tiles that are there when it starts."""
     rows_there: set[Row] = set()
-    weights_there: set[range] = set()
+    weights_there: set[tuple[range, int]] = set()
     before: tuple[range, list[Pixel]] | None = None
     tiles = []
     for channels, pixels, visit in order:
@@ -189,16 +260,22 @@ def play_order(
             lacking = set() if same else rows
         rows_there |= lacking
         if weights != "all":  # what is not the predecessor's is gone
-            weights_there = set() if before is None else {before[0]}
-        lacks_weights = channels not in weights_there
-        weights_there.add(channels)
+            weights_there = set() if before is None else {weights_of(layer, *before)}
+        lacks_weights = weights_of(layer, channels, pixels) not in weights_there
+        weights_there.add(weights_of(layer, channels, pixels))
+        times = int(lacks_weights)
+        if weights == "parts":
+            times = len(split(pixels, array_rows))
+        each = row_bytes(layer, placement)
+        if cuts_rows(layer, placement, [tile for _, tile, _ in order]):
+            each = each // layer.in_width * len(touched_columns(layer, pixels))
         tiles.append(
             Tile(
                 channels=channels,
                 pixels=pixels,
                 visit=visit,
-                input_bytes=len(lacking) * layer.in_width * layer.in_channels,
-                weight_bytes=layer.steps * len(channels) if lacks_weights else 0,
+                input_bytes=len(lacking) * each,
+                weight_bytes=layer.steps * len(channels) * times,
                 rows=frozenset(lacking),
                 **bytes_of_outputs(layer, placement, channels, pixels, visit),
             )
@@ -207,8 +284,20 @@ def play_order(
     return tiles
 
 
+def weights_of(layer: ConvLayer, channels: range, pixels: list[Pixel]) -> tuple[range, int]:
+    """A channel tile of weights, and the image whose they are: number 0 if all images'."""
+    return channels, 0 if layer.weights_from is None else pixels[0][0]
+
+
+def row_bytes(layer: AnyLayer, placement: Placement) -> int:
+    """Bytes of an input row that comes: what of it is in DRAM, if the rest is on chip."""
+    if placement.loaded_channels is None:
+        return layer.in_width * layer.in_channels
+    return layer.in_width * placement.loaded_channels
+
+
 def bytes_of_outputs(
-    layer: ConvLayer, placement: Placement, channels: range, pixels: list[Pixel], visit: Visit
+    layer: AnyLayer, placement: Placement, channels: range, pixels: list[Pixel], visit: Visit
 ) -> dict[str, int]:
     """What a visit adds to its outputs, stores of them, and moves of their partial sums."""
     finished = [pixel for pixel in pixels if finishes_pooled(layer, pixel)]

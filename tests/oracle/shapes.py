@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hwsim.arch.config import ArchConfig, Shape
-from hwsim.network import ConvLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, Network
 
 from .placement import place
 from .residency import DoesNotFit, cut_channels, plan_layer, uses_masks
@@ -46,16 +46,15 @@ def held_shapes(
     }
 
 
-def fits(layer: ConvLayer, *arguments: object) -> bool:
-    """Whether the buffers hold the layer, as ``plan_layer`` would plan it."""
+def fits(layer: AnyLayer, *arguments: object) -> bool:
+    """Whether the buffers hold the layer, as ``plan_layer`` would plan it, with a channel tile."""
     try:
-        plan_layer(layer, *arguments)
+        return plan_layer(layer, *arguments).weights != "parts"
     except DoesNotFit:
         return False
-    return True
 
 
-def keeps_structure(layer: ConvLayer, arch: ArchConfig, scheme: str, mask_group: int) -> bool:
+def keeps_structure(layer: AnyLayer, arch: ArchConfig, scheme: str, mask_group: int) -> bool:
     """Whether no lane group spans two masks, where a scheme's lanes have one mask."""
     if not uses_masks(layer, scheme) or hardware(scheme).masks != "sparse":
         return True

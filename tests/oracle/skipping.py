@@ -75,8 +75,9 @@ def operands(
 ) -> int:
     """Of the input pixel that a tap of an output pixel reads, these channels that are not zero."""
     image, y, x = pixel
-    row = y * layer.stride - layer.padding + tap[0]
-    column = x * layer.stride - layer.padding + tap[1]
+    top, left, _, _ = layer.edges
+    row = y * layer.strides[0] - top + tap[0] * layer.dilations[0]
+    column = x * layer.strides[1] - left + tap[1] * layer.dilations[1]
     if row not in range(layer.in_height) or column not in range(layer.in_width):
         return 0  # of the padding
     return sum(bool(bits[image, channel, row, column]) for channel in channels)
@@ -88,11 +89,11 @@ def zero_macs(layer: ConvLayer, bits: np.ndarray, image: int) -> int:
     everything = range(layer.in_channels)
     for y in range(layer.out_height):
         for x in range(layer.out_width):
-            for ky in range(layer.kernel_size):
-                for kx in range(layer.kernel_size):
+            for ky in range(layer.kernel[0]):
+                for kx in range(layer.kernel[1]):
                     there = operands(layer, bits, (image, y, x), (ky, kx), everything)
                     zeros += len(everything) - there
-    return zeros * layer.out_channels
+    return zeros * (layer.out_channels // layer.conv_groups)
 
 
 def move_zeros(
@@ -111,7 +112,7 @@ def move_zeros(
     zeros are known from input bits alone.
     """
     gates = scheme == "dense-zero-gated" or (arch.array.zero_gating and len(conditional_zeros) > 0)
-    for layer in network.layers:
+    for layer in network.convolutions:
         skips = layer.name in inputs and kind_of(scheme, arch) != "none"
         if not skips and not (gates and layer.name in dense_zeros):
             continue

@@ -140,11 +140,11 @@ class TestHeld:
         assert chosen(network(big, small), arch) == [(1, 8), (1, 8)]
 
     def test_a_row_of_a_tiled_input(self) -> None:
-        # 3x3, 8 channels of 12x12 are tiled: P = 16 is a row, P = 8 in 1x8 is none, P = 32 in 4x2
-        # is two.
+        # 3x3, 8 channels of 12x12 are tiled: P = 16 is a row, P = 32 in 4x2 is two, and in 1x8
+        # rows are cut at P = 8.
         layer = conv(channels=(8, 8), size=(12, 12), kernel=3)
         arch = machine(entries=64, reshape=[(1, 8), (4, 2)])
-        assert held(layer, arch) == [(2, 4), (4, 2)]
+        assert held(layer, arch) == [(2, 4), (1, 8), (4, 2)]
 
     def test_lane_groups_that_span_two_masks(self) -> None:
         # Masks of two channels. Columns 0..2 and 3..5 of 4x3: lanes 3 and 4 have masks 1 and 2.
@@ -161,10 +161,11 @@ class TestHeld:
         assert held(narrow, arch, "structured-2x", 2) == [(2, 6), (4, 3), (3, 4)]
 
     def test_every_batch_must_hold_it(self) -> None:
-        # 3x3, 8 channels on 2x12: an image's 56 words, pitch 58, 464 bytes, are whole and may have
-        # tiles of 4; two images, 912 bytes of 896, are tiled, and 1x8 has no row in P = 8.
-        layer = conv(channels=(8, 4), size=(2, 12), kernel=3)
-        arch = machine(entries=64, reshape=[(1, 8)])
+        # 3x3, 48 channels on 1x2, 24 words. An image's 3 x 4, pitch 14, are 672 bytes of 896 and
+        # whole. Two images', pitch 26, 1,248 bytes, are tiled, and one pixel's 3 x 3, pitch 10,
+        # 480 bytes, do not fit twice. Of the own shape nothing is asked.
+        layer = conv(channels=(48, 4), size=(1, 2), kernel=3)
+        arch = machine(entries=64, weight_kib=4, reshape=[(1, 8)])
         assert held(layer, arch, images=1) == [(2, 4), (1, 8)]
         assert held(layer, arch, images=2) == [(2, 4)]
         sizes = held_shapes(network(layer), arch, "dense", 1, {1, 2}, "batch")
@@ -172,9 +173,10 @@ class TestHeld:
 
     def test_the_arrays_own_shape_must_fit(self) -> None:
         # 144 words of 8 bytes again, now in the array's own 1x8: 2x4 would hold them.
-        layers = network(conv(channels=(16, 8), size=(1, 1), kernel=3))
+        layer = conv(channels=(16, 16), size=(1, 1), kernel=3, groups=2)
+        masks = {"conv": np.zeros((1, 16, 1, 1), bool)}
         with pytest.raises(DoesNotFit, match="weights"):
-            run(layers, machine(1, 8, reshape=[(2, 4)]), "dense", {}, 1, 1, 1)
+            run(network(layer), machine(1, 8, reshape=[(2, 4)]), "clock-gated", masks, 1, 1, 1)
 
 
 class TestWhatStays:

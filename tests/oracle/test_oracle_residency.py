@@ -110,12 +110,22 @@ class TestResidency:
         assert sum(part.input_bytes for part in this.tiles) == 6 * 34 * 96
         assert sum(part.weight_bytes for part in this.tiles) == 72 * 22
 
-    def test_one_row_must_fit_twice(self) -> None:
+    def test_a_row_that_does_not_fit_twice_is_cut(self) -> None:
         # 16 channels: one row takes 8 planes of 3 x 14 words, 672 bytes, twice 1,344; there are
-        # 896.
+        # 896. Six pixels take 3 x 8, pitch 26, 416 bytes, twice 832; seven 3 x 9, pitch 30.
+        # Either half of a row touches 6 columns and one beside it, of 2 or 3 rows.
         layer = conv(channels=(16, 4), size=(12, 12), kernel=3)
-        with pytest.raises(DoesNotFit, match="conv"):
-            plan(network(layer), machine(entries=64), "dense", 1)
+        this = plan(network(layer), machine(entries=64), "dense", 1)[0]
+        assert [len(part.pixels) for part in this.tiles] == [6] * 24
+        assert [part.pixels[0] for part in this.tiles[:3]] == [(0, 0, 0), (0, 0, 6), (0, 1, 0)]
+        rows = [2, 2] + [3, 3] * 10 + [2, 2]
+        assert [part.input_bytes for part in this.tiles] == [n * 7 * 16 for n in rows]
+
+    def test_one_pixel_must_fit_twice(self) -> None:
+        # 46 channels, 23 words of 3 x 3, pitch 10: 460 bytes, twice 920; there are 896.
+        layer = conv(channels=(46, 4), size=(12, 12), kernel=3)
+        with pytest.raises(DoesNotFit, match="conv: not one output pixel"):
+            plan(network(layer), machine(entries=64, weight_kib=2), "dense", 1)
 
     @pytest.mark.parametrize(("channels", "held"), [(14, "all"), (14, "two"), (16, "one")])
     def test_weights_held(self, channels: int, held: str) -> None:
@@ -125,8 +135,18 @@ class TestResidency:
         assert this.weights == held
 
     def test_a_channel_tile_must_fit(self) -> None:
+        layer = conv(channels=(32, 8), kernel=3, groups=2)
         with pytest.raises(DoesNotFit, match="weights"):
-            plan(network(conv(channels=(32, 4), kernel=3)), machine(), "dense", 1)
+            plan(network(layer), machine(), "clock-gated", 1)
+
+    def test_weights_come_in_parts_if_no_mask_hangs_on_them(self) -> None:
+        # 288 words of 4 bytes exceed 1,024. Tiles of 4 and 2 pixels are two rounds of R = 2 and
+        # one, so the weights come three times for each of the channel tiles of 4 and 1, whichever
+        # loop is outside.
+        layer = conv(channels=(32, 5), kernel=3)
+        this = plan(network(layer), machine(entries=16), "dense", 1)[0]
+        assert this.weights == "parts"
+        assert [part.weight_bytes for part in this.tiles] == [2304, 1152, 576, 288]
 
     def test_outputs_and_residuals_stay_while_there_is_room(self) -> None:
         # Tensors of 2 channels on 12x12: 14 x 14 words, pitch 198, 396 bytes; 960 are there: two

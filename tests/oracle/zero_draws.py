@@ -28,7 +28,7 @@ def draw_inputs(
 ) -> dict[str, np.ndarray]:
     """Input bits of all layers, or of some, one at least."""
     noise = np.random.default_rng(rng.getrandbits(32))
-    layers = list(network.layers)
+    layers = list(network.convolutions)
     if rng.random() < 0.3:
         layers = rng.sample(layers, rng.randint(1, len(layers)))
     return {layer.name: draw_bits(rng, noise, layer, arch, images) for layer in layers}

@@ -15,6 +15,7 @@ from hwsim.model import Engine
 from hwsim.model import replay as engines
 from hwsim.model.engines import ENGINES
 from tools.verification import campaign as verify
+from tools.verification.any_networks import AnyCoverage
 from tools.verification.campaign import main
 from tools.verification.cases import draw_case
 from tools.verification.compare import run_seed
@@ -22,7 +23,7 @@ from tools.verification.report import Coverage
 
 ROOT = Path(__file__).parents[2]
 
-A_FEW = ["--seed", "20", "--cases", "3", "--rtl-cases", "0", "--jobs", "1"]
+A_FEW = ["--seed", "20", "--cases", "3", "--rtl-cases", "0", "--any-cases", "0", "--jobs", "1"]
 
 
 def break_a_count(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
@@ -51,7 +52,7 @@ def break_all_totals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_few_cases_are_equal(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(A_FEW) == 0
-    assert "3 cases, 0 on the RTL, no difference" in capsys.readouterr().out
+    assert "3 cases, 0 on the RTL, 0 of any layers, no difference" in capsys.readouterr().out
 
 
 def test_a_broken_model_is_found_and_its_place_told(
@@ -63,7 +64,26 @@ def test_a_broken_model_is_found_and_its_place_told(
     assert "kernel against reference, batch 0, layer " in told
     assert "tile 1: line_fills: expected " in told
     assert "; the tile alone does not differ" in told
-    assert "tools.verification --seed 20 --cases 1 --rtl-cases 0 --jobs 1" in told
+    assert "tools.verification --seed 20 --cases 1 --rtl-cases 0 --any-cases 0 --jobs 1" in told
+
+
+def test_a_difference_of_any_layers_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--cases", "0", "--rtl-cases", "0", "--any-seed", "0", "--any-cases", "3", "--jobs", "1"]
+    assert main(few) == 0
+    assert "0 cases, 0 on the RTL, 3 of any layers, no difference" in capsys.readouterr().out
+    break_all_totals(monkeypatch)
+    assert main(few) == 1
+    told = capsys.readouterr().out
+    assert "kernel against oracle, layer " in told
+    assert "--any-cases 1 --cases 0 --rtl-cases 0 --jobs 1" in told
+
+
+def test_features_of_any_layers_that_were_not_met_are_named() -> None:
+    missing = AnyCoverage().shortfalls()
+    assert "any layers, not covered: depthwise" in missing
+    assert "any layers, not covered: dilation + groups" in missing
 
 
 def test_an_error_of_the_totals_alone_is_found_by_the_oracle(
@@ -82,21 +102,25 @@ def test_the_rtl_is_compared_with_the_kernel(
 ) -> None:
     if engine == "kernel":
         break_a_count(monkeypatch, engine)
-    few = ["--cases", "0", "--rtl-seed", "266", "--rtl-cases", "2", "--jobs", "1"]
+    few = ["--cases", "0", "--rtl-seed", "266", "--rtl-cases", "2", "--any-cases", "0"]
+    few += ["--jobs", "1"]
     assert main(few) == (engine == "kernel")
     told = capsys.readouterr().out
     if engine == "kernel":
         assert "RTL against kernel, layer gated, tile 1: line_fills: expected " in told
-        assert "tools.verification --rtl-seed 266 --rtl-cases 1 --cases 0 --jobs 1" in told
+        assert (
+            "tools.verification --rtl-seed 266 --rtl-cases 1 --cases 0 --any-cases 0 --jobs 1"
+            in told
+        )
     else:
-        assert "0 cases, 2 on the RTL, no difference" in told
+        assert "0 cases, 2 on the RTL, 0 of any layers, no difference" in told
 
 
 def test_where_the_rtl_cannot_be_run_it_is_missed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(verify, "missing_tools", lambda: "Icarus Verilog is not installed")
-    assert main(["--cases", "1", "--rtl-cases", "1", "--jobs", "1"]) == 1
+    assert main(["--cases", "1", "--rtl-cases", "1", "--any-cases", "0", "--jobs", "1"]) == 1
     told = capsys.readouterr().out
     assert told.startswith("RTL NOT COMPARED: Icarus Verilog is not installed")
     assert told.endswith("RTL: Icarus Verilog is not installed\n")
@@ -120,7 +144,7 @@ def test_a_seed_is_one_case() -> None:
 
 def test_processes_share_the_work() -> None:
     """From the command, as its workers import the functions that they run."""
-    few = ["--seed", "20", "--cases", "25", "--rtl-cases", "0", "--jobs", "2"]
+    few = ["--seed", "20", "--cases", "25", "--rtl-cases", "0", "--any-cases", "3", "--jobs", "2"]
     command = [sys.executable, "-m", "tools.verification", *few]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "25 cases, 0 on the RTL, no difference" in done.stdout
+    assert "25 cases, 0 on the RTL, 3 of any layers, no difference" in done.stdout

@@ -232,7 +232,7 @@ def test_a_failed_write_leaves_nothing(
 
     monkeypatch.setattr("os.fsync", full_disk)
     packed = {name: made.packed(name) for name in names}
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(TraceError, match="cannot be written"):
         write_trace(tmp_path / "made.h5", made.header, packed)
     assert list(tmp_path.iterdir()) == []
 

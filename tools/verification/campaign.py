@@ -18,6 +18,7 @@ from pathlib import Path
 from rtl.simulator import missing_tools
 
 from hwsim.cli import progress
+from tools.verification.any_networks import ANY_CASES, AnyCoverage, run_any_seeds
 from tools.verification.compare import Outcome, run_seeds
 from tools.verification.report import Coverage, report
 from tools.verification.rtl import LAYERS, RTL_CASES, RTL_PARAMETERS, run_rtl_seeds
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     started = time.monotonic()
     reference, rtl = Coverage(LEAST_CASES), Coverage(LEAST_RTL_CASES, RTL_PARAMETERS)
+    networks = AnyCoverage()
     missing = missing_tools() if options.rtl_cases else None
     if missing:
         print(f"RTL NOT COMPARED: {missing}")
@@ -48,29 +50,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with progress("cases equal", sum(len(seeds) for _, seeds in work)) as advance:
             for outcome in _outcomes(work, options.jobs):
                 if outcome.difference:
-                    print(_difference(outcome, reference.cases + rtl.cases))
+                    equal = reference.cases + networks.cases + rtl.cases
+                    print(_difference(outcome, equal))
                     return 1
-                (rtl if outcome.rtl else reference).add(outcome)
+                of = rtl if outcome.rtl else networks if outcome.any_layers else reference
+                of.add(outcome)
                 advance(1)
     except KeyboardInterrupt:
-        print(_stopped(options, reference.cases, rtl.cases))
+        print(_stopped(options, reference.cases, rtl.cases, networks.cases))
         return 130
-    page = report(reference, rtl, options.seed, options.jobs, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    page = report(reference, rtl, networks, options.seed, options.jobs, seconds)
     print(page)
     if options.write:
         PAGE.write_text(page, encoding="utf-8")
     # A part of a campaign is not asked to cover what the whole one does.
     shortfalls = reference.shortfalls() if options.cases >= CASES else []
+    shortfalls += networks.shortfalls() if options.any_cases >= ANY_CASES else []
     if options.rtl_cases >= RTL_CASES or missing:
         shortfalls += [f"RTL: {missing}"] if missing else [f"RTL: {s}" for s in rtl.shortfalls()]
-    equal = f"{reference.cases:,} cases, {rtl.cases:,} on the RTL, no difference"
-    print("\n".join(shortfalls or [equal]))
+    counted = (
+        f"{reference.cases:,} cases, {rtl.cases:,} on the RTL, {networks.cases:,} of any layers"
+    )
+    print("\n".join(shortfalls or [f"{counted}, no difference"]))
     return 1 if shortfalls else 0
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for prefix, what, cases in (("", "", CASES), ("rtl-", " on the RTL", RTL_CASES)):
+    kinds = (
+        ("", "", CASES),
+        ("rtl-", " on the RTL", RTL_CASES),
+        ("any-", " of any layers", ANY_CASES),
+    )
+    for prefix, what, cases in kinds:
         add = parser.add_argument
         add(f"--{prefix}seed", type=int, default=0, help=f"of the first case{what} (default: 0)")
         add(f"--{prefix}cases", type=int, default=cases, help=f"{what} default: {cases:,}".strip())
@@ -79,7 +92,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--write", action="store_true", help="the report as docs/evidence/verification.md"
     )
     options = parser.parse_args(arguments)
-    if min(options.seed, options.rtl_seed, options.cases, options.rtl_cases) < 0:
+    if min(value for name, value in vars(options).items() if name not in ("jobs", "write")) < 0:
         parser.error("seeds and cases start at 0")
     if options.jobs < 1:
         parser.error("--jobs starts at 1")
@@ -88,7 +101,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _work(options: argparse.Namespace) -> list[Work]:
     seeds = range(options.seed, options.seed + options.cases)
-    return [(run_seeds, seeds[at : at + CHUNK]) for at in range(0, len(seeds), CHUNK)]
+    networks = range(options.any_seed, options.any_seed + options.any_cases)
+    return [
+        (run, every[at : at + CHUNK])
+        for run, every in ((run_seeds, seeds), (run_any_seeds, networks))
+        for at in range(0, len(every), CHUNK)
+    ]
 
 
 def _rtl_work(options: argparse.Namespace) -> list[Work]:
@@ -116,8 +134,9 @@ def _run(work: Work) -> list[Outcome]:
 
 def _difference(outcome: Outcome, equal: int) -> str:
     values = ", ".join(f"{name} {value}" for name, value in outcome.values.items())
-    here, other = ("rtl-", "") if outcome.rtl else ("", "rtl-")
-    only = f"--{here}seed {outcome.seed} --{here}cases 1 --{other}cases 0 --jobs 1"
+    here = "rtl-" if outcome.rtl else "any-" if outcome.any_layers else ""
+    others = " ".join(f"--{other}cases 0" for other in ("", "rtl-", "any-") if other != here)
+    only = f"--{here}seed {outcome.seed} --{here}cases 1 {others} --jobs 1"
     return (
         f"{'RTL ' * outcome.rtl}seed {outcome.seed} differs, {equal:,} cases before it are equal\n"
         f"  {outcome.scheme}: {outcome.difference}\n"
@@ -126,12 +145,13 @@ def _difference(outcome: Outcome, equal: int) -> str:
     )
 
 
-def _stopped(options: argparse.Namespace, cases: int, rtl_cases: int) -> str:
+def _stopped(options: argparse.Namespace, cases: int, rtl_cases: int, any_cases: int) -> str:
     rest = (
         f"--seed {options.seed + cases} --cases {options.cases - cases} "
-        f"--rtl-seed {options.rtl_seed + rtl_cases} --rtl-cases {options.rtl_cases - rtl_cases}"
+        f"--rtl-seed {options.rtl_seed + rtl_cases} --rtl-cases {options.rtl_cases - rtl_cases} "
+        f"--any-seed {options.any_seed + any_cases} --any-cases {options.any_cases - any_cases}"
     )
-    done = cases + rtl_cases
+    done = cases + rtl_cases + any_cases
     return f"stopped after {done} cases without a difference; the rest: {_command(rest)}"
 
 

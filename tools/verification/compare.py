@@ -27,7 +27,8 @@ ORACLE_EVERY = 10
 
 @dataclass
 class Outcome:
-    """What became of one case; ``rtl`` where it was played on the RTL.
+    """What became of one case; ``rtl`` where it was played on the RTL, ``any_layers`` where its
+    network has layers of any kind.
 
     ``rounds`` are conditional ones, of all tiles and batches; ``longest``: of its longest tile.
     """
@@ -39,6 +40,7 @@ class Outcome:
     refused: bool = False
     against_oracle: bool = False
     rtl: bool = False
+    any_layers: bool = False
     tiles: int = 0
     channel_tiles: int = 0
     rounds: int = 0

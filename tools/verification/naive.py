@@ -16,6 +16,7 @@ from oracle.residency import DoesNotFit, LayerPlan, Tile, plan
 
 from hwsim.arch.config import Shape
 from hwsim.counters import CAUSES, COUNTERS, DRAM_COUNTERS
+from hwsim.network import ConvLayer, MapLayer
 
 from .replay import NAMES, WITHIN, Place, Replayed, alone, replay, within_tiles, work
 from .rounds import Cut, first_round
@@ -69,6 +70,8 @@ def _first_tile(
     for batch, first in enumerate(range(0, case.images, case.batch)):
         images = min(case.batch, case.images - first)
         planned = plan(case.network, case.arch, case.scheme, images, case.gate_norm, shapes)[layer]
+        if isinstance(planned.layer, MapLayer):
+            return None
         mask = case.masks.get(planned.layer.name)
         mask = None if mask is None else mask[first : first + images]
         bits = _inputs(case, planned, first, images)
@@ -115,6 +118,8 @@ def _row(
     pixels: list[Pixel],
 ) -> np.ndarray:
     """A tile of the oracle."""
+    assert isinstance(planned.layer, ConvLayer)
+    assert planned.placement.layout is not None
     causes, counts = oracle_tile(
         planned.layer, planned.arch, case.scheme, mask, case.mask_group, tile.channels, pixels,
         planned.placement.layout, tile.visit, inputs,

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import combinations, product
 from statistics import median
 
+from .any_networks import AnyCoverage
 from .cases import PARAMETERS, Value, impossible
 from .compare import ORACLE_EVERY, Outcome
 
@@ -81,7 +82,9 @@ class Coverage:
         return found
 
 
-def report(reference: Coverage, rtl: Coverage, seed: int, jobs: int, seconds: float) -> str:
+def report(
+    reference: Coverage, rtl: Coverage, networks: AnyCoverage, seed: int, jobs: int, seconds: float
+) -> str:
     """The page: what was run, what was equal, what was covered."""
     minutes, rest = divmod(round(seconds), 60)
     lines = [
@@ -124,6 +127,7 @@ def report(reference: Coverage, rtl: Coverage, seed: int, jobs: int, seconds: fl
         *(f"| {name} | {cases:,} |" for name, cases in sorted(reference.met.items())),
         "",
         *_not_covered(reference),
+        *networks.report(),
         "## Kernel and oracle against the RTL",
         "",
         "Every tile of a random layer, played on the clock of the RTL's `counted_tile_pass`, has",

@@ -16,7 +16,7 @@ from hwsim.train.networks.gating import Branch, GatedConv2d
 from hwsim.train.networks.inference import evaluating, hooked, watched_batches
 from hwsim.train.networks.methods import dynamic_layers
 from hwsim.train.networks.models import ResNet18
-from hwsim.train.record.recorder import zero_operand_macs
+from hwsim.train.record.zero_operands import zero_operand_macs
 
 GRANULARITY: dict[str, Granularity] = {"fbs": "output-channel", "dgc": "input-channel-by-head"}
 """What a mask bit of a method decides on; an output activation where a method is not named."""

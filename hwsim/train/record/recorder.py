@@ -5,77 +5,62 @@
             model(batch)
     recorder.write("mine.h5", method="mine", dataset="my images")
 
-docs/guide/traces.md says what a gate may be. Masks re-applied to a layer's own base and conditional
-sums must give its output: the first batch is checked, and nothing is written otherwise.
+docs/guide/traces.md says what a gate may be. Masks re-applied to a layer's own sums must give its
+output: the first batch is checked, and nothing is recorded otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import warnings
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from hwsim.errors import UserError, nearest
-from hwsim.network import ConvLayer, Network
+from hwsim.network import Network
 from hwsim.trace.files import write_trace
 from hwsim.trace.header import TraceHeader
 from hwsim.trace.packing import pack_bits
 from hwsim.train.networks.gating import Branch
-from hwsim.train.networks.inference import Hook, hooked
+from hwsim.train.record.batch import Batch, Reading
 from hwsim.train.record.input_bits import InputBits
-from hwsim.train.record.layer_list import convolution_of, derive_network
-from hwsim.train.record.self_check import difference, sums_of
-
-Gate: TypeAlias = str | nn.Module | Callable[[nn.Module, tuple, Tensor], Tensor]
-"""Where a layer's mask comes from: a module (or its path) whose output it is, or a function of the
-layer's module, inputs and output. Not a mask but margins where it has floats: 1 above zero."""
-
-MaskedOff = Literal["base", "zero", "unchecked"]
-
-SALIENCE_UNCLIPPED = 0.999
-"""Share of a layer's margins that an int8 step must reach."""
+from hwsim.train.record.masks.form import Form
+from hwsim.train.record.masks.gates import Decision, Gate
+from hwsim.train.record.masks.recording_error import RecordingError as RecordingError
+from hwsim.train.record.masks.salience import salience_steps
+from hwsim.train.record.masks.shapes import Declared, Mask, of_shape
+from hwsim.train.record.options import MaskedOff, Options, unwrapped
+from hwsim.train.record.self_check import check
+from hwsim.train.record.watch import Watch
+from hwsim.train.record.zero_operands import all_zero_macs, conditional_zero_macs
 
 
-class RecordingError(UserError):
-    """Masks that do not fit their layer; the message names it."""
+class Row(NamedTuple):
+    """Of a layer and a batch: packed masks, counts of zero operands, margins where wanted."""
+
+    masks: np.ndarray
+    zeros: np.ndarray
+    conditional: np.ndarray | None
+    margins: np.ndarray | None
 
 
 class Recorder:
     """Collects masks, margins and zero-operand counts of each batch that the model runs.
 
-    ``network``: the layer list; ``masked_off``: what masked-off outputs hold; ``salience_images``,
-    ``input_images``: of how many images margins and input bits are kept.
+    ``images``: so many are recorded. ``form``: of their masks in the trace, None before the first.
     """
 
-    def __init__(
-        self,
-        layers: Mapping[str, nn.Module],
-        network: Network,
-        branch: Branch,
-        masked_off: MaskedOff,
-        salience_images: int,
-        input_images: int,
-    ) -> None:
-        self.layers, self.network, self.branch = dict(layers), network, branch
-        self.masked_off, self.salience_images = masked_off, salience_images
-        self.inputs = InputBits(network, input_images)
-        self.images, self.checked = 0, False
-        self.mask_groups: dict[str, int] = {}
-        self._packed: dict[str, list[np.ndarray]] = {name: [] for name in layers}
-        self._zeros: dict[str, list[np.ndarray]] = {name: [] for name in layers}
-        self._conditional_zeros: dict[str, list[np.ndarray]] = {name: [] for name in layers}
-        self._margins: dict[str, list[np.ndarray]] = {name: [] for name in layers}
-        # Of the running batch: masks, zeros among operands; until checked inputs and outputs.
-        self._masks: dict[str, Tensor] = {}
-        self._operands: dict[str, Tensor] = {}
-        self._seen: dict[str, tuple[Tensor, Tensor]] = {}
-        self._count = 0
-        self._hooks = ExitStack()
+    def __init__(self, network: Network, options: Options) -> None:
+        self.network, self.options = network, options
+        self.layers = {layer.name: layer for layer in network.gated_layers}
+        self.inputs = InputBits(network, options.input_images)
+        self.images = 0
+        self.form: Form | None = None
+        self._forms: dict[str, Any] = {}
+        self._rows: dict[str, list[Row]] = {name: [] for name in self.layers}
+        self._watch: Watch
 
     @classmethod
     def attach(
@@ -85,137 +70,162 @@ class Recorder:
         *,
         network: Network | None = None,
         example: Tensor | None = None,
-        groups: int = 4,
+        groups: int | None = None,
         branch: Branch = "diagonal",
         masked_off: MaskedOff = "base",
+        masks: Declared | Mapping[str, Declared] = "auto",
+        ignored: Collection[str | nn.Module] = (),
         salience_images: int = 0,
         input_images: int = 0,
     ) -> Recorder:
-        """Watch ``model`` from now on. ``gates``: by the path of each gated convolution's module.
+        """Watch ``model`` from now on. ``gates``: by the path of each gated layer's module.
 
         ``network``: the layer list, whose gated layers must be the keys of ``gates``; where it is
         None, the list is derived by running ``example``, a batch of images. ``groups``: gating
-        groups of a derived list. ``masked_off``: what a masked-off output holds: the base partial
-        sum, zero, or something that is not to be checked. ``salience_images``: how many images'
-        margins are kept, where gates give margins. ``input_images``: of how many images it is
-        kept where the inputs of layers are not zero; every layer but the first must then be a
-        module, or be the last and read what the model returns. Raises UserError.
+        groups of a derived list; 4, or 1 where there is no base path. ``masked_off``: what a
+        masked-off output holds: the base partial sum, zero, or something that is not to be
+        checked. ``masks``: what masks are of, for all layers or by layer, where their shapes do
+        not say it: ``pixel``, ``channel`` or ``input-channel``. ``ignored``: modules that make
+        masks, beside the gates: they are no layers. ``salience_images``: how many images' margins
+        are kept. ``input_images``: of how many images it is kept where the inputs of layers are
+        not zero; every layer but the first must then be a module, or be the last and read what the
+        model returns. Raises UserError.
         """
-        modules = dict(model.named_modules())
-        for path in gates:
-            if path not in modules:
-                raise RecordingError(f"no module {path!r} in the model{nearest(path, modules)}")
-        sources = {path: _source(modules, gate) for path, gate in gates.items()}
+        model = unwrapped(model)
+        options = Options.of(
+            model, gates, branch=branch, masked_off=masked_off, masks=masks, ignored=ignored,
+            salience_images=salience_images, input_images=input_images,
+        )  # fmt: skip
+        derived = network is None
         if network is None:
-            if example is None:
-                raise RecordingError("the layer list needs network= or an example= to derive it")
-            makers = {source for source in sources.values() if isinstance(source, nn.Module)}
-            network = derive_network(model, example, gates.keys(), groups, ignored=makers)
-        listed = {layer.name for layer in network.gated_layers}
-        if wrong := sorted(listed ^ set(gates)):
-            raise RecordingError(
-                f"layer {wrong[0]}: gated in the model or among the layers that run, not in both"
-            )
-        layers = {layer.name: modules[layer.name] for layer in network.gated_layers}
-        recorder = cls(layers, network, branch, masked_off, salience_images, input_images)
-        recorder._watch(model, sources)
+            network = options.derived(model, example, groups)
+        layers = options.layers_of(model, network)
+        recorder = cls(network, options)
+        expected = tuple(example.shape[1:]) if derived and example is not None else None
+        watch = Watch(
+            layers, options.sources, recorder.inputs, options.ignored, expected, recorder._take
+        )
+        recorder._watch = watch
+        watch.copies = masked_off != "unchecked"
+        watch.margins = salience_images > 0
+        watch.start(model)
         return recorder
 
-    def _watch(self, model: nn.Module, sources: Mapping[str, Any]) -> None:
-        hooks: list[Hook] = []
-        for name, module in self.layers.items():
-            source = sources[name]
-            if isinstance(source, nn.Module):
-                hooks.append((source, self._on_gate(name)))
-            hooks.append((module, self._on_layer(name, source)))
-        hooks += self.inputs.hooks(model)
-        self._hooks.enter_context(hooked(after=[*hooks, (model, self._on_batch)]))
+    def _take(self, batch: Batch) -> None:
+        """The batch is through: all of it is recorded, or nothing."""
+        decisions = batch.decisions(self.options.sources)
+        readings = batch.readings(self._watch.inside, self.options.by_input)
+        images = next(iter(readings.values())).images
+        masks = {
+            name: self._mask(name, decision.bits, batch, images)
+            for name, decision in decisions.items()
+        }
+        first = self.form is None
+        form = self._form(masks)
+        if first and self.options.masked_off != "unchecked":
+            self._check(masks, readings, batch)
+        rows = {
+            name: self._row(masks[name], form, readings[name], decisions[name], batch)
+            for name in self.layers
+        }
+        for name, reading in readings.items():
+            self.inputs.put(name, reading.inputs)
+        self.inputs.end_batch(images)
+        # From here on nothing is refused.
+        for name, row in rows.items():
+            self._rows[name].append(row)
+        self.images += images
+        self.form = form
+        self._forms = {name: mask.form for name, mask in masks.items()}
+        self._watch.went_well(batch, self.options.by_input)
+        self._watch.margins = self.images < self.options.salience_images
+        if first and form.note:
+            warnings.warn(form.note, stacklevel=2)
 
-    def _on_gate(self, name: str) -> Any:
-        def observe(_: nn.Module, __: tuple, output: Tensor) -> None:
-            self._masks[name] = output.detach()
+    def _mask(self, name: str, values: Tensor, batch: Batch, images: int) -> Mask:
+        made = batch.runs[name].made
+        assert made is not None
+        declared = self.options.declared[name]
+        return of_shape(values, self.layers[name], made.layout, images, declared)
 
-        return observe
-
-    def _on_layer(self, name: str, source: Any) -> Any:
-        shape = self.network.by_name[name]
-
-        def observe(module: nn.Module, args: tuple, output: Tensor) -> None:
-            x = args[0].detach()
-            self._count = len(x)
-            self._operands[name] = zero_operands(x, shape)
-            if not isinstance(source, nn.Module):
-                self._masks[name] = source(module, args, output).detach()
-            if not self.checked and self.masked_off != "unchecked":
-                # Copies: what follows may work in place.
-                self._seen[name] = x.clone(), output.detach().clone()
-
-        return observe
-
-    def _on_batch(self, *_: Any) -> None:
-        """The batch is through: every layer's mask is there."""
-        count = self._count
-        for name in self.layers:
-            shape = self.network.by_name[name]
-            if name not in self._masks:
-                raise RecordingError(f"layer {name}: its gate did not run")
-            mask = fitted(name, self._masks[name], shape, count)
-            group = shape.out_channels // mask.shape[1]
-            if self.mask_groups.setdefault(name, group) != group:
-                raise RecordingError(f"layer {name}: {group} channels per bit, not as before")
-            bits = mask > 0 if mask.is_floating_point() else mask != 0
-            if name in self._seen:
-                self._check(name, bits)
-            self._packed[name].append(pack_bits(bits.cpu().numpy()))
-            self._count_zeros(name, self._operands.pop(name), bits)
-            room = self.salience_images - self.images
-            if room > 0:
-                self._margins[name].append(mask[:room].float().flatten(1).cpu().numpy())
-        self.inputs.end_batch(count)
-        self.images += count
-        self.checked = True
-        self._masks.clear()
-        self._seen.clear()
-
-    def _count_zeros(self, name: str, zeros: Tensor, bits: Tensor) -> None:
-        shape = self.network.by_name[name]
-        conditional = conditional_zero_macs(zeros, bits, shape, self.branch)
-        self._conditional_zeros[name].append(conditional.cpu().numpy())
-        self._zeros[name].append(shape.out_channels * zeros.sum((1, 2, 3)).cpu().numpy())
-
-    def _check(self, name: str, bits: Tensor) -> None:
-        x, output = self._seen[name]
-        convolution = convolution_of(name, self.layers[name], x.shape[1], output.shape[1])
-        groups = self.network.by_name[name].groups
-        base, full = sums_of(convolution, x, groups, self.branch)
-        off = base if self.masked_off == "base" else torch.zeros_like(full)
-        if wrong := difference(bits, off, full, output):
-            raise RecordingError(
-                f"layer {name}: its masks, applied to its own sums (masked_off="
-                f"{self.masked_off!r}, {self.branch} of {groups} groups), do not give its output: "
-                f"{wrong}"
+    def _form(self, masks: Mapping[str, Mask]) -> Form:
+        """The trace's form, the same in all batches."""
+        if self.form is None:
+            zeroed = self.options.masked_off != "base" or all(
+                layer.zeroes for layer in self.layers.values()
             )
+            form = Form.of(masks, self.network, zeroed)
+            self.options.refuse_of_channels(form)
+            return form
+        for name, mask in masks.items():
+            if mask.form != self._forms[name]:
+                (kind, lists), (before, fewer) = mask.form, self._forms[name]
+                raise RecordingError(
+                    f"layer {name}: a mask by {kind}, {lists} lists, after one by {before}, "
+                    f"{fewer} lists"
+                )
+        return self.form
+
+    def _check(
+        self, masks: Mapping[str, Mask], readings: Mapping[str, Reading], batch: Batch
+    ) -> None:
+        for name, (module, layer) in self._watch.layers.items():
+            made, x = batch.runs[name].made, readings[name].x
+            assert made is not None
+            assert made.output is not None
+            assert x is not None
+            check(
+                module, layer, masks[name], x, made.output, branch=self.options.branch,
+                masked_off=self.options.masked_off, ignored=self.options.ignored,
+            )  # fmt: skip
+
+    def _row(
+        self, mask: Mask, form: Form, reading: Reading, decision: Decision, batch: Batch
+    ) -> Row:
+        layer = self.layers[mask.layer]
+        conditional = margins = None
+        bits = form.laid(mask, layer)
+        if not form.of_channels:
+            counted = conditional_zero_macs(reading.zeros, bits, layer, self.options.branch)
+            conditional = counted.cpu().numpy()
+        room = self.options.salience_images - self.images
+        if room > 0 and decision.margins is not None:
+            found = self._mask(layer.name, decision.margins, batch, reading.images)
+            margins = form.laid(found, layer)[:room].flatten(1).cpu().numpy()
+        zeros = all_zero_macs(reading.zeros, layer).cpu().numpy()
+        return Row(pack_bits(bits.cpu().numpy()), zeros, conditional, margins)
 
     @property
     def mask_group(self) -> int:
-        """Output channels per mask bit, the same in all layers."""
-        groups = set(self.mask_groups.values())
-        if len(groups) != 1:
-            raise RecordingError(
-                f"channels per mask bit differ between layers ({self.mask_groups}); a trace has one"
-                if groups
-                else "nothing recorded: run the model on some images first"
-            )
-        return groups.pop()
+        """Output channels per mask bit, the same in all layers. RecordingError before one."""
+        return self._recorded().mask_group
+
+    def _recorded(self) -> Form:
+        if self.form is not None and self.images:
+            return self.form
+        if self._watch.begun:
+            why = "no batch that the model began came to its end"
+        elif self._watch.outside:
+            why = "layers ran, but not through the model that the recorder is attached to"
+        else:
+            why = "run the model on some images first"
+        raise RecordingError(f"nothing recorded: {why}")
 
     def contents(self) -> dict[str, Any]:
-        """What write_trace takes beside path and header. The recorder is empty afterwards."""
-        self.close()
-        steps = {name: salience_steps(np.concatenate(m)) for name, m in self._margins.items() if m}
+        """What write_trace takes beside path and header. The recorder keeps it.
+
+        Arrays are the recorder's own, which is what saves memory: they are not to be written to.
+        """
+        form = self._recorded()
+        for rows in self._rows.values():
+            rows[:] = [_joined(rows)]
+        rows_of = {name: rows[0] for name, rows in self._rows.items()}
+        steps = {n: salience_steps(r.margins) for n, r in rows_of.items() if r.margins is not None}
+        conditional = {} if form.of_channels else {n: r.conditional for n, r in rows_of.items()}
         return {
-            "masks": _concatenated(self._packed),
-            "zero_operand_macs": _concatenated(self._zeros),
-            "zero_operand_macs_conditional": _concatenated(self._conditional_zeros),
+            "masks": {name: row.masks for name, row in rows_of.items()},
+            "zero_operand_macs": {name: row.zeros for name, row in rows_of.items()},
+            "zero_operand_macs_conditional": conditional,
             "salience": {name: q for name, (q, _) in steps.items()},
             "salience_scale": {name: scale for name, (_, scale) in steps.items()},
             "input_bits": self.inputs.contents(),
@@ -229,24 +239,35 @@ class Recorder:
         dataset: str,
         image_ids: tuple[int, ...] | None = None,
         gate_norm: Literal["batch", "instance"] = "batch",
+        squeeze: int = 16,
         training: Mapping[str, Any] | None = None,
     ) -> None:
-        """The trace of all batches so far; ``image_ids``: 0, 1, ... where not given."""
+        """The trace of all batches so far; ``image_ids``: 0, 1, ... where not given.
+
+        ``squeeze``: of the predictors of masks of input channels. Where it cannot be written, the
+        recorder stays as it is. Raises UserError.
+        """
+        form = self._recorded()
+        if image_ids is not None and len(image_ids) != self.images:
+            raise RecordingError(f"{len(image_ids)} image_ids of {self.images} images")
+        noted = {"kept_by_pixel": form.note} if form.note else {}
         header = TraceHeader(
             network=self.network,
             method=method,
-            mask_group=self.mask_group,
-            branch=self.branch,
+            granularity=form.granularity,
+            mask_group=form.mask_group,
+            squeeze=squeeze,
+            branch=self.options.branch,
             gate_norm=gate_norm,
             dataset=dataset,
-            image_ids=image_ids or tuple(range(self.images)),
-            training={"masked_off": self.masked_off, **(training or {})},
+            image_ids=tuple(range(self.images)) if image_ids is None else image_ids,
+            training={"masked_off": self.options.masked_off, **noted, **(training or {})},
         )
         write_trace(path, header, **self.contents())
 
     def close(self) -> None:
         """Watch no longer."""
-        self._hooks.close()
+        self._watch.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -255,81 +276,9 @@ class Recorder:
         self.close()
 
 
-def _source(modules: Mapping[str, nn.Module], gate: Gate) -> Any:
-    """A module or a function."""
-    if isinstance(gate, str):
-        if gate not in modules:
-            raise RecordingError(f"no module {gate!r} in the model{nearest(gate, modules)}")
-        return modules[gate]
-    return gate
-
-
-def fitted(name: str, mask: Tensor, layer: ConvLayer, images: int) -> Tensor:
-    """(images, lists, out_height, out_width): a dimension of 1 is repeated."""
-    shape = tuple(mask.shape)
-    if len(shape) == 4 and shape[1] == 1:
-        mask = mask.expand(-1, layer.out_channels, -1, -1)
-    if len(shape) == 4 and shape[2:] == (1, 1):
-        mask = mask.expand(-1, -1, layer.out_height, layer.out_width)
-    lists = mask.shape[1] if mask.dim() == 4 else 0
-    wanted = (images, lists, layer.out_height, layer.out_width)
-    if not lists or layer.out_channels % lists or tuple(mask.shape) != wanted:
-        raise RecordingError(
-            f"layer {name}: a mask of shape {shape}, expected ({images}, {layer.out_channels} or a "
-            f"part of it, {layer.out_height}, {layer.out_width})"
-        )
-    return mask
-
-
-def zero_operands(x: Tensor, layer: ConvLayer) -> Tensor:
-    """int64 (N, G, out_height, out_width): zeros among the operands of an output pixel, by group.
-
-    x: (N, C_in, H, W), what the convolution reads; G input groups. The padding's are zeros, too.
-    """
-    nonzero = (x != 0).unflatten(1, (layer.groups, -1)).sum(2)
-    padding, stride = layer.padding, layer.stride
-    padded = torch.nn.functional.pad(nonzero, (padding,) * 4)
-    rows, columns = (layer.out_height - 1) * stride + 1, (layer.out_width - 1) * stride + 1
-    zeros = torch.full_like(
-        padded[:, :, :rows:stride, :columns:stride], layer.steps // layer.groups
-    )
-    for ky in range(layer.kernel_size):
-        for kx in range(layer.kernel_size):
-            zeros -= padded[:, :, ky : ky + rows : stride, kx : kx + columns : stride]
-    return zeros
-
-
-def zero_operand_macs(x: Tensor, layer: ConvLayer) -> Tensor:
-    """int64 (N,): MACs of the dense convolution of x whose activation operand is zero."""
-    return layer.out_channels * zero_operands(x, layer).sum((1, 2, 3))
-
-
-def conditional_zero_macs(zeros: Tensor, mask: Tensor, layer: ConvLayer, branch: Branch) -> Tensor:
-    """int64 (N,): conditional MACs that a mask lets run, whose activation operand is zero.
-
-    ``zeros``: :func:`zero_operands`; ``mask``: bool (N, lists, out_height, out_width). An output
-    group's conditional path reads every input group but the one of its base path.
-    """
-    own = zeros.flip(1) if branch == "inverse" else zeros
-    if layer.zeroes:
-        own = torch.zeros_like(zeros)
-    conditional = zeros.sum(1, keepdim=True) - own
-    channels = mask.unflatten(1, (layer.groups, -1)).sum(2) * (layer.out_channels // mask.shape[1])
-    return (channels * conditional).sum((1, 2, 3))
-
-
-def salience_steps(margins: np.ndarray) -> tuple[np.ndarray, float]:
-    """Margins Z - tau as int8 steps and the step in units of Z.
-
-    Rounded away from zero, so that q > 0 exactly where the margin is; margins beyond 127 steps
-    (one in a thousand) are clipped.
-    """
-    size = np.abs(margins)
-    scale = float(np.quantile(size, SALIENCE_UNCLIPPED)) / 127 or 1.0
-    steps = np.clip(np.ceil(size / scale), 1, 127) * np.sign(margins)
-    return steps.astype(np.int8), scale
-
-
-def _concatenated(parts: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
-    """Each layer's parts as one array; they leave ``parts``, so that none is held twice."""
-    return {name: np.concatenate(parts.pop(name)) for name in list(parts)}
+def _joined(rows: list[Row]) -> Row:
+    """A layer's batches as one; a layer's at a time, so that only one is held twice."""
+    if len(rows) == 1:
+        return rows[0]
+    columns = ([part for part in parts if part is not None] for parts in zip(*rows, strict=True))
+    return Row(*(np.concatenate(parts) if parts else None for parts in columns))  # type: ignore[arg-type]

@@ -18,15 +18,25 @@ from hwsim.train.networks.gating import Branch, GatedConv2d, gated_layers
 from hwsim.train.networks.inference import evaluating, hooked, watched_batches
 from hwsim.train.networks.models import network_of
 from hwsim.train.record.channel_masks import GRANULARITY, mask_fields, record_channels
+from hwsim.train.record.masks.gates import Gate
 from hwsim.train.record.quantised import sample_of
 from hwsim.train.record.recorder import Recorder
 
 SALIENCE_IMAGES = 16
 
 
-def margins_of(layer: GatedConv2d, args: tuple[Tensor, Branch], _: Tensor) -> Tensor:
-    """A gated layer's margins Z - tau, by the operations that it ran itself, on the same input."""
-    return layer.margin_on(*args)
+def gate_of(layer: GatedConv2d, branch: Branch) -> Gate:
+    """Where a gated layer's margins Z - tau come from: what normalises its base sums gives Z."""
+    norm = layer.gate_norm[branch]
+    return norm, lambda z: z - layer.tau.detach()[:, None, None]
+
+
+def attached(
+    encoder: models.ResNet18, network: Network, *, branch: Branch = "diagonal", **options: Any
+) -> Recorder:
+    """A recorder of the encoder's masks; ``options`` as :meth:`Recorder.attach` takes them."""
+    gates = {name: gate_of(layer, branch) for name, layer in gated_layers(encoder).items()}
+    return Recorder.attach(encoder, gates, network=network, branch=branch, **options)
 
 
 def record(
@@ -54,10 +64,9 @@ def record(
         if not samples:
             samples.append(sample_of(str(sampled), layer, *args))
 
-    recorder = Recorder.attach(
+    recorder = attached(
         encoder,
-        dict.fromkeys(layers, margins_of),
-        network=network,
+        network,
         branch=branch,
         salience_images=min(salience_images, len(images)),
         input_images=input_images,

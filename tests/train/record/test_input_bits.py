@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,17 @@ def layer_of(name: str, channels: int, size: int, **more: int | str) -> ConvLaye
     )  # fmt: skip
 
 
+@contextmanager
+def watched(inputs: InputBits, model: nn.Module) -> Iterator[None]:
+    before, after = inputs.hooks(model)
+    with ExitStack() as hooks:
+        for module, call in before:
+            hooks.enter_context(module.register_forward_pre_hook(call, with_kwargs=True))
+        for module, call in after:
+            hooks.enter_context(module.register_forward_hook(call, with_kwargs=True))
+        yield
+
+
 def test_bits_of_tensors_made_by_hand() -> None:
     """A map of two channels of 2x2 pixels; a layer that is missing reads the model's output."""
 
@@ -68,7 +81,7 @@ def test_bits_of_tensors_made_by_hand() -> None:
     inputs = InputBits(Network(name="n", layers=layers), 3)
     x = torch.tensor([[[[0.0, -1], [2, 0]], [[-0.0, 0], [1e-30, 0]]]])
     model = Rows()
-    with hooked(after=inputs.hooks(model)), torch.no_grad():
+    with watched(inputs, model), torch.no_grad():
         for batch in (x, torch.cat([1 - x, x, x])):
             model(batch)
             inputs.end_batch(len(batch))
@@ -161,7 +174,7 @@ def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(InputBitsError, match="layer bb: no such module in the model"):
         InputBits(network, 1).hooks(model)
     inputs = InputBits(Network(name="n", layers=(a, layer_of("b", 2, 2, input="a"))), 1)
-    with hooked(after=inputs.hooks(model)):
+    with watched(inputs, model):
         with pytest.raises(InputBitsError, match=r"layer b: reads a map of \(2, 3, 3\), expected"):
             model["b"](torch.ones(1, 2, 3, 3))
         with pytest.raises(InputBitsError, match="layer b: did not run"):

@@ -21,12 +21,8 @@ from hwsim.train.networks.inference import recalibrate
 from hwsim.train.networks.methods import MASK_GROUP, Method
 from hwsim.train.record import resnet
 from hwsim.train.record.__main__ import main as record_main
-from hwsim.train.record.recorder import (
-    conditional_zero_macs,
-    salience_steps,
-    zero_operand_macs,
-    zero_operands,
-)
+from hwsim.train.record.masks.salience import salience_steps
+from hwsim.train.record.zero_operands import conditional_zero_macs, zero_operand_macs, zero_operands
 
 
 @pytest.fixture(scope="module", params=["cdg", "scdg"])

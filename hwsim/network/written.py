@@ -1,0 +1,69 @@
+"""Files of keys and values, YAML or JSON, without silent surprises: a key given twice is an error.
+
+Mistakes are one line that names the file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hwsim.errors import UserError, one_line
+
+
+class UniqueKeyLoader(yaml.SafeLoader):
+    """YAML whose equal keys in one mapping are an error."""
+
+
+def _unique_mapping(loader: UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise UserError(f"duplicate key {key!r} (line {key_node.start_mark.line + 1})")
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
+
+
+UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The keys of a file: JSON where its name ends in .json, else YAML. Raises UserError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({one_line(error)})") from None
+    data = _json(path, text) if path.suffix == ".json" else _yaml(path, text)
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: expected a mapping of keys, found {type(data).__name__}")
+    return data
+
+
+def _yaml(path: Path, text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=UniqueKeyLoader)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except (yaml.YAMLError, TypeError) as error:  # TypeError: a mapping as a key
+        raise UserError(f"{path}: not valid YAML ({one_line(error)})") from None
+
+
+def _json(path: Path, text: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in seen:
+                raise UserError(f"{path}: duplicate key {key!r}")
+            seen[key] = value
+        return seen
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: not valid JSON ({one_line(error)})") from None

@@ -1,0 +1,1 @@
+"""Masks as gates give them: where they come from, what their shapes say, how a trace keeps them."""
