@@ -9,9 +9,14 @@ from random import Random
 
 import numpy as np
 import pytest
+from by_hand import machine
 
-from hwsim.model.kernel.lanes import LANES
+from hwsim.arch.schemes import parse_scheme
+from hwsim.model.kernel.jit import compiled
+from hwsim.model.kernel.lanes import LANES, STRIP, play
+from hwsim.model.kernel.passes import Beats, busy_of
 from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of, play_rounds
+from hwsim.model.plan import machine_of
 
 
 def by_the_page(words: list[int], shifts: list[int], steps: list[int], ahead: int) -> int:
@@ -80,3 +85,60 @@ def test_times_of_a_span_fit_their_type(
     found = ahead_of(sequence, ahead, longest)
     assert (found.steps.dtype, found.span, found.ahead) == (kind, span, ahead)
     assert found.steps.tolist() == [1, steps, 1]
+
+
+def test_orders_that_are_more_than_beats() -> None:
+    """One beat: a round ends with the words of its fullest bank, whatever its order."""
+    played = Ahead(np.array([[0], [1]]), np.array([1], np.int16), 1, 16)
+    found = np.zeros(2, np.int64)
+    play_rounds(played, np.array([0, 1]), np.array([[3, 1], [1, 4]]), found)
+    assert found.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        # Spans of 32,767 // 100 - 4 - 1 beats: 40,000 cycles, 100 a beat.
+        (3, 100),
+        # Spans of 32,767 // 120 - 4 - 1 beats: 48,000 cycles, a word of one bank each.
+        (120, 100),
+    ],
+)
+def test_rounds_that_take_longer_than_their_type_can_tell(words: int, steps: int) -> None:
+    beats = 400
+    sequence = BeatSequence(np.zeros((1, beats), np.int64), np.full(beats, steps))
+    ahead = ahead_of(sequence, 4, max(words, steps))
+    assert ahead.steps.dtype == np.int16
+    found = np.zeros(1, np.int64)
+    play_rounds(ahead, np.zeros(1, np.int64), np.array([[words]]), found)
+    assert found.tolist() == [beats * max(words, steps)]
+
+
+def test_the_fullest_bank_of_all_rounds_decides_how_long_times_get() -> None:
+    """700 beats of a step: a round of a word in a bank takes 700 cycles, one of 64 takes 44,800."""
+    small = machine(rows=64, banks=2, run_ahead=1)
+    kernels = machine_of(small, parse_scheme("dense", small))
+    sequence = BeatSequence(np.zeros((1, 700), np.int64), np.ones(700, np.int64))
+    words = np.array([[[1, 1], [64, 0]]])
+    assert busy_of(kernels, Beats(700, 1, 0, 0), sequence, words).tolist() == [[[700, 44_800]]]
+
+
+@compiled
+def play_beats(words, shifts, steps, served, starts):
+    return play(words, shifts, steps, served, starts, 0)
+
+
+def odd_rows(rows: int, kind: type) -> np.ndarray:
+    """Zeros (rows, LANES) that begin an item behind a cache line's start."""
+    memory = np.zeros(rows * LANES + 128, kind)
+    first = -memory.ctypes.data % 64 // memory.itemsize + 1
+    return memory[first : first + rows * LANES].reshape(rows, LANES)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32])
+def test_rows_may_begin_anywhere(kind: type) -> None:
+    """Three words of a bank for each of four beats of two steps; a round each lane."""
+    words, served, starts = (odd_rows(rows, kind) for rows in (2 * STRIP, STRIP, 2))
+    words[::STRIP] = 3
+    now = play_beats(words, np.zeros(4, np.int64), np.full(4, 2, kind), served, starts)
+    assert starts[now].tolist() == [4 * 3] * LANES

@@ -29,6 +29,9 @@ SUITE: dict[Engine, tuple[str, ...]] = {
     "kernel": (
         "model/test_mask_words.py",
         "model/test_run_ahead.py",
+        "model/test_kernel_decoders.py",
+        "model/test_bit_planes.py",
+        "model/test_kernel_runs.py",
         "model/test_reference_against_kernel.py::test_the_kernel_books_stalls_at_the_last_visit",
     ),
     "reference": (
@@ -36,12 +39,18 @@ SUITE: dict[Engine, tuple[str, ...]] = {
         "model/test_index_memory.py",
         "model/test_decoder.py",
         "model/test_reference.py",
+        "model/test_kernel_runs.py",
     ),
 }
 """The tests that a survivor of the first cases meets: models tell some things by layer only."""
 
 COMPILED: dict[Engine, tuple[str, ...]] = {
-    "kernel": ("model/test_mask_words.py", "model/test_run_ahead.py"),
+    "kernel": (
+        "model/test_mask_words.py",
+        "model/test_run_ahead.py",
+        "model/test_bit_planes.py",
+        "model/test_kernel_runs.py::test_a_window_that_ends_with_a_word",
+    ),
     "reference": (),
 }
 """Tests for what runs in no other way than compiled."""
