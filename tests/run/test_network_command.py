@@ -100,6 +100,8 @@ def test_derive_follows_a_torch_model(
         (["derived_here:smal", *shape], "has no 'smal'; nearest valid: 'small'"),
         (["derived_here:number", *shape], "returns a int, expected a torch module"),
         (["none_such:small", *shape], "cannot be imported"),
+        (["derived_here.py:small", *shape], "a module has no .py: derived_here:small"),
+        (["derived_here:small", "--input", "3x6x6"], "first size of an input is its number of im"),
         (["derived_here:small", *shape, "--gated", "3"], "no module '3' in the model"),
         (["net.pt", *shape], "expected FILE.onnx, or package.module:function"),
         (["derived_here:small", "--input", "3x"], "expected sizes such as 1x3x32x32"),

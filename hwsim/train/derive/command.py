@@ -41,7 +41,8 @@ def _made(model: str) -> nn.Module:
     try:
         home = import_module(module)
     except ModuleNotFoundError as error:
-        raise UserError(f"{model}: cannot be imported ({one_line(error)})") from None
+        hint = f"; a module has no .py: {module[:-3]}:{function}" if module.endswith(".py") else ""
+        raise UserError(f"{model}: cannot be imported ({one_line(error)}){hint}") from None
     known: dict[str, Any] = {name: each for name, each in vars(home).items() if callable(each)}
     if function not in known:
         raise UserError(f"{model}: {module} has no {function!r}{nearest(function, known)}")
