@@ -120,7 +120,7 @@ def check(
         return
     advice = (
         "; gates= names the module behind which the mask is applied, or masked_off='unchecked' "
-        "records masks as they are"
+        "records masks as they are (with groups=1 without a base path)"
     )
     if not layer.zeroes and not _distance(torch.where(bits, full, other), output):
         advice = f"; masked_off={'base' if zeroes else 'zero'!r} does"
