@@ -9,6 +9,7 @@ import pytest
 from refusal import refusal
 
 from hwsim.arch.config import ArchConfig
+from hwsim.errors import UserError
 from hwsim.network import Network, save_network
 from hwsim.network.gates import with_gates
 from hwsim.run.__main__ import main
@@ -24,6 +25,18 @@ def file(tmp_path_factory: pytest.TempPathFactory, small_network: Network) -> Pa
     path = tmp_path_factory.mktemp("network") / "net.yaml"
     save_network(small_network, path)
     return path
+
+
+def test_a_layer_list_is_no_trace_to_compare(small_network: Network) -> None:
+    for given in (small_network, [small_network]):
+        with pytest.raises(UserError, match=r"has no masks: MaskTrace\.of_network"):
+            compare("pe16x16", given)  # type: ignore[arg-type]
+
+
+def test_a_result_shows_what_it_is_of_in_one_line(small_network: Network) -> None:
+    result = simulate("pe16x16", small_network)
+    said = f"SimResult({small_network.name} on pe16x16, dense, 16 images in batches of 16: "
+    assert repr(result) == f"{said}{result.cycles:,} cycles)"
 
 
 def test_resnet18_takes_the_cycles_of_the_shipped_traces_dense_row(tmp_path: Path) -> None:
