@@ -10,7 +10,7 @@ from refusal import refusal
 
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError
-from hwsim.network import Network, save_network
+from hwsim.network import ConvLayer, MapLayer, Network, save_network
 from hwsim.network.gates import with_gates
 from hwsim.run.__main__ import main
 from hwsim.run.comparison import compare
@@ -37,6 +37,34 @@ def test_a_result_shows_what_it_is_of_in_one_line(small_network: Network) -> Non
     result = simulate("pe16x16", small_network)
     said = f"SimResult({small_network.name} on pe16x16, dense, 16 images in batches of 16: "
     assert repr(result) == f"{said}{result.cycles:,} cycles)"
+
+
+def test_a_layer_without_macs_has_no_utilisation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An addition multiplies nothing: not 0 % of what it could."""
+    shape = {"in_channels": 16, "in_height": 4, "in_width": 4, "out_channels": 16}
+    network = Network(
+        name="n",
+        layers=(
+            ConvLayer(name="a", kernel_size=1, **shape),
+            ConvLayer(name="b", kernel_size=1, input="a", **shape),
+            MapLayer(
+                name="c",
+                operator="add",
+                input="a",
+                residual="b",
+                out_height=4,
+                out_width=4,
+                **shape,
+            ),
+        ),
+    )
+    save_network(network, tmp_path / "n.yaml")
+    assert main(["--network", str(tmp_path / "n.yaml"), "--layers"]) == 0
+    rows = {line[:1]: line.split() for line in capsys.readouterr().out.splitlines() if line}
+    assert rows["c"][1:4] == ["-", rows["c"][2], "-"]
+    assert rows["b"][4] == "%"
 
 
 def test_resnet18_takes_the_cycles_of_the_shipped_traces_dense_row(tmp_path: Path) -> None:
