@@ -27,6 +27,21 @@ def file(tmp_path_factory: pytest.TempPathFactory, small_network: Network) -> Pa
     return path
 
 
+def test_a_file_is_no_folder_to_write_to(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refusal(capsys, main, ["--network", str(file), "--out", str(file)])
+    assert said.startswith(f"hwsim run: --out {file}: is a file; expected a folder")
+
+
+def test_zero_gating_without_zeros_is_told(
+    file: Path, tmp_path: Path, small_network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--network", str(file)]) == 0
+    assert "a layer list knows no zeros: array.zero_gating is without" in capsys.readouterr().out
+    synthetic_trace(small_network, images=2, density=0.5).contents.write(tmp_path / "s.h5")
+    assert main(["--trace", str(tmp_path / "s.h5"), "--batch", "2"]) == 0
+    assert "s counts no zero operands: array.zero_gating is" in capsys.readouterr().out
+
+
 def test_a_layer_list_is_no_trace_to_compare(small_network: Network) -> None:
     for given in (small_network, [small_network]):
         with pytest.raises(UserError, match=r"has no masks: MaskTrace\.of_network"):
