@@ -58,8 +58,9 @@ def _extents(least: int, *, sides: bool = False) -> Callable[[Any], Any]:
             or len(numbers) not in lengths
             or any(type(n) is not int or n < least for n in numbers)
         ):
-            four = " or four (top, left, bottom, right)" if sides else ""
-            raise ValueError(f"expected an integer from {least} on, two (height, width){four}")
+            two = ", two (height, width), or four (top, left, bottom, right)"
+            more = two if sides else ", or two (height, width)"
+            raise ValueError(f"expected an integer from {least} on{more}")
         if len(numbers) == 4 and numbers[:2] == numbers[2:]:
             numbers = numbers[:2]
         return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
@@ -68,7 +69,9 @@ def _extents(least: int, *, sides: bool = False) -> Callable[[Any], Any]:
 
 
 def _one_or_more(value: Any) -> Any:
-    names = value if isinstance(value, tuple | list) else ()
+    names = value if isinstance(value, tuple | list) else (value,)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError("expected the name of a tensor, or a list of names")
     return names[0] if len(names) == 1 else value
 
 

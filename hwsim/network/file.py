@@ -27,6 +27,9 @@ _ORDER = (
 )  # fmt: skip
 """Keys of a layer as they are written; others follow."""
 
+_TENSORS = "input", "residual", "scale", "weights_from"
+"""Keys whose values are names of tensors."""
+
 _WIDTH = 72
 """Columns after which a line of a layer ends."""
 
@@ -112,8 +115,10 @@ def written(layer: ConvLayer | MapLayer) -> dict[str, Any]:
 def _layer(path: Path, number: int, keys: Any) -> ConvLayer | MapLayer:
     if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys):
         raise NetworkFileError(f"{path}: layer {number}: expected a mapping, found {keys!r}")
-    kind = MapLayer if "operator" in keys else ConvLayer
+    kind, other = (MapLayer, ConvLayer) if "operator" in keys else (ConvLayer, MapLayer)
     try:
+        _names_are_text(keys)
+        _keys_of(kind, other, keys)
         return kind(**keys)
     except UserError as error:
         what, named = str(error), ""
@@ -123,6 +128,25 @@ def _layer(path: Path, number: int, keys: Any) -> ConvLayer | MapLayer:
             what = what.removeprefix(f"layer {keys['name']}: ")
         what = what.removeprefix(f"{kind.__name__}: ")
         raise NetworkFileError(f"{path}: layer {number}{named}: {what}") from None
+
+
+def _names_are_text(keys: dict[str, Any]) -> None:
+    """YAML reads a name such as 0 or on as a number or a truth."""
+    for key in ("name", *_TENSORS):
+        found = keys.get(key, "")
+        names = found if isinstance(found, list) else [found]
+        if wrong := [name for name in names if isinstance(name, int | float)]:
+            raise UserError(f"{key}: expected a name; one such as {wrong[0]} stands in quotes")
+
+
+def _keys_of(
+    kind: type[ConvLayer] | type[MapLayer], other: type[ConvLayer] | type[MapLayer], keys: Any
+) -> None:
+    strange = [k for k in keys if k in other.model_fields and k not in kind.model_fields]
+    if strange and kind is MapLayer:
+        raise UserError(f"{strange[0]}: a layer with an operator is a map, and has no such key")
+    if strange:
+        raise UserError(f"{strange[0]}: only a layer with an operator, a map, has this key")
 
 
 def _numbered(message: str, layers: list[ConvLayer | MapLayer]) -> str:

@@ -55,4 +55,5 @@ def _gated(layer: ConvLayer, gated: bool, groups: int) -> ConvLayer:
     try:
         return ConvLayer(**fields)
     except UserError as error:
-        raise GateError(str(error)) from None
+        what = str(error).removeprefix(f"{ConvLayer.__name__} {layer.name!r}: ")
+        raise GateError(what) from None

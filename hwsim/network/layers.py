@@ -51,7 +51,7 @@ class Layer(Described):
     ``"input"``, or the layer that makes it (pooled).
     """
 
-    name: str
+    name: str = Field(min_length=1)
     in_channels: int = Field(gt=0)
     in_height: int = Field(gt=0)
     in_width: int = Field(gt=0)

@@ -10,6 +10,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from hwsim.errors import nearest
 from hwsim.network.description import Described
 from hwsim.network.layers import INPUT, OUTSIDE, AnyLayer, ConvLayer
 
@@ -34,7 +35,7 @@ class Network(Described):
                 if tensor not in made:
                     raise ValueError(
                         f"layer {layer.name}: {_verb(layer, tensor)} {tensor!r}, which no layer "
-                        "before it makes"
+                        f"before it makes{nearest(tensor, made)}"
                     )
             _input_fits(layer, made)
             _residual_fits(layer, made)

@@ -51,6 +51,8 @@ def read_topology(path: str | Path) -> Network:
     if len(rows) < 2:
         raise TopologyError(f"{path}: expected a line of headings and a line for each layer")
     (_, headings), *rows = rows
+    if len(headings) > 1 and all(heading.isdecimal() for heading in headings[1:]):
+        raise TopologyError(f"{path}: line 1 {headings[0]!r}: expected headings, found a layer")
     order = [heading.lower() for heading in headings[1:4]]
     if sorted(order) != sorted(PRODUCT):
         order = []

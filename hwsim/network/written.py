@@ -41,7 +41,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read ({one_line(error)})") from None
     data = _json(path, text) if path.suffix == ".json" else _yaml(path, text)
     if not isinstance(data, dict):
-        raise UserError(f"{path}: expected a mapping of keys, found {type(data).__name__}")
+        found = "an empty file" if data is None else f"a {type(data).__name__}"
+        raise UserError(f"{path}: expected a mapping of keys, found {found}")
     return data
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from hwsim.analysis import MacsCounted, dram_bytes_per_cycle, operating_points
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSE_LABELS, CAUSES, DRAM_COUNTERS
+from hwsim.errors import UserError
 from hwsim.plots import style as look
 
 if TYPE_CHECKING:
@@ -69,9 +70,10 @@ def utilisation_by_layer(frame: pd.DataFrame) -> Figure:
     """Utilisation of each layer, executed MACs / (PEs x cycles), one line per scheme.
 
     ``frame`` as :func:`hwsim.layers_frame` gives it, with ``utilisation`` as a share. One
-    panel per trace and batch.
+    panel per trace and batch. Layers without MACs have no utilisation and are left out.
     """
-    look.require_columns("utilisation_by_layer", frame, (*RUN, "utilisation"))
+    look.require_columns("utilisation_by_layer", frame, (*RUN, "dense_macs", "utilisation"))
+    frame = _with_macs("utilisation_by_layer", frame, frame["dense_macs"])
     names = look.run_names(frame)
     groups = list(frame.groupby(["trace", "batch"], sort=False))
     shared = _one_network(run["layer"] for _, run in frame.groupby(["trace", "scheme", "batch"]))
@@ -106,13 +108,16 @@ def roofline(frame: pd.DataFrame, arch: ArchConfig, macs: MacsCounted = "execute
 
     ``frame`` as :func:`hwsim.layers_frame` gives it, of runs on ``arch``. ``macs``: those
     executed, or the dense network's (points may then lie above the
-    compute roof: what gating gains). A layer that moves no byte is drawn at the right edge. A layer
-    may lie above the DRAM roof where its weights were loaded during the one before.
+    compute roof: what gating gains). A layer that moves no byte is drawn at the right edge, one
+    without a MAC is left out. A layer may lie above the DRAM roof where its weights were loaded
+    during the one before.
     """
     counted = ("dense_macs",) if macs == "dense-equivalent" else ("macs_base", "macs_conditional")
     look.require_columns("roofline", frame, (*RUN, "cycles", *counted, *DRAM_COUNTERS))
     names = look.run_names(frame)
     points = operating_points(frame, macs)
+    # Logarithms have no place for the others.
+    points = _with_macs("roofline", points, points["macs_per_cycle"])
     finite = points["macs_per_dram_byte"].replace(np.inf, np.nan)
     compute, bandwidth = arch.pes, dram_bytes_per_cycle(arch)
     ridge = compute / bandwidth
@@ -158,6 +163,13 @@ def roofline(frame: pd.DataFrame, arch: ArchConfig, macs: MacsCounted = "execute
         note += "; above the roof: MACs skipped"
     look.head(figure, frame["label"], f"Roofline of {arch.name}, {macs} MACs", note)
     return figure
+
+
+def _with_macs(figure: str, frame: pd.DataFrame, macs: pd.Series) -> pd.DataFrame:
+    """The rows of layers that have MACs. Raises UserError where none has."""
+    if not (macs > 0).any():
+        raise UserError(f"{figure}: no layer of the frame has MACs")
+    return frame[macs > 0].copy()
 
 
 def _one_network(layers: Iterable[Iterable[str]]) -> bool:

@@ -106,6 +106,8 @@ def _run(options: argparse.Namespace) -> None:
     require_models(arch, traces, options.scheme, options.engine)
     _check_json(options)
     if options.out:
+        if options.out.is_file():
+            raise UserError(f"--out {options.out}: is a file; expected a folder")
         options.out.mkdir(parents=True, exist_ok=True)
     if options.engine == "reference":
         _warn_of_time(arch, traces, options)

@@ -248,7 +248,9 @@ def _not_gated(result: SimResult) -> str:
     """Why zero gating is without effect on a run."""
     if result.scheme.kind == "channels":
         return "channels: zeros beside skipped channels are not counted, and not gated."
+    if not result.header.has_masks:
+        return "a layer list knows no zeros: array.zero_gating is without effect"
     return (
-        f"{result.trace_name} lacks the zeros that its schemes meet: array.zero_gating is without "
-        "effect on it; hwsim record counts them"
+        f"{result.trace_name} counts no zero operands: array.zero_gating is without effect on it "
+        "(recorders count them; behind GELU or normalisation there are none)"
     )

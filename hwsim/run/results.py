@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SimResult:
     """One scheme on one trace: int64 ``causes`` (layers, CAUSES), ``counters`` (layers, COUNTERS).
 
@@ -53,6 +53,12 @@ class SimResult:
     engine: Engine = "kernel"
     shapes: tuple[Shape, ...] = ()
     kept_macs: Mapping[str, int] | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"SimResult({self.trace_name} on {self.arch.name}, {self.scheme.name}, {self.images} "
+            f"images in batches of {self.batch}: {self.cycles:,} cycles)"
+        )
 
     @property
     def network(self) -> Network:

@@ -284,10 +284,14 @@ def _density(share: float | None) -> str:
     return "-" if share is None or share != share else f"{share:.3f}"
 
 
+def _utilisation(row: Row) -> str:
+    return f"{100 * row['utilisation']:.1f} %" if row["dense_macs"] else "-"
+
+
 LAYERS = (
     Column("density", lambda row: _density(row["density"])),
     Column("cycles\n/image", lambda row: f"{row['cycles'] / row['images']:,.0f}"),
-    Column("utili-\nsation", lambda row: f"{100 * row['utilisation']:.1f} %"),
+    Column("utili-\nsation", _utilisation),
     *(_share(cause) for cause in CAUSES),
     Column("DRAM\nkB/image", lambda row: f"{_dram_bytes(row) / row['images'] / 1e3:,.1f}"),
     Column("energy\nuJ/image", lambda row: _priced(row["energy_pj"] / row["images"] / 1e6)),

@@ -80,11 +80,19 @@ def find_traces(names: Sequence[str | Path]) -> list[Path]:
 
 
 def as_traces(traces: MaskTrace | str | Path | Iterable[MaskTrace | str | Path]) -> list[MaskTrace]:
-    """Traces as they are, files and folders opened. Raises TraceError where there is none."""
-    if isinstance(traces, MaskTrace | str | Path):
+    """Traces as they are, files and folders opened.
+
+    Raises TraceError where there is none, and for a layer list, which has no masks.
+    """
+    if isinstance(traces, MaskTrace | str | Path | Network):
         traces = [traces]
     found: list[MaskTrace] = []
     for trace in traces:
+        if isinstance(trace, Network):
+            raise TraceError(
+                f"network {trace.name} has no masks: MaskTrace.of_network(network, images) makes a "
+                "trace of it"
+            )
         found += [trace] if isinstance(trace, MaskTrace) else open_traces(trace)
     if not found:
         raise TraceError("no traces: expected at least one MaskTrace, file or folder")

@@ -23,6 +23,9 @@ CONDITIONAL = "zero_operand_macs_conditional"
 
 INPUT_BITS = "input_bits"
 
+NETWORKS = (".yaml", ".yml", ".json", ".onnx")
+"""How names of files end that hold layers and no masks."""
+
 KEPT_BITS = 8 << 26
 """Masks of no more bits, 64 MiB, are read once and kept; larger ones are read as they are used."""
 
@@ -129,6 +132,10 @@ class TraceContents:
         except FileNotFoundError:
             raise TraceError(f"{path}: no such file") from None
         except OSError as error:
+            if path.suffix in NETWORKS:
+                raise TraceError(
+                    f"{path}: expected a trace, an HDF5 file; a layer list runs with --network"
+                ) from None
             raise TraceError(
                 f"{path}: not a readable HDF5 file, perhaps truncated ({error})"
             ) from None

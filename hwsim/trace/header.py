@@ -161,7 +161,7 @@ class TraceHeader(Described):
         notes = [
             note
             for note, holds in (
-                ("synthetic", self.synthetic),
+                ("synthetic", self.synthetic and not self.method.startswith("synthetic")),
                 ("barely trained", self.training.get("barely_trained", False)),
                 ("thresholds shifted, approximate", self.training.get("threshold_shift", 0) != 0),
             )

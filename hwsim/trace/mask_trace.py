@@ -27,6 +27,8 @@ class MaskTrace:
     """Masks of N images, layer by layer; ``contents`` lie in memory or in an open file."""
 
     def __init__(self, contents: TraceContents) -> None:
+        if isinstance(contents, str | Path):
+            raise TraceError(f"{contents}: MaskTrace.open opens a file")
         self.contents = contents
         self._margins: Salience | None = None
         self._ones: dict[str, int] | None = None

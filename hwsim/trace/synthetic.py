@@ -159,6 +159,6 @@ def _gated(network: Network, options: argparse.Namespace) -> Network:
             raise UserError(
                 f"{options.network}: no convolution but the first and linear ones has channels for "
                 f"{options.groups} gating groups of masks of {options.mask_group} channels; "
-                "--groups takes fewer"
+                "--groups takes fewer, --gate names of linear ones"
             )
     return with_gates(network, names, options.groups)

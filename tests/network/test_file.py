@@ -108,10 +108,20 @@ LAYER = "in_channels: 8, in_height: 4, in_width: 4, out_channels: 8, kernel_size
         (f"- {{name: a, {LAYER}, name: b}}", "duplicate key 'name' (line 3)"),
         (f"- {{name: a, {LAYER}}}\n- {{name: b, {LAYER}, input: c}}",
          "layer 2 'b': reads 'c', which no layer before it makes"),
+        (f"- {{name: stem, {LAYER}}}\n- {{name: b, {LAYER}, input: sten}}",
+         "layer 2 'b': reads 'sten', which no layer before it makes; nearest valid: 'stem'"),
+        (f"- {{name: 0, {LAYER}}}", "layer 1 0: name: expected a name; one such as 0 stands in"),
+        (f"- {{name: '0', {LAYER}}}\n- {{name: b, {LAYER}, input: [0, 0]}}",
+         "layer 2 'b': input: expected a name; one such as 0 stands in quotes"),
+        (f"- {{name: '', {LAYER}}}", "layer 1 '': name: "),
+        (f"- {{name: a, {LAYER}, input: []}}",
+         "layer 1 'a': input: expected the name of a tensor, or a list of names, found []"),
+        (f"- {{name: a, {LAYER}, out_height: 4}}",
+         "layer 1 'a': out_height: only a layer with an operator, a map, has this key"),
         (f"- {{name: a, {LAYER}}}\n- {{name: a, {LAYER}, input: a}}",
          "layer 2 'a': the name is used twice"),
         (f"- {{name: a, {LAYER}, operator: pol, out_height: 1, out_width: 1}}",
-         "layer 1 'a': unknown key 'kernel_size'"),
+         "layer 1 'a': kernel_size: a layer with an operator is a map, and has no such key"),
         ("- 3", "layer 1: expected a mapping, found 3"),
         ("  {", "not valid YAML"),
         ("", "layers: expected a list of layers"),
@@ -130,11 +140,13 @@ def test_a_mistake_is_one_line_that_names_layer_and_key(
 
 def test_what_is_no_network_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "l.yaml").write_text("[1]")
+    (tmp_path / "e.yaml").write_text("")
     (tmp_path / "k.yaml").write_text("layer: []")
     (tmp_path / "d.json").write_text('{"name": "a", "name": "b"}')
     (tmp_path / "s.json").write_text('{"name": ')
     for name, said in (
-        ("l.yaml", "expected a mapping of keys, found list"),
+        ("l.yaml", "expected a mapping of keys, found a list"),
+        ("e.yaml", "expected a mapping of keys, found an empty file"),
         ("k.yaml", "unknown key 'layer'; nearest valid: 'layers'"),
         ("d.json", "duplicate key 'name'"),
         ("s.json", "not valid JSON"),

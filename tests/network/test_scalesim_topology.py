@@ -127,6 +127,15 @@ def test_a_mistake_is_one_line(
     assert told.startswith(f"hwsim import: {path}: {said}")
 
 
+def test_a_layer_in_place_of_headings_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be lost without a word."""
+    path = written(tmp_path, "a, 4, 4, 1, 1, 8, 8, 1,\nb, 4, 4, 1, 1, 8, 8, 1,\n")
+    told = refusal(capsys, main, [str(path)])
+    assert told.startswith(f"hwsim import: {path}: line 1 'a': expected headings, found a layer")
+
+
 def test_a_column_that_is_not_known_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -203,6 +203,22 @@ def test_a_layer_that_moves_no_byte_stands_at_the_edge(pe16x16: ArchConfig) -> N
     assert panel.get_xlim()[1] == pytest.approx(25)
 
 
+def test_layers_without_macs_have_no_place_among_macs(pe16x16: ArchConfig) -> None:
+    """A map layer that moves bytes: neither a point under the roofs nor a utilisation of 0."""
+    counted = {"macs_base": 0, "macs_conditional": 0, "dense_macs": 0, "utilisation": 0.0}
+    frame = pd.concat([layer_frame(), layer_frame().tail(1).assign(layer="add", **counted)])
+    (panel,) = plots.roofline(frame, pe16x16).axes
+    assert line(panel, "unstructured") == [[12, 120], [1.5, 1.5]]
+    assert panel.get_ylim()[0] == pytest.approx(1)  # the lowest point, over 1.5
+    (panel,) = plots.utilisation_by_layer(frame).axes
+    assert [text.get_text() for text in panel.get_xticklabels()] == ["a", "b"]
+    maps = frame[frame["layer"] == "add"]
+    with pytest.raises(UserError, match="roofline: no layer of the frame has MACs"):
+        plots.roofline(maps, pe16x16)
+    with pytest.raises(UserError, match="utilisation_by_layer: no layer of the frame has MACs"):
+        plots.utilisation_by_layer(maps)
+
+
 def test_the_front_is_joined_and_the_baseline_ringed() -> None:
     frame = summary_frame()
     figure = plots.pareto(frame, baseline=frame["scheme"] == "dense")

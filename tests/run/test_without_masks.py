@@ -9,7 +9,8 @@ import pytest
 from refusal import refusal
 
 from hwsim.arch.config import ArchConfig
-from hwsim.network import Network, save_network
+from hwsim.errors import UserError
+from hwsim.network import ConvLayer, MapLayer, Network, save_network
 from hwsim.network.gates import with_gates
 from hwsim.run.__main__ import main
 from hwsim.run.comparison import compare
@@ -24,6 +25,61 @@ def file(tmp_path_factory: pytest.TempPathFactory, small_network: Network) -> Pa
     path = tmp_path_factory.mktemp("network") / "net.yaml"
     save_network(small_network, path)
     return path
+
+
+def test_a_file_is_no_folder_to_write_to(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refusal(capsys, main, ["--network", str(file), "--out", str(file)])
+    assert said.startswith(f"hwsim run: --out {file}: is a file; expected a folder")
+
+
+def test_zero_gating_without_zeros_is_told(
+    file: Path, tmp_path: Path, small_network: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--network", str(file)]) == 0
+    assert "a layer list knows no zeros: array.zero_gating is without" in capsys.readouterr().out
+    synthetic_trace(small_network, images=2, density=0.5).contents.write(tmp_path / "s.h5")
+    assert main(["--trace", str(tmp_path / "s.h5"), "--batch", "2"]) == 0
+    assert "s counts no zero operands: array.zero_gating is" in capsys.readouterr().out
+
+
+def test_a_layer_list_is_no_trace_to_compare(small_network: Network) -> None:
+    for given in (small_network, [small_network]):
+        with pytest.raises(UserError, match=r"has no masks: MaskTrace\.of_network"):
+            compare("pe16x16", given)  # type: ignore[arg-type]
+
+
+def test_a_result_shows_what_it_is_of_in_one_line(small_network: Network) -> None:
+    result = simulate("pe16x16", small_network)
+    said = f"SimResult({small_network.name} on pe16x16, dense, 16 images in batches of 16: "
+    assert repr(result) == f"{said}{result.cycles:,} cycles)"
+
+
+def test_a_layer_without_macs_has_no_utilisation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An addition multiplies nothing: not 0 % of what it could."""
+    shape = {"in_channels": 16, "in_height": 4, "in_width": 4, "out_channels": 16}
+    network = Network(
+        name="n",
+        layers=(
+            ConvLayer(name="a", kernel_size=1, **shape),
+            ConvLayer(name="b", kernel_size=1, input="a", **shape),
+            MapLayer(
+                name="c",
+                operator="add",
+                input="a",
+                residual="b",
+                out_height=4,
+                out_width=4,
+                **shape,
+            ),
+        ),
+    )
+    save_network(network, tmp_path / "n.yaml")
+    assert main(["--network", str(tmp_path / "n.yaml"), "--layers"]) == 0
+    rows = {line[:1]: line.split() for line in capsys.readouterr().out.splitlines() if line}
+    assert rows["c"][1:4] == ["-", rows["c"][2], "-"]
+    assert rows["b"][4] == "%"
 
 
 def test_resnet18_takes_the_cycles_of_the_shipped_traces_dense_row(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_every_method_in_one_table(
     ]
     assert main(["--trace", *paths, "--layers"]) == 0
     out = capsys.readouterr().out
-    assert "synthetic FBS (synthetic)" in out
+    assert "synthetic FBS" in out
     assert "channels: predictors are in cycles" in out
     assert main(["--trace", *paths, "--json", "-", "--out", str(tmp_path / "out")]) == 0
     report = json.loads(capsys.readouterr().out)

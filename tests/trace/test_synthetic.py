@@ -35,7 +35,7 @@ def test_a_networks_own_gates_are_taken(
     trace = verify(out)
     assert trace.network == small_network
     assert (trace.mask_group, trace.images) == (8, 3)
-    assert trace.header.label == "synthetic (synthetic)"
+    assert trace.header.label == "synthetic"
     ones = trace.ones()
     assert trace.header.density_elements(ones) == pytest.approx(0.3, abs=0.01)
     assert main([*asked, *more]) == 0

@@ -124,6 +124,18 @@ def test_a_truncated_file_is_told(copy: Path) -> None:
     assert_one_line(caught, str(copy), "truncated")
 
 
+def test_a_layer_list_is_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("name: net")
+    with pytest.raises(TraceError) as caught:
+        MaskTrace.open(tmp_path / "net.yaml")
+    assert_one_line(caught, "net.yaml", "a layer list runs with --network")
+
+
+def test_a_name_is_opened_not_constructed() -> None:
+    with pytest.raises(TraceError, match=r"t\.h5: MaskTrace\.open opens a file"):
+        MaskTrace("t.h5")  # type: ignore[arg-type]
+
+
 def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
     path = tmp_path / "text.h5"
     path.write_text("not HDF5")

@@ -41,7 +41,11 @@ def _made(model: str) -> nn.Module:
     try:
         home = import_module(module)
     except ModuleNotFoundError as error:
-        raise UserError(f"{model}: cannot be imported ({one_line(error)})") from None
+        hint = f"; a module has no .py: {module[:-3]}:{function}" if module.endswith(".py") else ""
+        raise UserError(f"{model}: cannot be imported ({one_line(error)}){hint}") from None
+    except Exception as error:
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise UserError(f"{model}: cannot be imported ({what})") from error
     known: dict[str, Any] = {name: each for name, each in vars(home).items() if callable(each)}
     if function not in known:
         raise UserError(f"{model}: {module} has no {function!r}{nearest(function, known)}")
@@ -51,6 +55,10 @@ def _made(model: str) -> nn.Module:
         raise UserError(
             f"{model}: cannot be called without arguments ({one_line(error)})"
         ) from None
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{model}: {type(error).__name__}: {one_line(error)}") from error
     if not isinstance(made, nn.Module):
         raise UserError(f"{model}: returns a {type(made).__name__}, expected a torch module")
     return made

@@ -73,8 +73,10 @@ class Call:
     def mark_each(self, values: Iterable[Value]) -> None:
         for tensor, value in zip(tensors_in(self.result), values, strict=False):
             if value.shape != tuple(tensor.shape):
+                batch = "; the first size of an input is its number of images"
+                hint = batch if tensor.shape[:1] != value.shape[:1] else ""
                 raise LayerListError(
-                    f"{self.where}: gave {tuple(tensor.shape)}, followed as {value.shape}"
+                    f"{self.where}: gave {tuple(tensor.shape)}, followed as {value.shape}{hint}"
                 )
             self.follower.values[tensor] = value
 

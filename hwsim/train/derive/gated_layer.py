@@ -105,7 +105,8 @@ def convolution_of(
     if len(found) != 1:
         raise LayerListError(
             f"layer {path}: {len(found)} convolutions or linear layers of {in_channels} -> "
-            f"{out_channels} channels in it, expected one; ignored= names modules that make masks"
+            f"{out_channels} channels in it, expected one: gate one of them by its path, or "
+            "ignore those that make masks"
         )
     return found[0]
 

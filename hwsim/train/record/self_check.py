@@ -118,7 +118,10 @@ def check(
     wrong = _distance(torch.where(bits, full, off), output)
     if not wrong:
         return
-    advice = ""
+    advice = (
+        "; gates= names the module behind which the mask is applied, or masked_off='unchecked' "
+        "records masks as they are (with groups=1 without a base path)"
+    )
     if not layer.zeroes and not _distance(torch.where(bits, full, other), output):
         advice = f"; masked_off={'base' if zeroes else 'zero'!r} does"
     raise RecordingError(

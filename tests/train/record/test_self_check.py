@@ -120,6 +120,8 @@ def test_one_bit_of_one_layer_is_found() -> None:
     bits[1, 3, 2, 2] ^= True
     with pytest.raises(RecordingError, match=r"layer l: its masks, applied to its own sums"):
         check(module, layer, Mask("l", "activation", bits), x, output, **options)
+    with pytest.raises(RecordingError, match=r"; gates= names the module behind which"):
+        check(module, layer, Mask("l", "activation", bits), x, output, **options)
     bits[1, 3, 2, 2] ^= True
     zeroed = torch.where(bits, full, torch.zeros_like(full))
     with pytest.raises(RecordingError, match=r"off by .*; masked_off='zero' does"):
