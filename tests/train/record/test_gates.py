@@ -207,7 +207,7 @@ GATES = {"layers.0.a": "layers.0.gate", "layers.0.b": "layers.0.gate"}
 def test_a_gate_of_two_layers_is_each_ones(order: str, of_a, of_b, tmp_path: Path) -> None:
     model = Net(Shared(order))
     said: list[Tensor] = []
-    with attached(model, GATES, masked_off="unchecked") as recorder:
+    with attached(model, GATES, masked_off="unchecked", groups=4) as recorder:
         hook = model.layers[0].gate.register_forward_hook(lambda *found: said.append(found[2]))
         with torch.no_grad():
             model(images())
@@ -223,7 +223,7 @@ def test_calls_that_may_be_anyones_are_refused(order: str, tmp_path: Path) -> No
     with pytest.raises(
         RecordingError, match=r"layer layers\.0\.a: its gate ran [23] times in this batch for 2"
     ):
-        recorded(Net(Shared(order)), tmp_path / "t.h5", GATES, masked_off="unchecked")
+        recorded(Net(Shared(order)), tmp_path / "t.h5", GATES, masked_off="unchecked", groups=4)
 
 
 def test_calls_that_say_the_same_are_taken(tmp_path: Path) -> None:
@@ -304,3 +304,8 @@ def test_a_layer_may_return_its_own_mask(tmp_path: Path) -> None:
     with torch.no_grad():
         wanted = model.stem(images()).relu() > 0.5
     np.testing.assert_array_equal(trace.masks("layers.0.inner"), wanted.numpy())
+
+
+def test_unchecked_masks_need_their_gating_groups(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="needs groups=: 1 where nothing is computed"):
+        recorded(Net(Shared("gab")), tmp_path / "t.h5", GATES, masked_off="unchecked")
