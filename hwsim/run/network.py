@@ -169,6 +169,11 @@ def _check(options: argparse.Namespace) -> None:
         f"{options.file}: ok, {len(network.layers)} layers ({found['gated_layers']} gated), "
         f"{found['macs']:,} MACs an image, {found['weights']:,} weights{placed}"
     )
+    read = {tensor for layer in network.layers for tensor in layer.reads}
+    unread = [layer.name for layer in network.layers[:-1] if layer.name not in read]
+    if unread:
+        # An edge that was forgotten looks like another output.
+        print(f"outputs beside the last layer's, read by nobody: {', '.join(unread)}")
 
 
 def _derive(options: argparse.Namespace) -> None:

@@ -115,3 +115,13 @@ def test_derive_follows_a_torch_model(
         (["derived_here:small", *shape, "--out", "net.txt"], "expected a name that ends in .yaml"),
     ):
         assert said in refusal(capsys, main, ["derive", *arguments])
+
+
+def test_check_tells_what_nobody_reads(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The shortcut's line in the file is deleted where it is added."""
+    text = file.read_text()
+    assert text.count("residual: layer2.0.shortcut") == 1
+    file.write_text(text.replace("residual: layer2.0.shortcut", "residual:"))
+    assert main(["check", str(file)]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "outputs beside the last layer's, read by nobody: layer2.0.shortcut"

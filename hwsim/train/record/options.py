@@ -88,8 +88,8 @@ class Options:
             raise RecordingError("the layer list needs network= or an example= to derive it")
         if groups is None and self.masked_off == "unchecked" and not self.by_input:
             raise RecordingError(
-                "masked_off='unchecked' needs groups=: 1 where nothing is computed for a 0, else how "
-                "many gating groups the base path has"
+                "masked_off='unchecked' needs groups=: 1 where nothing is computed for a 0, else "
+                "how many gating groups the base path has"
             )
         if groups is None:
             groups = 1 if self.masked_off == "zero" or self.by_input else GROUPS
