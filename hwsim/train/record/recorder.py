@@ -84,12 +84,12 @@ class Recorder:
         None, the list is derived by running ``example``, a batch of images. ``groups``: gating
         groups of a derived list; 4, or 1 where there is no base path; to be said with "unchecked".
         ``masked_off``: what a masked-off output holds: the base partial sum, zero, or something
-        that is not to be checked. ``masks``: what masks are of, for all layers or by layer, where their shapes do
-        not say it: ``pixel``, ``channel`` or ``input-channel``. ``ignored``: modules that make
-        masks, beside the gates: they are no layers. ``salience_images``: how many images' margins
-        are kept. ``input_images``: of how many images it is kept where the inputs of layers are
-        not zero; every layer but the first must then be a module, or be the last and read what the
-        model returns. Raises UserError.
+        that is not to be checked. ``masks``: what masks are of, for all layers or by layer, where
+        their shapes do not say it: ``pixel``, ``channel`` or ``input-channel``. ``ignored``:
+        modules that make masks, beside the gates: they are no layers. ``salience_images``: how many
+        images' margins are kept. ``input_images``: of how many images it is kept where the inputs
+        of layers are not zero; every layer but the first must then be a module, or be the last and
+        read what the model returns. Raises UserError.
         """
         model = unwrapped(model)
         options = Options.of(
