@@ -262,3 +262,25 @@ def test_inspect_and_verify(trace_folder: Path, capsys: pytest.CaptureFixture[st
     assert trace_module.main(["verify", path]) == 0
     assert "ok, 4 images" in capsys.readouterr().out
     assert path in refusal(capsys, trace_module.main, ["verify", path + "x"])
+
+
+def test_a_layers_name_may_be_a_path(tmp_path: Path, small_network: Network) -> None:
+    """As in ONNX files, where one may also begin another; a dot is HDF5's name of the group."""
+    gated = small_network.gated_layers[0]
+    first = small_network.layers[0]
+    network = Network(
+        name="paths",
+        layers=(
+            first,
+            *(
+                gated.model_copy(update={"name": name, "input": first.name, "residual": None})
+                for name in ("a", "a/b", ".", "..", "/", "%2F", "é %s")
+            ),
+        ),
+    )
+    trace = synthetic_trace(network, 0.5, images=2)
+    trace.contents.write(tmp_path / "t.h5")
+    read = MaskTrace.open(tmp_path / "t.h5")
+    verify(tmp_path / "t.h5")
+    for layer in network.gated_layers:
+        assert np.array_equal(read.contents.packed(layer.name), trace.contents.packed(layer.name))
