@@ -171,14 +171,14 @@ class _Assembly:
         layer: Layer
         if node.kind == "convolution":
             fields |= node.fields
-            name = self._unused(node.name)
+            name = unused(node.name, self.names)
             layer = ConvLayer(name=name, in_channels=channels, weights_from=aside, **fields)
         else:
             height, width = node.fields.get("sides", (height, width))
             fields |= {"in_channels": channels, "in_height": height, "in_width": width}
             out = dict(zip(("out_channels", "out_height", "out_width"), node.shape, strict=True))
             operator = "rearrange" if node.kind == "concatenation" else node.kind
-            name = self._unused(node.name)
+            name = unused(node.name, self.names)
             layer = MapLayer(name=name, operator=operator, scale=aside, **fields, **out)
         self.layers.append(layer)
         self.tensors[node] = name
@@ -190,13 +190,15 @@ class _Assembly:
             else:
                 yield self._tensor(node)
 
-    def _unused(self, name: str) -> str:
-        found, number = name, 1
-        while found in self.names:
-            number += 1
-            found = f"{name}.{number}"
-        self.names.add(found)
-        return found
+
+def unused(name: str, taken: set[str]) -> str:
+    """The name, numbered where it is taken; it is from now on."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}.{number}"
+    taken.add(found)
+    return found
 
 
 def _unpad(node: Node) -> None:
