@@ -126,9 +126,12 @@ class _Assembly:
     def _fuse_pooling(self, node: Node) -> None:
         (source,) = node.inputs
         maker = self._made_by(source)
-        pool = pool_factor(source.shape, node.shape, node.fields.get("strides"))
+        pool = pool_factor(maker.shape, node.shape, node.fields.get("strides"))
+        # What was added may lie otherwise: then only pooling of all pixels is the same.
+        lies = source.shape == maker.shape or node.shape[1:] == (1, 1)
         if (
             pool is not None
+            and lies
             and node.fields.get("sides", source.shape[1:]) == source.shape[1:]
             and maker.kind == "convolution"
             and "pool" not in maker.fields
@@ -206,6 +209,8 @@ def _unpad(node: Node) -> None:
     if node.kind != "convolution" or "zeros" not in node.inputs[0].fields:
         return
     padded = node.inputs[0]
+    if padded.shape[1:] != (node.fields["in_height"], node.fields["in_width"]):
+        return  # read in another shape, whose edges are not the map's
     pad = padded.fields["zeros"]
     edges = node.fields["padding"]
     node.fields["padding"] = tuple(a + b for a, b in zip(edges, pad, strict=True))
