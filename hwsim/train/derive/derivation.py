@@ -50,6 +50,11 @@ def derive_network(
     if not isinstance(example, Tensor) or example.dim() < 2 or not len(example):
         found = tuple(example.shape) if isinstance(example, Tensor) else type(example).__name__
         raise LayerListError(f"example: expected a batch, a tensor (N, ...), found {found}")
+    if not isinstance(model, nn.Module):
+        raise LayerListError(f"model: expected a torch module, found {type(model).__name__}")
+    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+        raise LayerListError(f"groups: expected a positive integer, found {groups!r}")
+    gated, ignored = ([n] if isinstance(n, str) else n for n in (gated, ignored))
     model = getattr(model, "_orig_mod", model)
     modules = dict(model.named_modules())
     gated_modules = {path: _module(modules, path) for path in gated}

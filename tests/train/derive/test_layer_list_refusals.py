@@ -202,3 +202,14 @@ def test_hooks_of_others_are_not_followed() -> None:
     told.a.register_forward_hook(lambda m, args, out: out * 2)
     with pytest.raises(LayerListError, match="module b: reads what a hook of module a made"):
         derive_network(told, images(1, 3, 6, 6))
+
+
+@pytest.mark.parametrize("groups", [0, -1, 2.5, True, "4"])
+def test_groups_are_a_positive_integer(groups: Any) -> None:
+    with pytest.raises(LayerListError, match="groups: expected a positive integer, found"):
+        derive_network(model(lambda m, x: x), images(1, 3, 6, 6), ["b"], groups)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(LayerListError, match="model: expected a torch module, found function"):
+        derive_network(images, images(1, 3, 6, 6))
