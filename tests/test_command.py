@@ -11,6 +11,7 @@ from refusal import refusal
 
 from hwsim.__main__ import COMMANDS, main
 from hwsim.cli import status_of
+from hwsim.text_table import print_table
 
 HEAVY = {"numba", "h5py", "matplotlib", "torch", "numpy", "pandas", "simpy"}
 
@@ -93,3 +94,14 @@ def test_too_little_memory_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
     told = capsys.readouterr().err
     assert told.startswith("hwsim run: too little memory (Unable to allocate")
     assert told.count("\n") == 1
+
+
+def test_names_are_no_markup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal, where titles are bold."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_table(["layer"], [["[/b] :smile:"]], title="[red]net[/b] :smile:")
+    printed = capsys.readouterr().out
+    assert "[red]net[/b] :smile:" in printed
+    assert "[/b] :smile:" in printed.splitlines()[-1] + printed.splitlines()[-2]
