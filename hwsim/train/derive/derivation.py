@@ -233,6 +233,8 @@ class _Derivation:
             if found is None:
                 raise LayerListError(f"layer {path}: reads what does not stem from the input")
             self.reading.append(found)
+            follower.gated = 1
+            follower.ran.clear()
         follower.inside += 1
 
     def _made(self, path: str, module: nn.Module, output: Any) -> None:
@@ -241,7 +243,10 @@ class _Derivation:
         if follower.inside:
             return
         x = self.reading.pop()
-        value = gated_layer(self.builder, path, module, x, output, self.groups, self.ignored)
+        follower.gated = 0
+        value = gated_layer(
+            self.builder, path, module, x, output, self.groups, self.ignored, follower.ran
+        )
         self.gated_macs += value.macs
         follower.forget(output)
         for tensor in tensors_in(output):

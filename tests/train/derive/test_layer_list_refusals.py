@@ -213,3 +213,17 @@ def test_groups_are_a_positive_integer(groups: Any) -> None:
 def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(LayerListError, match="model: expected a torch module, found function"):
         derive_network(images, images(1, 3, 6, 6))
+
+
+def test_a_gated_module_loses_no_product() -> None:
+    """Beside its convolution of 4 x 4 it widens to 16 channels and back."""
+    inner = {"c": nn.Conv2d(4, 4, 3, padding=1), "e": nn.Conv2d(4, 16, 1), "f": nn.Conv2d(16, 4, 1)}
+    block = Told(lambda m, x: m.c(x) * m.f(m.e(x)).sigmoid(), **inner)
+    net = model(lambda m, x: m.block(x), block=block)
+    words = (
+        r"layer block: operator convolution in it multiplies by weights of shape \(16, 4, 1, 1\)"
+    )
+    with pytest.raises(LayerListError, match=words):
+        derive_network(net, images(1, 3, 6, 6), ["block"])
+    network = derive_network(net, images(1, 3, 6, 6), ["block"], ignored=["block.e", "block.f"])
+    assert network.by_name["block"].macs == 4 * 36 * 36
