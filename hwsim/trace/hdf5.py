@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,8 +191,12 @@ class TraceContents:
             ) from None
 
     def write(self, path: Path) -> None:
-        """To a temporary name, flushed, fsynced, then renamed."""
-        with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        """To a temporary name, flushed, fsynced, then renamed.
+
+        The file is made in memory: on a full disk HDF5 itself ends the process. Raises TraceError.
+        """
+        image = io.BytesIO()
+        with h5py.File(image, "w") as file:
             for layer in self.header.masked_layers:
                 self._write_layer(file, layer.name)
             for name in self.input_bits:
@@ -210,6 +215,12 @@ class TraceContents:
             file.attrs["header"] = text
             file.attrs["header_sha256"] = hashlib.sha256(text.encode()).hexdigest()
             file.attrs["sha256"] = self.digest()
+        try:
+            with whole(path) as temporary:
+                temporary.write_bytes(image.getbuffer())
+        except OSError as error:
+            why = one_line(error.strerror or error)
+            raise TraceError(f"{path}: cannot be written ({why})") from None
 
     def _write_layer(self, file: h5py.File, name: str) -> None:
         packed, stored_as = self.packed(name), _stored_as(name)
