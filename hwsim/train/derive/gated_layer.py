@@ -53,17 +53,30 @@ def _nothing_else(path: str, layer: nn.Module, ran: Collection[Product]) -> None
     whole = layer.weight
     assert isinstance(whole, Tensor)
     outputs, inputs, *taps = whole.shape
+    runs = sum(
+        w is not None and _stored(w) == _stored(whole) and w.shape == whole.shape for _, w in ran
+    )
+    if runs > 1:
+        raise LayerListError(
+            f"layer {path}: its convolution runs {runs} times in it; a gated layer may run once"
+        )
     for operator, weight in ran:
         if weight is not None:
             shape = tuple(weight.shape)
-            part = weight.untyped_storage()._cdata == whole.untyped_storage()._cdata
-            if part or ((shape[0], *shape[2:]) == (outputs, *taps) and inputs % shape[1] == 0):
+            if _stored(weight) == _stored(whole) or (
+                (shape[0], *shape[2:]) == (outputs, *taps) and inputs % shape[1] == 0
+            ):
                 continue
         what = "another tensor" if weight is None else f"weights of shape {shape}"
         raise LayerListError(
             f"layer {path}: operator {operator} in it multiplies by {what}, its convolution by "
             f"{tuple(whole.shape)}; ignored= names modules that make masks"
         )
+
+
+def _stored(weight: Tensor) -> int:
+    """Where its numbers are; views of a tensor have the same."""
+    return weight.untyped_storage()._cdata
 
 
 def _is_linear(module: nn.Module) -> bool:

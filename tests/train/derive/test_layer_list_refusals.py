@@ -227,3 +227,9 @@ def test_a_gated_module_loses_no_product() -> None:
         derive_network(net, images(1, 3, 6, 6), ["block"])
     network = derive_network(net, images(1, 3, 6, 6), ["block"], ignored=["block.e", "block.f"])
     assert network.by_name["block"].macs == 4 * 36 * 36
+
+
+def test_a_gated_module_runs_its_convolution_once() -> None:
+    block = Told(lambda m, x: m.c(m.c(x)), c=nn.Conv2d(4, 4, 3, padding=1))
+    with pytest.raises(LayerListError, match="layer block: its convolution runs 2 times in it"):
+        derive_network(model(lambda m, x: m.block(x), block=block), images(1, 3, 6, 6), ["block"])
