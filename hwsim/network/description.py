@@ -106,6 +106,21 @@ LARGEST = 1 << 24
 Count: TypeAlias = Annotated[int, Field(gt=0, le=LARGEST)]
 """Channels, or pixels of one direction."""
 
+LARGEST_MAP = 1 << 30
+"""Values of an image's map; a machine's tiles are counted one by one."""
+
+MOST_MACS = 1 << 53
+"""Of a layer, for an image; counters have 63 bits."""
+
+
+def refuse_huge(what: str, values: int, macs: int) -> None:
+    """Raise ValueError where a map has so many values, or a layer so many MACs."""
+    if values > LARGEST_MAP:
+        raise ValueError(f"{what}: a map of {values:,} values; at most {LARGEST_MAP:,} can be run")
+    if macs > MOST_MACS:
+        raise ValueError(f"{what}: {macs:,} MACs; at most {MOST_MACS:,} can be run")
+
+
 Tensors: TypeAlias = Annotated[Name | tuple[Name, ...], BeforeValidator(_one_or_more)]
 """A tensor's name, or those of several that are concatenated along their channels."""
 

@@ -20,7 +20,16 @@ from pydantic import (
     model_validator,
 )
 
-from hwsim.network.description import Count, Described, Extent, Name, Padding, Tensors, both
+from hwsim.network.description import (
+    Count,
+    Described,
+    Extent,
+    Name,
+    Padding,
+    Tensors,
+    both,
+    refuse_huge,
+)
 
 INPUT = "input"
 """Name of the network's input tensor; other tensors are named after the layer that makes them."""
@@ -38,25 +47,10 @@ def executed_share(density: float, groups: int) -> float:
     return base + (1 - base) * density
 
 
-LARGEST_MAP = 1 << 30
-"""Values of an image's map; a machine's tiles are counted one by one."""
-
-MOST_MACS = 1 << 53
-"""Of a layer, for an image; counters have 63 bits."""
-
-
 def _refuse_huge(layer: ConvLayer | MapLayer) -> None:
     read = layer.in_channels * layer.in_height * layer.in_width
     made = layer.out_channels * layer.out_height * layer.out_width
-    if max(read, made) > LARGEST_MAP:
-        raise ValueError(
-            f"layer {layer.name}: a map of {max(read, made):,} values; at most {LARGEST_MAP:,} can "
-            "be run"
-        )
-    if layer.macs > MOST_MACS:
-        raise ValueError(
-            f"layer {layer.name}: {layer.macs:,} MACs; at most {MOST_MACS:,} can be run"
-        )
+    refuse_huge(f"layer {layer.name}", max(read, made), layer.macs)
 
 
 def _kind(layer: Any) -> str:
