@@ -165,6 +165,8 @@ def status_of(program: str, work: Callable[[], object], interrupted: str = "inte
 
     A reader that goes away (`| head`) has seen enough: nothing is said, the status is 0.
     """
+    if sys.stdout is None:  # closed by the shell: nobody reads
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         work()
         sys.stdout.flush()
@@ -184,6 +186,9 @@ def status_of(program: str, work: Callable[[], object], interrupted: str = "inte
     except OSError as error:
         where = error.filename or "standard output"
         print(f"{program}: {where}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(f"{program}: too little memory ({one_line(error)})", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{program}: {interrupted}", file=sys.stderr)

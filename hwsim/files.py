@@ -14,8 +14,9 @@ def whole(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` to write to; synced and renamed where nothing went wrong.
 
     On an error nothing stays behind, and what ``path`` held before stays. A device or a pipe is
-    written to, never replaced.
+    written to, never replaced; so is what a symbolic link leads to.
     """
+    path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file() and not path.is_dir():
         with tempfile.TemporaryDirectory() as folder:
             aside = Path(folder) / "aside"

@@ -28,7 +28,7 @@ def print_table(headings: Cells, rows: Iterable[Cells], *, title: str = "", name
 
     console = Console(highlight=False)
     if title:
-        console.print(title, style="bold")
+        console.print(title, style="bold", markup=False, emoji=False)
     for part in _parts(headings, rows, names, console.width):
         chosen = [headings[at] for at in part], [[row[at] for at in part] for row in rows]
         console.print(_rich(*chosen, names, drawn=True))

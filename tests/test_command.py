@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from refusal import refusal
 
 from hwsim.__main__ import COMMANDS, main
+from hwsim.cli import status_of
+from hwsim.text_table import print_table
 
 HEAVY = {"numba", "h5py", "matplotlib", "torch", "numpy", "pandas", "simpy"}
 
@@ -74,3 +77,31 @@ def test_completion_knows_commands_and_options(
     printed = capsys.readouterr().out
     for word in ("equal-area", "--arch", "--tables", "statistics"):
         assert word in printed
+
+
+def test_closed_output_is_nobodys_mistake() -> None:
+    """As a shell closes it: hwsim network show net.yaml >&-"""
+    command = f"{sys.executable} -m hwsim energy >&-"
+    done = subprocess.run(["/bin/sh", "-c", command], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_too_little_memory_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        np.empty(1 << 57)
+
+    assert status_of("hwsim run", work) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("hwsim run: too little memory (Unable to allocate")
+    assert told.count("\n") == 1
+
+
+def test_names_are_no_markup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal, where titles are bold."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_table(["layer"], [["[/b] :smile:"]], title="[red]net[/b] :smile:")
+    printed = capsys.readouterr().out
+    assert "[red]net[/b] :smile:" in printed
+    assert "[/b] :smile:" in printed.splitlines()[-1] + printed.splitlines()[-2]

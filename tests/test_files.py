@@ -39,3 +39,14 @@ def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
     os.close(reader)
     assert pipe.is_fifo()
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    link, file = tmp_path / "link", tmp_path / "folder" / "file"
+    link.symlink_to(file)
+    for text in ("new", "newer"):
+        write_whole(link, text)
+        assert link.is_symlink()
+        assert file.read_text() == text
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["file"]

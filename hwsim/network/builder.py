@@ -68,6 +68,8 @@ class NetworkBuilder(Values):
             two_sides(extents, 1, line) for extents in (kernel_size, stride, dilation)
         )
         edges = four_sides(padding, line)
+        if min(*kernel, *strides, *dilations) < 1:
+            raise LayerListError(f"layer {name}: kernel, stride and dilation are from 1 on")
         fields = {
             "out_channels": out_channels, "in_height": size[0], "in_width": size[1],
             "kernel_size": kernel, "stride": strides, "padding": edges, "dilation": dilations,
@@ -266,6 +268,10 @@ class NetworkBuilder(Values):
 
     def reshape(self, name: str, x: Value, shape: Sequence[int]) -> Value:
         """Without a layer where dimensions are only regrouped."""
+        if prod(shape) != prod(x.shape):
+            raise LayerListError(
+                f"layer {name}: a tensor of shape {x.shape} becomes {tuple(shape)}"
+            )
         dims = axes.regrouped(x.dims, shape)
         return self.rearrange(name, x, shape) if dims is None else Value(x.node, dims)
 

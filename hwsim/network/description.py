@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hwsim.errors import UserError, nearest, one_line
 
@@ -41,7 +42,22 @@ def first_mistake(error: ValidationError, keys: Sequence[str]) -> str:
         missing = [".".join(map(str, e["loc"])) for e in errors if e["type"] == "missing"]
         return f"missing key{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
     message = one_line(first.get("ctx", {}).get("error", first["msg"]))
-    return f"{key}: {message}, found {first['input']!r}" if key else message
+    return f"{key}: {message}, found {shown(first['input'])}" if key else message
+
+
+def shown(value: Any) -> str:
+    """What was found, cut short: a few references in a file may stand for millions of values."""
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable() or not name.strip():
+        raise ValueError("expected a name that can be printed on a line")
+    return name
 
 
 def _extents(least: int, *, sides: bool = False) -> Callable[[Any], Any]:
@@ -56,11 +72,11 @@ def _extents(least: int, *, sides: bool = False) -> Callable[[Any], Any]:
         if (
             not isinstance(numbers, tuple | list)
             or len(numbers) not in lengths
-            or any(type(n) is not int or n < least for n in numbers)
+            or any(type(n) is not int or not least <= n <= LARGEST for n in numbers)
         ):
             two = ", two (height, width), or four (top, left, bottom, right)"
             more = two if sides else ", or two (height, width)"
-            raise ValueError(f"expected an integer from {least} on{more}")
+            raise ValueError(f"expected an integer from {least} to {LARGEST:,}{more}")
         if len(numbers) == 4 and numbers[:2] == numbers[2:]:
             numbers = numbers[:2]
         return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
@@ -83,7 +99,30 @@ Padding: TypeAlias = Annotated[
 ]
 """Of all sides; or (height, width); or (top, left, bottom, right), as in ONNX."""
 
-Tensors: TypeAlias = Annotated[str | tuple[str, ...], BeforeValidator(_one_or_more)]
+Name: TypeAlias = Annotated[str, AfterValidator(_printable)]
+"""Of a network, a layer or a tensor: at least one character, and none that breaks a line."""
+
+LARGEST = 1 << 24
+
+Count: TypeAlias = Annotated[int, Field(gt=0, le=LARGEST)]
+"""Channels, or pixels of one direction."""
+
+LARGEST_MAP = 1 << 30
+"""Values of an image's map; a machine's tiles are counted one by one."""
+
+MOST_MACS = 1 << 53
+"""Of a layer, for an image; counters have 63 bits."""
+
+
+def refuse_huge(what: str, values: int, macs: int) -> None:
+    """Raise ValueError where a map has so many values, or a layer so many MACs."""
+    if values > LARGEST_MAP:
+        raise ValueError(f"{what}: a map of {values:,} values; at most {LARGEST_MAP:,} can be run")
+    if macs > MOST_MACS:
+        raise ValueError(f"{what}: {macs:,} MACs; at most {MOST_MACS:,} can be run")
+
+
+Tensors: TypeAlias = Annotated[Name | tuple[Name, ...], BeforeValidator(_one_or_more)]
 """A tensor's name, or those of several that are concatenated along their channels."""
 
 

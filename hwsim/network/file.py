@@ -13,6 +13,7 @@ import yaml
 
 from hwsim.errors import UserError, nearest
 from hwsim.files import write_whole
+from hwsim.network.description import shown
 from hwsim.network.layers import ConvLayer, MapLayer
 from hwsim.network.network import Network
 from hwsim.network.written import read_mapping
@@ -114,7 +115,7 @@ def written(layer: ConvLayer | MapLayer) -> dict[str, Any]:
 
 def _layer(path: Path, number: int, keys: Any) -> ConvLayer | MapLayer:
     if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys):
-        raise NetworkFileError(f"{path}: layer {number}: expected a mapping, found {keys!r}")
+        raise NetworkFileError(f"{path}: layer {number}: expected a mapping, found {shown(keys)}")
     kind, other = (MapLayer, ConvLayer) if "operator" in keys else (ConvLayer, MapLayer)
     try:
         _names_are_text(keys)

@@ -126,9 +126,12 @@ class _Assembly:
     def _fuse_pooling(self, node: Node) -> None:
         (source,) = node.inputs
         maker = self._made_by(source)
-        pool = pool_factor(source.shape, node.shape, node.fields.get("strides"))
+        pool = pool_factor(maker.shape, node.shape, node.fields.get("strides"))
+        # What was added may lie otherwise: then only pooling of all pixels is the same.
+        lies = source.shape == maker.shape or node.shape[1:] == (1, 1)
         if (
             pool is not None
+            and lies
             and node.fields.get("sides", source.shape[1:]) == source.shape[1:]
             and maker.kind == "convolution"
             and "pool" not in maker.fields
@@ -171,14 +174,14 @@ class _Assembly:
         layer: Layer
         if node.kind == "convolution":
             fields |= node.fields
-            name = self._unused(node.name)
+            name = unused(node.name, self.names)
             layer = ConvLayer(name=name, in_channels=channels, weights_from=aside, **fields)
         else:
             height, width = node.fields.get("sides", (height, width))
             fields |= {"in_channels": channels, "in_height": height, "in_width": width}
             out = dict(zip(("out_channels", "out_height", "out_width"), node.shape, strict=True))
             operator = "rearrange" if node.kind == "concatenation" else node.kind
-            name = self._unused(node.name)
+            name = unused(node.name, self.names)
             layer = MapLayer(name=name, operator=operator, scale=aside, **fields, **out)
         self.layers.append(layer)
         self.tensors[node] = name
@@ -190,13 +193,15 @@ class _Assembly:
             else:
                 yield self._tensor(node)
 
-    def _unused(self, name: str) -> str:
-        found, number = name, 1
-        while found in self.names:
-            number += 1
-            found = f"{name}.{number}"
-        self.names.add(found)
-        return found
+
+def unused(name: str, taken: set[str]) -> str:
+    """The name, numbered where it is taken; it is from now on."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}.{number}"
+    taken.add(found)
+    return found
 
 
 def _unpad(node: Node) -> None:
@@ -204,6 +209,8 @@ def _unpad(node: Node) -> None:
     if node.kind != "convolution" or "zeros" not in node.inputs[0].fields:
         return
     padded = node.inputs[0]
+    if padded.shape[1:] != (node.fields["in_height"], node.fields["in_width"]):
+        return  # read in another shape, whose edges are not the map's
     pad = padded.fields["zeros"]
     edges = node.fields["padding"]
     node.fields["padding"] = tuple(a + b for a, b in zip(edges, pad, strict=True))

@@ -20,7 +20,16 @@ from pydantic import (
     model_validator,
 )
 
-from hwsim.network.description import Described, Extent, Padding, Tensors, both
+from hwsim.network.description import (
+    Count,
+    Described,
+    Extent,
+    Name,
+    Padding,
+    Tensors,
+    both,
+    refuse_huge,
+)
 
 INPUT = "input"
 """Name of the network's input tensor; other tensors are named after the layer that makes them."""
@@ -38,6 +47,12 @@ def executed_share(density: float, groups: int) -> float:
     return base + (1 - base) * density
 
 
+def _refuse_huge(layer: ConvLayer | MapLayer) -> None:
+    read = layer.in_channels * layer.in_height * layer.in_width
+    made = layer.out_channels * layer.out_height * layer.out_width
+    refuse_huge(f"layer {layer.name}", max(read, made), layer.macs)
+
+
 def _kind(layer: Any) -> str:
     found = "operator" in layer if isinstance(layer, dict) else isinstance(layer, MapLayer)
     return "map" if found else "convolution"
@@ -51,12 +66,12 @@ class Layer(Described):
     ``"input"``, or the layer that makes it (pooled).
     """
 
-    name: str = Field(min_length=1)
-    in_channels: int = Field(gt=0)
-    in_height: int = Field(gt=0)
-    in_width: int = Field(gt=0)
+    name: Name
+    in_channels: Count
+    in_height: Count
+    in_width: Count
     input: Tensors = INPUT
-    residual: str | None = None
+    residual: Name | None = None
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -91,7 +106,7 @@ class ConvLayer(Layer):
     take the weights' place, image by image: a product of two activations.
     """
 
-    out_channels: int = Field(gt=0)
+    out_channels: Count
     kernel_size: Extent
     stride: Extent = 1
     padding: Padding = 0
@@ -101,7 +116,7 @@ class ConvLayer(Layer):
     groups: int = Field(default=1, gt=0, description="gating groups G; gated and 1: no base path")
     pool: Extent = 1
     ceil_mode: bool = False
-    weights_from: str | None = None
+    weights_from: Name | None = None
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
@@ -119,6 +134,7 @@ class ConvLayer(Layer):
             )
         if self.weights_from is not None and self.gated:
             raise ValueError(f"layer {self.name}: a product of two activations cannot be gated")
+        _refuse_huge(self)
         return self
 
     def _channels_fit(self, blocks: int, what: str) -> None:
@@ -268,10 +284,10 @@ class MapLayer(Layer):
     """
 
     operator: Literal["pool", "add", "multiply", "resize", "rearrange"]
-    out_channels: int = Field(gt=0)
-    out_height: int = Field(gt=0)
-    out_width: int = Field(gt=0)
-    scale: str | None = None
+    out_channels: Count
+    out_height: Count
+    out_width: Count
+    scale: Name | None = None
 
     @model_validator(mode="after")
     def _operands_fit(self) -> Self:
@@ -281,6 +297,7 @@ class MapLayer(Layer):
             raise ValueError(f"layer {self.name}: multiply takes a residual or a scale")
         if self.operator != "multiply" and self.scale is not None:
             raise ValueError(f"layer {self.name}: a scale belongs to multiply")
+        _refuse_huge(self)
         return self
 
     @property

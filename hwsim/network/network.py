@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from hwsim.errors import nearest
-from hwsim.network.description import Described
+from hwsim.network.description import Described, Name
 from hwsim.network.layers import INPUT, OUTSIDE, AnyLayer, ConvLayer
 
 Shape = tuple[int, int, int]
@@ -20,7 +20,7 @@ Shape = tuple[int, int, int]
 class Network(Described):
     """Layers in execution order; every tensor is made before it is read."""
 
-    name: str
+    name: Name
     layers: tuple[AnyLayer, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

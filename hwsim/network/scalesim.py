@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 from hwsim.cli import OneLineParser, run_command
 from hwsim.errors import UserError, one_line
 from hwsim.network.file import as_yaml, require_suffix, save_network
-from hwsim.network.layers import OUTSIDE, ConvLayer
+from hwsim.network.graph import unused
+from hwsim.network.layers import INPUT, OUTSIDE, ConvLayer
 from hwsim.network.network import Network
 
 CONVOLUTION = ("ifmap height", "ifmap width", "filter height", "filter width", "channels",
@@ -28,6 +30,10 @@ PRODUCT = ("m", "n", "k")
 
 DEPTHWISE = "DP"
 """In the name of a layer whose filters see one channel each, all channels one by one."""
+
+
+DIGITS = 20
+"""More make no size."""
 
 
 class TopologyError(UserError):
@@ -46,24 +52,28 @@ def read_topology(path: str | Path) -> Network:
         raise TopologyError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise TopologyError(f"{path}: cannot be read ({one_line(error)})") from None
-    rows = [(number, _cells(row)) for number, row in enumerate(csv.reader(text.splitlines()), 1)]
-    rows = [(number, cells) for number, cells in rows if cells]
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        rows = [(reader.line_num, cells) for row in reader if (cells := _cells(row))]
+    except csv.Error as error:
+        raise TopologyError(f"{path}: line {reader.line_num}: {error}") from None
     if len(rows) < 2:
         raise TopologyError(f"{path}: expected a line of headings and a line for each layer")
     (_, headings), *rows = rows
-    if len(headings) > 1 and all(heading.isdecimal() for heading in headings[1:]):
-        raise TopologyError(f"{path}: line 1 {headings[0]!r}: expected headings, found a layer")
+    if any(heading.isdecimal() for heading in headings[1:]):
+        raise TopologyError(f"{path}: expected headings in the first line, found {headings[1]!r}")
     order = [heading.lower() for heading in headings[1:4]]
     if sorted(order) != sorted(PRODUCT):
         order = []
     layers: list[ConvLayer] = []
-    names: dict[str, int] = {}
+    taken = {INPUT}
     for number, (name, *values) in rows:
-        where = f"{path}: line {number} {name!r}"
-        names[name] = names.get(name, 0) + 1
-        own = name if names[name] == 1 else f"{name}.{names[name]}"
-        layers.append(_layer(where, own, values, order, headings))
-    return Network(name=path.stem, layers=tuple(layers))
+        own = unused(name, taken)
+        layers.append(_layer(f"{path}: line {number} {name!r}", own, values, order, headings))
+    try:
+        return Network(name=path.stem, layers=tuple(layers))
+    except UserError as error:
+        raise TopologyError(f"{path}: {error}") from None
 
 
 def _cells(row: Sequence[str]) -> list[str]:
@@ -91,7 +101,7 @@ def _layer(
     try:
         return ConvLayer(name=name, input=OUTSIDE + name, **fields)
     except UserError as error:
-        what = str(error).partition(f"layer {name}: ")[2] or str(error)
+        what = str(error).removeprefix(f"ConvLayer {name!r}: ").removeprefix(f"layer {name}: ")
         raise TopologyError(f"{where}: {what}") from None
 
 
@@ -134,7 +144,7 @@ def _without_sparsity(where: str, values: Sequence[str]) -> Sequence[str]:
 def _numbers(where: str, values: Sequence[str], columns: Sequence[str]) -> list[int]:
     found = []
     for column, value in zip(columns, values, strict=False):
-        if not value.isdecimal() or not int(value):
+        if not value.isdecimal() or len(value) > DIGITS or not int(value):
             raise TopologyError(f"{where}: {column}: expected a positive integer, found {value!r}")
         found.append(int(value))
     return found

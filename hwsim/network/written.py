@@ -34,37 +34,37 @@ UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, 
 def read_mapping(path: Path) -> dict[str, Any]:
     """The keys of a file: JSON where its name ends in .json, else YAML. Raises UserError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({one_line(error)})") from None
-    data = _json(path, text) if path.suffix == ".json" else _yaml(path, text)
+    kind, parsed = ("JSON", _json) if path.suffix == ".json" else ("YAML", _yaml)
+    try:
+        data = parsed(text)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    # Beside errors of their own the parsers raise many that are Python's: of a number with too many
+    # digits, a date without a day, a mapping as a key, lists in lists without end.
+    except Exception as error:
+        raise UserError(f"{path}: not valid {kind} ({one_line(error)})") from None
     if not isinstance(data, dict):
         found = "an empty file" if data is None else f"a {type(data).__name__}"
         raise UserError(f"{path}: expected a mapping of keys, found {found}")
     return data
 
 
-def _yaml(path: Path, text: str) -> Any:
-    try:
-        return yaml.load(text, Loader=UniqueKeyLoader)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    except (yaml.YAMLError, TypeError) as error:  # TypeError: a mapping as a key
-        raise UserError(f"{path}: not valid YAML ({one_line(error)})") from None
+def _yaml(text: str) -> Any:
+    return yaml.load(text, Loader=UniqueKeyLoader)
 
 
-def _json(path: Path, text: str) -> Any:
+def _json(text: str) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: dict[str, Any] = {}
         for key, value in pairs:
             if key in seen:
-                raise UserError(f"{path}: duplicate key {key!r}")
+                raise UserError(f"duplicate key {key!r}")
             seen[key] = value
         return seen
 
-    try:
-        return json.loads(text, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not valid JSON ({one_line(error)})") from None
+    return json.loads(text, object_pairs_hook=unique)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsim.errors import UserError, one_line
+from hwsim.errors import UserError
 from hwsim.files import asset_dir
 from hwsim.network import Network, load_network
 from hwsim.network.file import SUFFIXES
@@ -51,11 +51,7 @@ def write_trace(
     path = Path(path)
     if not path.parent.is_dir():
         raise TraceError(f"{path}: cannot be written, there is no folder {path.parent}")
-    try:
-        contents.write(path)
-    except OSError as error:
-        why = one_line(error.strerror or error)
-        raise TraceError(f"{path}: cannot be written ({why})") from None
+    contents.write(path)
 
 
 def find_traces(names: Sequence[str | Path]) -> list[Path]:

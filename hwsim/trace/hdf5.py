@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote
 
 import h5py
 import numpy as np
@@ -141,24 +143,22 @@ class TraceContents:
             ) from None
         header = _read_header(path, file)
         try:
-            margins = dict(file.get("salience", {}))
+            margins = _by_layer(file, "salience")
+            counts = _by_layer(file, "zero_operand_macs")
+            conditional = _by_layer(file, CONDITIONAL)
             return cls(
                 header,
-                masks=dict(file.get("masks", {})),
-                zero_operand_macs={
-                    name: counts[:] for name, counts in file.get("zero_operand_macs", {}).items()
-                },
-                zero_operand_macs_conditional={
-                    name: counts[:] for name, counts in file.get(CONDITIONAL, {}).items()
-                },
+                masks=_by_layer(file, "masks"),
+                zero_operand_macs={name: data[:] for name, data in counts.items()},
+                zero_operand_macs_conditional={n: data[:] for n, data in conditional.items()},
                 salience=margins,
                 salience_scale={name: float(data.attrs["scale"]) for name, data in margins.items()},
                 sample=LayerSample.read(file["sample"]) if "sample" in file else None,
-                input_bits=dict(file.get(INPUT_BITS, {})),
+                input_bits=_by_layer(file, INPUT_BITS),
                 path=path,
                 sha256=str(file.attrs["sha256"]),
             )
-        except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise TraceError(f"{path}: damaged ({one_line(error)})") from None
 
     @property
@@ -198,14 +198,18 @@ class TraceContents:
             ) from None
 
     def write(self, path: Path) -> None:
-        """To a temporary name, flushed, fsynced, then renamed."""
-        with whole(path) as temporary, h5py.File(temporary, "w") as file:
+        """To a temporary name, flushed, fsynced, then renamed.
+
+        The file is made in memory: on a full disk HDF5 itself ends the process. Raises TraceError.
+        """
+        image = io.BytesIO()
+        with h5py.File(image, "w") as file:
             for layer in self.header.masked_layers:
                 self._write_layer(file, layer.name)
             for name in self.input_bits:
                 packed = self.packed_inputs(name)
                 file.create_dataset(
-                    f"{INPUT_BITS}/{name}",
+                    f"{INPUT_BITS}/{_stored_as(name)}",
                     data=packed,
                     fletcher32=True,
                     chunks=(1, packed.shape[1]),
@@ -218,18 +222,26 @@ class TraceContents:
             file.attrs["header"] = text
             file.attrs["header_sha256"] = hashlib.sha256(text.encode()).hexdigest()
             file.attrs["sha256"] = self.digest()
+        try:
+            with whole(path) as temporary:
+                temporary.write_bytes(image.getbuffer())
+        except OSError as error:
+            why = one_line(error.strerror or error)
+            raise TraceError(f"{path}: cannot be written ({why})") from None
 
     def _write_layer(self, file: h5py.File, name: str) -> None:
-        packed = self.packed(name)
+        packed, stored_as = self.packed(name), _stored_as(name)
         chunks = (min(CHUNK_IMAGES, len(packed)), packed.shape[1])
-        file.create_dataset(f"masks/{name}", data=packed, chunks=chunks, fletcher32=True)
+        file.create_dataset(f"masks/{stored_as}", data=packed, chunks=chunks, fletcher32=True)
         for kind, by_layer in self._counts():
             counts = np.asarray(by_layer[name], np.int64)
-            file.create_dataset(f"{kind}/{name}", data=counts, chunks=counts.shape, fletcher32=True)
+            file.create_dataset(
+                f"{kind}/{stored_as}", data=counts, chunks=counts.shape, fletcher32=True
+            )
         if self.salience:
             margins = self.margins(name)
             stored = file.create_dataset(
-                f"salience/{name}",
+                f"salience/{stored_as}",
                 data=margins,
                 chunks=(1, margins.shape[1]),
                 fletcher32=True,
@@ -263,6 +275,16 @@ class TraceContents:
         if self.sample:
             digest.update(self.sample.contents())
         return digest.hexdigest()
+
+
+def _stored_as(layer: str) -> str:
+    """A layer's name in the file: HDF5 cuts names at slashes, and takes a dot for the group."""
+    return "%2E" if layer == "." else layer.replace("%", "%25").replace("/", "%2F")
+
+
+def _by_layer(file: h5py.File, kind: str) -> dict[str, Any]:
+    """The datasets of a group, by the names of their layers."""
+    return {unquote(name): data for name, data in file.get(kind, {}).items()}
 
 
 def _read_header(path: Path, file: h5py.File) -> TraceHeader:

@@ -188,3 +188,36 @@ def test_macs_are_those_of_the_layers() -> None:
     network = builder.build("n", [z])
     assert [layer.macs for layer in network.layers] == [864, 8 * 2 * 4 * 36, 0, 1440]
     assert isinstance(network.layers[-1], ConvLayer)
+
+
+def summed_in_another_shape() -> tuple[NetworkBuilder, Value]:
+    """The convolution makes a row of 16 pixels; with the input it is summed as a map of 4x4."""
+    builder, x = start(1, 4, 4, 4)
+    row = builder.convolution("a", builder.reshape("", x, (1, 4, 16)), 4, 1)
+    total = builder.add("s", x, builder.reshape("", row, (1, 4, 4, 4)))
+    assert isinstance(total, Value)
+    return builder, total
+
+
+def test_a_sum_in_another_shape_is_pooled_as_it_lies() -> None:
+    builder, total = summed_in_another_shape()
+    network = builder.build("n", [builder.pool("p", total, (1, 4, 2, 2), 2)])
+    assert edges(network) == [("a", ("input",), "input", 1), ("p.pool", ("a",), None, 1)]
+    pool = network.layers[1]
+    assert (pool.in_height, pool.in_width, pool.out_height, pool.out_width) == (4, 4, 2, 2)
+
+
+def test_a_sum_in_another_shape_may_be_pooled_to_one_pixel() -> None:
+    builder, total = summed_in_another_shape()
+    network = builder.build("n", [builder.reduce("p", total, (2, 3))])
+    assert edges(network) == [("a", ("input",), "input", (16, 1))]
+
+
+def test_zeros_around_a_map_that_is_read_as_a_row_are_no_padding() -> None:
+    builder, x = start(1, 4, 3, 4)
+    padded = builder.pad("p", x, (0, 0, 0, 1), (0, 0, 1, 0), zeros=True)
+    row = builder.convolution("a", builder.reshape("", padded, (1, 4, 20)), 4, 3, padding=1)
+    first, second = builder.build("n", [row]).layers
+    assert isinstance(first, MapLayer)
+    assert (first.operator, first.out_height, first.out_width) == ("rearrange", 4, 5)
+    assert (second.inputs, second.in_height, second.in_width) == ((first.name,), 20, 1)

@@ -94,6 +94,7 @@ def test_defaults_are_not_written(tmp_path: Path) -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
+TOO_LONG = "9" * 5000
 LAYER = "in_channels: 8, in_height: 4, in_width: 4, out_channels: 8, kernel_size: 1"
 
 
@@ -162,3 +163,45 @@ def test_a_failed_write_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written"):
         save_network(resnet18(), tmp_path / "none" / "n.yaml")
     assert not list(tmp_path.iterdir())
+
+
+TOO_LONG = "9" * 5000
+LAYER = "in_channels: 3, in_height: 8, in_width: 8, out_channels: 4, kernel_size: 3"
+REFERENCES = [f"- &r{n} [{', '.join([f'*r{n - 1}' if n else 'x'] * 10)}]" for n in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "told"),
+    [
+        ("yaml", f"layers: [{{name: a, {LAYER.replace('3', TOO_LONG)}}}]", "not valid YAML"),
+        ("json", '{"layers": ' + TOO_LONG + "}", "not valid JSON"),
+        ("yaml", "layers: " + "[" * 3000 + "]" * 3000, "not valid YAML"),
+        ("json", '{"layers": ' + "[" * 100_000 + "]" * 100_000 + "}", "not valid JSON"),
+        ("yaml", "name: 2026-13-41", "not valid YAML"),
+        ("yaml", "layers: !!int zz", "not valid YAML"),
+        ("yaml", "layers: !!timestamp zz", "not valid YAML"),
+        ("yaml", "layers: !!bool zz", "not valid YAML"),
+        ("json", "\ufeff{}", "layers: expected a list"),
+        ("yaml", "layers:\n" + "\n".join(REFERENCES), "layer 1: expected a mapping"),
+        ("yaml", f'layers: [{{name: "a\\nb", {LAYER}}}]', "printed on a line, found 'a\\nb'"),
+        ("yaml", f'layers: [{{name: " ", {LAYER}}}]', "printed on a line"),
+        ("json", '{"name": "\\ud800", "layers": [{"name": "a", "in_channels": 3, "in_height": 8, '
+                 '"in_width": 8, "out_channels": 4, "kernel_size": 3}]}', "printed on a line"),
+        ("yaml", f"layers: [{{name: a, {LAYER.replace('3,', '1' + '0' * 20 + ',')}}}]", "16777216"),
+        ("yaml", f"layers: [{{name: a, {LAYER}, padding: 100000000}}]", "from 0 to 16,777,216"),
+        ("yaml", f"layers: [{{name: a, {LAYER}, padding: 100000}}]", "a map of 160,009,600,144 v"),
+        ("yaml", f"layers: [{{name: a, {LAYER.replace(': 3', ': 9999999')}, padding: 5000000}}]",
+                 "MACs; at most"),
+    ],
+)  # fmt: skip
+def test_whatever_a_file_holds_a_mistake_is_one_short_line(
+    suffix: str, text: str, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"net.{suffix}"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as mistake:
+        load_network(path)
+    line = str(mistake.value)
+    assert told in line
+    assert "\n" not in line
+    assert len(line) < 500 + len(str(path))

@@ -74,7 +74,7 @@ def test_one_layer_is_written_in_one_way() -> None:
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
-        ({"kernel_size": (3, 0)}, "kernel_size: expected an integer from 1 on, or two"),
+        ({"kernel_size": (3, 0)}, "kernel_size: expected an integer from 1 to 16,777,216, or two"),
         ({"padding": (1, 2, 3)}, "padding: .* or four"),
         ({"dilation": 5}, "larger than the padded input"),
         ({"conv_groups": 3}, "8 -> 8 channels cannot be cut into 3 groups"),

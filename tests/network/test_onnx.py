@@ -248,6 +248,17 @@ REFUSED = {
     "computed weights": (
         [node("Relu", "x", "w"), node("Conv", "x w", "y")], {}, "Conv 'n_y': its weights are",
     ),
+    "no stride": (
+        [node("Conv", "x w", "y", strides=[0, 1])], {"w": (4, 8, 3, 3)},
+        "Conv 'n_y': layer n_y: kernel, stride and dilation are from 1 on",
+    ),
+    "weights of other channels": (
+        [node("Conv", "x w", "y")], {"w": (4, 7, 3, 3)}, "Conv 'n_y': reads (1, 8, 6, 6) with",
+    ),
+    "values that are not there": (
+        [node("Reshape", "x s", "r"), node("Conv", "r w", "y")],
+        {"s": np.array([1, 8, 5, 5]), "w": (4, 8, 3, 3)}, "Reshape 'n_r': layer n_r: a tensor of",
+    ),
     "no layer": ([node("Relu", "x", "y")], {}, "has no layer with MACs"),
     "over the batch": (
         [node("Transpose", "x", "t", perm=[1, 0, 2, 3]), node("Conv", "t w", "y")],

@@ -116,6 +116,13 @@ def test_layers_are_not_linked(tmp_path: Path) -> None:
         ("a, 4, 4, 1, 1, 0, 8, 1,", "line 2 'a': channels: expected a positive integer, found '0'"),
         ("a, 4, 4, 5, 1, 8, 8, 1,", "line 2 'a': the kernel is larger than the padded input"),
         ("a, 4, 4, 1, 1, 8, 8, 1, 2:4,", "line 2 'a': sparse weights (2:4) are not modelled"),
+        (
+            "a, " + "9" * 5000 + ", 4, 1, 1, 8, 8, 1,",
+            "line 2 'a': ifmap height: expected a positive",
+        ),
+        ("a" * 200_000 + ", 4, 4, 1, 1, 8, 8, 1,", "line 2: field larger than field limit"),
+        ("input:a, 4, 4, 1, 1, 8, 8, 1,", "Network 'topology': layer input:a: tensors from"),
+        (", 4, 4, 1, 1, 8, 8, 1,", "line 2 '': name: expected a name that can be printed"),
         ("", "expected a line of headings and a line for each layer"),
     ],
 )
@@ -127,13 +134,18 @@ def test_a_mistake_is_one_line(
     assert told.startswith(f"hwsim import: {path}: {said}")
 
 
-def test_a_layer_in_place_of_headings_is_told(
+def test_a_file_without_headings_loses_no_layer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It would be lost without a word."""
     path = written(tmp_path, "a, 4, 4, 1, 1, 8, 8, 1,\nb, 4, 4, 1, 1, 8, 8, 1,\n")
     told = refusal(capsys, main, [str(path)])
-    assert told.startswith(f"hwsim import: {path}: line 1 'a': expected headings, found a layer")
+    assert told == f"hwsim import: {path}: expected headings in the first line, found '4'\n"
+
+
+def test_names_that_stand_twice_are_numbered_past_those_that_are_taken(tmp_path: Path) -> None:
+    lines = [f"{name}, 4, 4, 1, 1, 8, 8, 1," for name in ("a", "a.2", "a", "input")]
+    network = read_topology(written(tmp_path, "\r\n".join(["\ufeff" + HEADINGS, *lines])))
+    assert [layer.name for layer in network.layers] == ["a", "a.2", "a.3", "input.2"]
 
 
 def test_a_column_that_is_not_known_is_named(

@@ -79,8 +79,8 @@ def number():
     return 3
 
 
-def lost():
-    raise RuntimeError("no weights")
+def failing():
+    raise RuntimeError("no weights\\nhere")
 """
 
 
@@ -90,7 +90,7 @@ def test_derive_follows_a_torch_model(
     """8 x 27 x 36 pixels, and 8 x 72 x 36."""
     pytest.importorskip("torch")
     (tmp_path / "derived_here.py").write_text(MODEL)
-    (tmp_path / "broken_here.py").write_text("def small(:")
+    (tmp_path / "derived_wrong.py").write_text("def (")
     monkeypatch.chdir(tmp_path)
     shape = ["--input", "1x3x6x6"]
     asked = ["derive", "derived_here:small", *shape, "--gated", "2", "--groups", "2"]
@@ -104,11 +104,14 @@ def test_derive_follows_a_torch_model(
         (["derived_here:small"], "--input"),
         (["derived_here:smal", *shape], "has no 'smal'; nearest valid: 'small'"),
         (["derived_here:number", *shape], "returns a int, expected a torch module"),
+        (["derived_here:failing", *shape], "(RuntimeError: no weights here)"),
+        (["derived_wrong:small", *shape], "cannot be imported (SyntaxError"),
         (["none_such:small", *shape], "cannot be imported"),
-        (["derived_here:lost", *shape], "derived_here:lost: RuntimeError: no weights"),
-        (["broken_here:small", *shape], "broken_here:small: cannot be imported (SyntaxError:"),
         (["derived_here.py:small", *shape], "a module has no .py: derived_here:small"),
         (["derived_here:small", "--input", "3x6x6"], "first size of an input is its number of im"),
+        ([".small:small", *shape], "cannot be imported"),
+        (["derived_here:small", "--input", "1x3x6x9999999999999"], "cannot be held"),
+        (["derived_here:small", "--input", "1x3x6x99999999999999999999"], "cannot be held"),
         (["derived_here:small", *shape, "--gated", "3"], "no module '3' in the model"),
         (["net.pt", *shape], "expected FILE.onnx, or package.module:function"),
         (["derived_here:small", "--input", "3x"], "expected sizes such as 1x3x32x32"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -274,3 +276,54 @@ def test_inspect_and_verify(trace_folder: Path, capsys: pytest.CaptureFixture[st
     assert trace_module.main(["verify", path]) == 0
     assert "ok, 4 images" in capsys.readouterr().out
     assert path in refusal(capsys, trace_module.main, ["verify", path + "x"])
+
+
+def test_a_layers_name_may_be_a_path(tmp_path: Path, small_network: Network) -> None:
+    """As in ONNX files, where one may also begin another; a dot is HDF5's name of the group."""
+    gated = small_network.gated_layers[0]
+    first = small_network.layers[0]
+    network = Network(
+        name="paths",
+        layers=(
+            first,
+            *(
+                gated.model_copy(update={"name": name, "input": first.name, "residual": None})
+                for name in ("a", "a/b", ".", "..", "/", "%2F", "é %s")
+            ),
+        ),
+    )
+    trace = synthetic_trace(network, 0.5, images=2)
+    trace.contents.write(tmp_path / "t.h5")
+    read = MaskTrace.open(tmp_path / "t.h5")
+    verify(tmp_path / "t.h5")
+    for layer in network.gated_layers:
+        assert np.array_equal(read.contents.packed(layer.name), trace.contents.packed(layer.name))
+
+
+FULL_DISK = """
+import resource, sys
+from hwsim.errors import UserError
+from hwsim.network import resnet18
+from hwsim.trace.files import verify, write_trace
+from hwsim.trace.synthetic import synthetic_trace
+
+trace = synthetic_trace(resnet18(input_size=8), 0.5, images=64)
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+try:
+    write_trace("t.h5", trace.header, trace.contents.masks)
+except UserError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+write_trace("u.h5", trace.header, trace.contents.masks)
+print(verify("u.h5").images)
+"""
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    """In a process of its own, which HDF5 would end."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "t.h5: cannot be written (File too large)\n64\n", done
+    assert [path.name for path in tmp_path.iterdir()] == ["u.h5"]

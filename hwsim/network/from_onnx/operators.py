@@ -74,6 +74,9 @@ def convolution(reader: Reader, node: Node) -> None:
         )
     kernel = weights[2:]
     of_node = node.attributes
+    reads = (len(x.shape), x.shape[1]), (len(weights), weights[1] * of_node.get("group", 1))
+    if reads[0] != reads[1]:
+        raise reader.graph.error(node, f"reads {x.shape} with weights of shape {weights}")
     strides = of_node.get("strides", [1] * len(kernel))
     dilations = of_node.get("dilations", [1] * len(kernel))
     found = reader.builder.convolution(

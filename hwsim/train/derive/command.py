@@ -23,13 +23,14 @@ def network_of(
 
     ``gated`` and ``ignored``: paths of modules. Raises UserError.
     """
+    made = _made(model)
+    try:
+        example = torch.zeros(shape)
+    except (RuntimeError, TypeError):  # no memory, or a size that is no 64-bit number
+        sizes = "x".join(map(str, shape))
+        raise UserError(f"--input {sizes}: an example of this shape cannot be held") from None
     return derive_network(
-        _made(model),
-        torch.zeros(*shape),
-        gated,
-        groups,
-        ignored=ignored,
-        name=model.rpartition(":")[2],
+        made, example, gated, groups, ignored=ignored, name=model.rpartition(":")[2]
     )
 
 
@@ -40,25 +41,22 @@ def _made(model: str) -> nn.Module:
         sys.path.insert(0, os.getcwd())
     try:
         home = import_module(module)
-    except ModuleNotFoundError as error:
-        hint = f"; a module has no .py: {module[:-3]}:{function}" if module.endswith(".py") else ""
-        raise UserError(f"{model}: cannot be imported ({one_line(error)}){hint}") from None
-    except Exception as error:
-        what = f"{type(error).__name__}: {one_line(error)}"
-        raise UserError(f"{model}: cannot be imported ({what})") from error
+    except Exception as error:  # whatever the user's module does
+        missing = isinstance(error, ModuleNotFoundError) and module.endswith(".py")
+        hint = f"; a module has no .py: {module[:-3]}:{function}" if missing else ""
+        raise UserError(f"{model}: cannot be imported ({_told(error)}){hint}") from None
     known: dict[str, Any] = {name: each for name, each in vars(home).items() if callable(each)}
     if function not in known:
         raise UserError(f"{model}: {module} has no {function!r}{nearest(function, known)}")
     try:
         made = known[function]()
-    except TypeError as error:
-        raise UserError(
-            f"{model}: cannot be called without arguments ({one_line(error)})"
-        ) from None
-    except UserError:
-        raise
     except Exception as error:
-        raise UserError(f"{model}: {type(error).__name__}: {one_line(error)}") from error
+        raise UserError(f"{model}: fails, called without arguments ({_told(error)})") from None
     if not isinstance(made, nn.Module):
         raise UserError(f"{model}: returns a {type(made).__name__}, expected a torch module")
     return made
+
+
+def _told(error: Exception) -> str:
+    """What somebody else's code raised."""
+    return f"{type(error).__name__}: {one_line(error)}"

@@ -50,6 +50,11 @@ def derive_network(
     if not isinstance(example, Tensor) or example.dim() < 2 or not len(example):
         found = tuple(example.shape) if isinstance(example, Tensor) else type(example).__name__
         raise LayerListError(f"example: expected a batch, a tensor (N, ...), found {found}")
+    if not isinstance(model, nn.Module):
+        raise LayerListError(f"model: expected a torch module, found {type(model).__name__}")
+    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+        raise LayerListError(f"groups: expected a positive integer, found {groups!r}")
+    gated, ignored = ([n] if isinstance(n, str) else n for n in (gated, ignored))
     model = getattr(model, "_orig_mod", model)
     modules = dict(model.named_modules())
     gated_modules = {path: _module(modules, path) for path in gated}
@@ -228,6 +233,8 @@ class _Derivation:
             if found is None:
                 raise LayerListError(f"layer {path}: reads what does not stem from the input")
             self.reading.append(found)
+            follower.gated = 1
+            follower.ran.clear()
         follower.inside += 1
 
     def _made(self, path: str, module: nn.Module, output: Any) -> None:
@@ -236,7 +243,10 @@ class _Derivation:
         if follower.inside:
             return
         x = self.reading.pop()
-        value = gated_layer(self.builder, path, module, x, output, self.groups, self.ignored)
+        follower.gated = 0
+        value = gated_layer(
+            self.builder, path, module, x, output, self.groups, self.ignored, follower.ran
+        )
         self.gated_macs += value.macs
         follower.forget(output)
         for tensor in tensors_in(output):

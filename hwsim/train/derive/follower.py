@@ -28,6 +28,21 @@ class Lost(NamedTuple):
     why: str
 
 
+class Product(NamedTuple):
+    """An operator that multiplies, and its weights; None where it has none."""
+
+    operator: str
+    weight: Tensor | None
+
+    @classmethod
+    def of(cls, func: Any, args: tuple, kwargs: dict) -> Product:
+        named = dict(zip((a.name for a in func._schema.arguments), args, strict=False)) | kwargs
+        weight = named.get("weight")
+        if "mat2" in named:  # a linear layer's, transposed
+            weight = named["mat2"].mT
+        return cls(func._overloadpacket.__name__, weight)
+
+
 class Call:
     """One operator that ran, its arguments by name, and its result."""
 
@@ -113,6 +128,9 @@ class Follower(TorchDispatchMode):
         self.stack: list[tuple[str, nn.Module]] = []
         self.inside = 0
         """How many modules have been entered whose operators are not followed."""
+        self.gated = 0
+        """``inside`` in the gated layer that runs, whose products ``ran``; 0: none does."""
+        self.ran: list[Product] = []
         self.macs = 0
         """Per image, of the operators that were followed, as torch counts them."""
         self.embedded: dict[tuple[int, ...], Value] = {}
@@ -158,6 +176,8 @@ class Follower(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         if self.inside:
+            if self.inside == self.gated and func._overloadpacket in flop_registry:
+                self.ran.append(Product.of(func, args, kwargs))
             return func(*args, **kwargs)
         packet = func._overloadpacket
         name = packet.__name__

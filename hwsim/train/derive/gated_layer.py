@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from hwsim.network.builder import LayerListError, NetworkBuilder, Value
-from hwsim.train.derive.follower import tensors_in
+from hwsim.train.derive.follower import Product, tensors_in
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 """What a gated layer may be, or hold."""
@@ -22,16 +22,19 @@ def gated_layer(
     output: Any,
     groups: int,
     ignored: Collection[nn.Module],
+    ran: Collection[Product],
 ) -> Value:
     """Tells the builder of the layer that reads x and gave ``output``. Raises LayerListError.
 
-    ``groups``: gating groups; ``ignored``: modules that make masks, maybe in this one.
+    ``groups``: gating groups; ``ignored``: modules that make masks, maybe in this one; ``ran``:
+    what multiplied in the module, but in those.
     """
     made = list(tensors_in(output))
     if not made:
         raise LayerListError(f"layer {path}: gives no tensor")
     shape, last = tuple(made[0].shape), -1 if _is_linear(module) else 1
     inside = convolution_of(path, module, x.shape[last], shape[last], ignored)
+    _nothing_else(path, inside, ran)
     layer = _told(builder, path, inside, x, groups)
     if all(tuple(tensor.shape) != layer.shape for tensor in made):
         raise LayerListError(
@@ -39,6 +42,41 @@ def gated_layer(
             "module whose output is the convolution's"
         )
     return layer
+
+
+def _nothing_else(path: str, layer: nn.Module, ran: Collection[Product]) -> None:
+    """Raise LayerListError where the module multiplies by more than its layer's weights.
+
+    Parts of these are the layer's, too, and so is what has its channels and taps, perhaps in groups
+    of its own: a base path.
+    """
+    whole = layer.weight
+    assert isinstance(whole, Tensor)
+    outputs, inputs, *taps = whole.shape
+    runs = sum(
+        w is not None and _stored(w) == _stored(whole) and w.shape == whole.shape for _, w in ran
+    )
+    if runs > 1:
+        raise LayerListError(
+            f"layer {path}: its convolution runs {runs} times in it; a gated layer may run once"
+        )
+    for operator, weight in ran:
+        if weight is not None:
+            shape = tuple(weight.shape)
+            if _stored(weight) == _stored(whole) or (
+                (shape[0], *shape[2:]) == (outputs, *taps) and inputs % shape[1] == 0
+            ):
+                continue
+        what = "another tensor" if weight is None else f"weights of shape {shape}"
+        raise LayerListError(
+            f"layer {path}: operator {operator} in it multiplies by {what}, its convolution by "
+            f"{tuple(whole.shape)}; ignored= names modules that make masks"
+        )
+
+
+def _stored(weight: Tensor) -> int:
+    """Where its numbers are; views of a tensor have the same."""
+    return weight.untyped_storage()._cdata
 
 
 def _is_linear(module: nn.Module) -> bool:

@@ -63,6 +63,9 @@ class Options:
         ):
             if value not in choices:
                 raise RecordingError(f"{key}={value!r}{nearest(str(value), choices)}")
+        for key, count in (("salience_images", salience_images), ("input_images", input_images)):
+            if not isinstance(count, int) or count < 0:
+                raise RecordingError(f"{key}={count!r}: expected a number of images from 0 on")
         modules = dict(model.named_modules(remove_duplicate=False))
         for path in gates:
             if path not in modules:

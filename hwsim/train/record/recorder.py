@@ -116,6 +116,8 @@ class Recorder:
         decisions = batch.decisions(self.options.sources)
         readings = batch.readings(self._watch.inside, self.options.by_input)
         images = next(iter(readings.values())).images
+        if not images:
+            return  # an empty batch, of which nothing was decided
         masks = {
             name: self._mask(name, decision.bits, batch, images)
             for name, decision in decisions.items()
@@ -204,7 +206,7 @@ class Recorder:
         if self.form is not None and self.images:
             return self.form
         if self._watch.begun:
-            why = "no batch that the model began came to its end"
+            why = "no batch with images in it that the model began came to its end"
         elif self._watch.outside:
             why = "layers ran, but not through the model that the recorder is attached to"
         else:

@@ -202,3 +202,34 @@ def test_hooks_of_others_are_not_followed() -> None:
     told.a.register_forward_hook(lambda m, args, out: out * 2)
     with pytest.raises(LayerListError, match="module b: reads what a hook of module a made"):
         derive_network(told, images(1, 3, 6, 6))
+
+
+@pytest.mark.parametrize("groups", [0, -1, 2.5, True, "4"])
+def test_groups_are_a_positive_integer(groups: Any) -> None:
+    with pytest.raises(LayerListError, match="groups: expected a positive integer, found"):
+        derive_network(model(lambda m, x: x), images(1, 3, 6, 6), ["b"], groups)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(LayerListError, match="model: expected a torch module, found function"):
+        derive_network(images, images(1, 3, 6, 6))
+
+
+def test_a_gated_module_loses_no_product() -> None:
+    """Beside its convolution of 4 x 4 it widens to 16 channels and back."""
+    inner = {"c": nn.Conv2d(4, 4, 3, padding=1), "e": nn.Conv2d(4, 16, 1), "f": nn.Conv2d(16, 4, 1)}
+    block = Told(lambda m, x: m.c(x) * m.f(m.e(x)).sigmoid(), **inner)
+    net = model(lambda m, x: m.block(x), block=block)
+    words = (
+        r"layer block: operator convolution in it multiplies by weights of shape \(16, 4, 1, 1\)"
+    )
+    with pytest.raises(LayerListError, match=words):
+        derive_network(net, images(1, 3, 6, 6), ["block"])
+    network = derive_network(net, images(1, 3, 6, 6), ["block"], ignored=["block.e", "block.f"])
+    assert network.by_name["block"].macs == 4 * 36 * 36
+
+
+def test_a_gated_module_runs_its_convolution_once() -> None:
+    block = Told(lambda m, x: m.c(m.c(x)), c=nn.Conv2d(4, 4, 3, padding=1))
+    with pytest.raises(LayerListError, match="layer block: its convolution runs 2 times in it"):
+        derive_network(model(lambda m, x: m.block(x), block=block), images(1, 3, 6, 6), ["block"])

@@ -59,6 +59,15 @@ def test_a_batch_that_breaks_off_is_dropped_whole(tmp_path: Path) -> None:
     assert written(recorder, tmp_path / "t.h5").sha256 == wanted.sha256
 
 
+def test_an_empty_batch_is_nothing(tmp_path: Path) -> None:
+    net = Net(Masked(conv(), gate))
+    wanted = recorded(net, tmp_path / "wanted.h5", {FIRST: f"{FIRST}.gate"})
+    with attached(net, {FIRST: f"{FIRST}.gate"}) as recorder, torch.no_grad():
+        for batch in images().split((0, 3, 0, 2)):
+            net(batch)
+    assert written(recorder, tmp_path / "t.h5").sha256 == wanted.sha256
+
+
 def test_a_batch_whose_mask_is_refused_leaves_nothing_of_its_other_layers(tmp_path: Path) -> None:
     net, gates = failing()
     wanted = recorded(net, tmp_path / "wanted.h5", gates, input_images=4)
@@ -88,7 +97,7 @@ def test_nothing_recorded_says_why(tmp_path: Path) -> None:
         net.layers[1].fails = True
         with pytest.raises(MemoryError):
             net(images(2))
-        with pytest.raises(RecordingError, match="no batch that the model began came to its end"):
+        with pytest.raises(RecordingError, match="no batch with images in it that the model"):
             print(recorder.mask_group)
     assert not list(tmp_path.iterdir())
 
@@ -277,6 +286,8 @@ def test_a_checked_layer_that_returns_more_is_known_by_its_shape(tmp_path: Path)
     [
         ({"masked_off": "zeros"}, "masked_off='zeros'; nearest valid: 'zero'"),
         ({"branch": "diagnal"}, "branch='diagnal'; nearest valid: 'diagonal'"),
+        ({"salience_images": 1.5}, "salience_images=1.5: expected a number of images from 0 on"),
+        ({"input_images": -1}, "input_images=-1: expected a number of images from 0 on"),
         ({"masks": "pixels"}, "masks='pixels'; nearest valid: 'pixel'"),
         ({"masks": {"layers.1": "pixel"}}, r"masks= names 'layers\.1', no gated layer"),
     ],

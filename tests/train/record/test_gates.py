@@ -44,13 +44,17 @@ def test_above_zero_is_a_one_in_every_type(dtype, bits: list[int], tmp_path: Pat
     assert (trace.masks("layers.0") == np.array(bits, bool)[:, None, None]).all()
 
 
-def test_unsigned_numbers_above_zero_are_a_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.uint32, torch.uint64])
+def test_unsigned_numbers_above_zero_are_a_one(dtype: torch.dtype, tmp_path: Path) -> None:
     def gate(x: Tensor) -> Tensor:
-        return torch.tensor([0, 1, 200, 0, 255, 0, 0, 3], dtype=torch.uint8)[:, None, None].expand(
-            len(x), -1, *x.shape[2:]
-        )
+        numbers = torch.tensor([0, 1, 200, 0, 255, 0, 0, 3])[:, None, None]
+        return numbers.expand(len(x), -1, *x.shape[2:]).to(dtype)
 
-    trace = recorded(Net(Masked(conv(), gate)), tmp_path / "t.h5", BODY)
+    class Unsigned(Masked):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.product(x) * self.gate(x).bool()
+
+    trace = recorded(Net(Unsigned(conv(), gate)), tmp_path / "t.h5", BODY)
     assert trace.masks("layers.0")[0, :, 0, 0].tolist() == [0, 1, 1, 0, 1, 0, 0, 1]
 
 
@@ -174,6 +178,27 @@ def test_gates_that_are_not_one_tensor_are_named(kind, pick, words: str, tmp_pat
     with pytest.raises(RecordingError, match=rf"layer layers\.0: .*{words}") as caught:
         recorded(Net(Several(conv(), kind)), tmp_path / "t.h5", {"layers.0": gate})
     assert "\n" not in str(caught.value)
+
+
+def test_a_part_that_is_no_index_is_refused() -> None:
+    net = Net(Masked(conv(), lambda x: x))
+    with pytest.raises(RecordingError, match=r"layer layers\.0: slice\(0, 1, None\) of its gate"):
+        attached(net, {"layers.0": ("layers.0.gate", slice(0, 1))})
+
+
+def test_a_mask_without_numbers_is_refused() -> None:
+    class Elsewhere(Masked):
+        def forward(self, x: Tensor) -> Tensor:
+            self.gate(x)
+            return self.product(x)
+
+    net = Net(Elsewhere(conv(), lambda x: x.to("meta")))
+    with (
+        attached(net, BODY, masked_off="unchecked"),
+        torch.no_grad(),
+        pytest.raises(RecordingError, match=r"layer layers\.0: its gate gives a tensor on meta"),
+    ):
+        net(images(2))
 
 
 def test_an_index_into_one_tensor_is_refused(tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ class Source(NamedTuple):
                     "take of its output"
                 )
             gate, pick = gate
+            if not isinstance(pick, int | str) and not callable(pick):
+                raise RecordingError(
+                    f"layer {layer}: {pick!r} of its gate's output; expected an index, a key or a "
+                    "function of the output"
+                )
         if isinstance(gate, str):
             if gate not in modules:
                 raise RecordingError(f"no module {gate!r} in the model{nearest(gate, modules)}")
@@ -132,6 +137,10 @@ def decided(layer: str, found: Tensor, with_margins: bool) -> Decision:
     for NaN, for complex numbers, and where margins are wanted of a gate that gives bits.
     """
     found = found.detach()
+    if found.is_meta:
+        raise RecordingError(
+            f"layer {layer}: its gate gives a tensor on meta, which has no numbers"
+        )
     if found.is_quantized:
         found = found.dequantize()
     if found.layout is not torch.strided:
@@ -152,8 +161,9 @@ def decided(layer: str, found: Tensor, with_margins: bool) -> Decision:
     margins = None
     if with_margins:
         margins = found.clone() if found.dtype == torch.float64 else found.float().clone()
-    # Above 0, in a third of the time of comparing.
-    return Decision(found.clamp(min=0).bool(), margins)
+    if found.is_signed():
+        found = found.clamp(min=0)  # above 0, in a third of the time of comparing
+    return Decision(found.bool(), margins)
 
 
 def _refuse_nan(layer: str, found: Tensor) -> None:
