@@ -32,6 +32,7 @@ SUITE: dict[Engine, tuple[str, ...]] = {
         "model/test_kernel_decoders.py",
         "model/test_bit_planes.py",
         "model/test_kernel_runs.py",
+        "model/test_any_layer_runs.py",
         "model/test_reference_against_kernel.py::test_the_kernel_books_stalls_at_the_last_visit",
     ),
     "reference": (
@@ -40,6 +41,7 @@ SUITE: dict[Engine, tuple[str, ...]] = {
         "model/test_decoder.py",
         "model/test_reference.py",
         "model/test_kernel_runs.py",
+        "model/test_any_layer_runs.py",
     ),
 }
 """The tests that a survivor of the first cases meets: models tell some things by layer only."""

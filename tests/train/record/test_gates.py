@@ -194,7 +194,7 @@ def test_a_mask_without_numbers_is_refused() -> None:
 
     net = Net(Elsewhere(conv(), lambda x: x.to("meta")))
     with (
-        attached(net, BODY, masked_off="unchecked"),
+        attached(net, BODY, masked_off="unchecked", groups=1),
         torch.no_grad(),
         pytest.raises(RecordingError, match=r"layer layers\.0: its gate gives a tensor on meta"),
     ):
