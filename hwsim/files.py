@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hwsim.errors import UserError, one_line
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -42,6 +44,16 @@ def write_whole(path: Path, contents: str | bytes) -> None:
     """Text goes in as UTF-8."""
     with whole(path) as temporary:
         temporary.write_bytes(contents.encode() if isinstance(contents, str) else contents)
+
+
+def read_text(path: Path) -> str:
+    """A file of UTF-8, with a byte-order mark or without. Raises UserError, one line."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({one_line(error)})") from None
 
 
 _PACKAGE = Path(__file__).resolve().parent

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwsim.mapping.pixel_tiles import pooled_ends
 from hwsim.mapping.run_length import coded_bytes
 from hwsim.mapping.tiles import Mapping, Tiles, arrivals
 from hwsim.mapping.touched import rows_of
-from hwsim.network.description import both
 
 
 class Segments(NamedTuple):
@@ -38,10 +38,8 @@ def segments_of(maker: Mapping) -> Segments:
     shape = maker.images, layer.pooled_height, layer.pooled_width
     image, row, column = (index.ravel() for index in np.indices(shape, np.int64))
     # The last pixel that a pooled one needs, bottom right, is in the tile that finishes it.
-    down, right = both(layer.pool)
-    y = np.minimum((row + 1) * down, layer.out_height) - 1
-    x = np.minimum((column + 1) * right, layer.out_width) - 1
-    last = (image * layer.out_height + y) * layer.out_width + x
+    y, x = pooled_ends(layer)
+    last = (image * layer.out_height + y[row]) * layer.out_width + x[column]
     tile = np.searchsorted(maker.pixel_cuts[0], last, side="right") - 1
     flat_row = image * layer.pooled_height + row
     begins = (np.diff(tile, prepend=-1) != 0) | (np.diff(flat_row, prepend=-1) != 0)

@@ -42,10 +42,9 @@ class PixelTiles:
     def pooled(self) -> np.ndarray:
         """Pooled pixels whose last pixel, bottom right, lies in each tile."""
         layer = self._layer
-        down, right = both(layer.pool)
-        rows = _finishes(layer.out_height, down, layer.ceil_mode)
-        columns = _finishes(layer.out_width, right, layer.ceil_mode)
-        last = np.tile((rows[:, None] & columns).ravel(), self._images)
+        finishes = np.zeros((layer.out_height, layer.out_width), bool)
+        finishes[np.ix_(*pooled_ends(layer))] = True
+        last = np.tile(finishes.ravel(), self._images)
         finished = np.concatenate([[0], np.cumsum(last, dtype=np.int64)])
         return finished[self.starts + self.counts] - finished[self.starts]
 
@@ -78,8 +77,10 @@ def cut_pixels(
     return PixelTiles(layer, images, pixels, by_image, in_row)
 
 
-def _finishes(extent: int, factor: int, ceil_mode: bool) -> np.ndarray:
-    """bool (extent,): which rows or columns are the last ones of a pooled one."""
-    index = np.arange(extent)
-    whole = index % factor == factor - 1
-    return whole | (index == extent - 1) if ceil_mode else whole
+def pooled_ends(layer: AnyLayer) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the output in which pooled ones end, in order: int64 (pooled,) each."""
+    down, right = both(layer.pool)
+    return (
+        np.minimum(np.arange(1, layer.pooled_height + 1) * down, layer.out_height) - 1,
+        np.minimum(np.arange(1, layer.pooled_width + 1) * right, layer.out_width) - 1,
+    )

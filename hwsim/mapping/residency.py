@@ -17,7 +17,13 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating
-from hwsim.mapping.layout import layout_of_input, plane_bytes, pointer_layout, tensor_layouts
+from hwsim.mapping.layout import (
+    Layout,
+    layout_of_input,
+    plane_bytes,
+    pointer_layout,
+    tensor_layouts,
+)
 from hwsim.mapping.tiles import Mapping, MappingError, tile_layer
 from hwsim.mapping.touched import touches_all_rows
 from hwsim.network import AnyLayer, ConvLayer, MapLayer, Network
@@ -131,8 +137,7 @@ def _of_layer(layer: AnyLayer, gating: Gating) -> tuple[bool, bool]:
 
 def _cut_together(layer: AnyLayer, instance: bool, images: int) -> int:
     """How many images tiles are cut from."""
-    multiplies = isinstance(layer, ConvLayer) and layer.weights_from is not None
-    return 1 if instance or multiplies else images
+    return 1 if instance or layer.multiplies else images
 
 
 def _activation_room(arch: ArchConfig) -> int:
@@ -208,19 +213,19 @@ def pixels_of(
     most = arch.partial_sums.entries // columns
     if source != "tiled" or isinstance(layer, MapLayer):
         return most, False
-    room = _activation_room(arch)
+    room, layout = _activation_room(arch), layout_of_input(layer, arch)
     for tile_rows in range(most // layer.out_width, 0, -1):
-        span = _row_span(layer, tile_rows, images * layer.out_height)
-        if 2 * _footprint(layer, arch, span, layer.out_width) <= room:
+        span = _row_span(layer, layout.height, tile_rows, images * layer.out_height)
+        if 2 * _footprint(layer, layout, arch, span, layer.out_width) <= room:
             return tile_rows * layer.out_width, False
     # A footprint grows with its pixels, so the largest that fits is where bisection ends.
     fits = bisect_right(
         range(1, min(most, layer.out_width) + 1),
         room,
-        key=lambda pixels: 2 * _footprint(layer, arch, 1, pixels),
+        key=lambda pixels: 2 * _footprint(layer, layout, arch, 1, pixels),
     )
     if not fits:
-        needed = 2 * _footprint(layer, arch, 1, 1)
+        needed = 2 * _footprint(layer, layout, arch, 1, 1)
         raise MappingError(
             f"layer {layer.name}: activation buffer: two footprints of one pixel need {needed} "
             f"bytes, activation.buffer_kib leaves {max(room, 0)} beside the staging tiles"
@@ -228,19 +233,21 @@ def pixels_of(
     return fits, True
 
 
-def _row_span(layer: ConvLayer, tile_rows: int, rows: int) -> int:
+def _row_span(layer: ConvLayer, padded_height: int, tile_rows: int, rows: int) -> int:
     """Most rows, in padded coordinates, from the first to the last of so many flat output rows."""
     first = np.arange(0, rows, tile_rows)
     last = np.minimum(first + tile_rows, rows) - 1
     image, row = np.divmod(np.stack([first, last]), layer.out_height)
-    padded = image * (layer.out_height + layer.reach[0] // layer.strides[0]) + row
+    padded = image * padded_height + row
     return int((padded[1] - padded[0]).max()) + 1
 
 
-def _footprint(layer: ConvLayer, arch: ArchConfig, rows: int, columns: int) -> int:
-    """Bytes that a tile of so many output rows and columns stores of a tiled input."""
-    layout = layout_of_input(layer, arch)
-    high, wide = (reach // s for reach, s in zip(layer.reach, layer.strides, strict=True))
+def _footprint(layer: ConvLayer, layout: Layout, arch: ArchConfig, rows: int, columns: int) -> int:
+    """Bytes that a tile of so many output rows and columns stores of a tiled input.
+
+    Beyond them its taps reach as far as the layer's own ``layout`` beyond the whole output.
+    """
+    high, wide = layout.height - layer.out_height, layout.width - layer.out_width
     words = layout.phases * (rows + high) * (columns + wide)
     return layout.words * plane_bytes(words, arch)
 
@@ -296,7 +303,7 @@ def _ordered(mapping: Mapping, following: Mapping) -> Mapping:
 
 def fits_beside(mapping: Mapping, following: Mapping) -> bool:
     """Whether the next layer's first weights fit beside the weights of the last tile."""
-    if following.multiplies or isinstance(following.layer, MapLayer):
+    if following.layer.multiplies or isinstance(following.layer, MapLayer):
         return False  # Weights that are not made yet, or none.
     tile, next_tile = (at.layer.steps * at.arch.array.columns for at in (mapping, following))
     tiles = len(mapping.channel_tiles)

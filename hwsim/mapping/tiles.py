@@ -104,12 +104,7 @@ class Mapping:
     @property
     def by_image(self) -> bool:
         """Whether tiles hold pixels of one image: of instance gates, or each with its weights."""
-        return self.instance or self.multiplies
-
-    @property
-    def multiplies(self) -> bool:
-        """Whether another tensor's values are the weights, image by image."""
-        return isinstance(self.layer, ConvLayer) and self.layer.weights_from is not None
+        return self.instance or self.layer.multiplies
 
 
 @dataclass(frozen=True)
@@ -160,7 +155,7 @@ def tile_layer(mapping: Mapping) -> Tiles:
     pixel_tile, first, finishes, kept = (part[visit] for part in _visits(mapping))
     width, pixels = channels[channel_tile, 1], cut.counts[pixel_tile]
     weights = channel_tile
-    if mapping.multiplies:
+    if layer.multiplies:
         weights = channel_tile * mapping.images + cut.starts[pixel_tile] // layer.out_pixels
     brought = (np.diff(weights, prepend=-1) != 0).astype(np.int64)
     if mapping.weights == "all":

@@ -109,20 +109,14 @@ class LayerPlan:
     def skip(self) -> SkipPlan:
         """The layer where zeros are skipped."""
         mapping, machine = self.mapping, self.machine
-        layer, kind = mapping.convolution, _first_kind(mapping)
-        first, conditional = (
-            Pass(pass_.beats, pass_.sequence, walk_of(mapping, blocks_of(layer, of)), pass_.order)
-            for of in (kind, "conditional")
-            for pass_ in [beats_of(mapping.pointers, of)]
-        )
         return SkipPlan(
             mapping=mapping,
             machine=machine,
             visits=self.visits,
             group=_block_of(mapping, self.tiles),
             words=consecutive_words(mapping.pointers, mapping.pixel_tiles, machine.rows),
-            first=first,
-            conditional=conditional,
+            first=_skipping_pass(mapping, _first_kind(mapping)),
+            conditional=_skipping_pass(mapping, "conditional"),
             masked=mapping.gating and self.scheme.kind == "clock-gated",
             free_rows=self.scheme.skipping == "free-rows",
         )
@@ -178,6 +172,12 @@ def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> L
         moves=moves_of(mapping, tiles),
         first_weights_cycles=int(dma_cycles(tiles.weight_bytes[:1], arch)[0]),
     )
+
+
+def _skipping_pass(mapping: Mapping, kind: Kind) -> Pass:
+    found = beats_of(mapping.pointers, kind)
+    walk = walk_of(mapping, blocks_of(mapping.convolution, kind))
+    return Pass(found.beats, found.sequence, walk, found.order)
 
 
 def _first_kind(mapping: Mapping) -> Kind:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.counters import CAUSES, COUNTERS, C
+from hwsim.mapping.layout import block_words
 from hwsim.mapping.tiles import Mapping
 from hwsim.model.kernel import passes
 from hwsim.model.kernel.consecutive_skipping import skip_consecutive
@@ -220,7 +221,7 @@ def walk_of(mapping: Mapping, orders: Sequence[Sequence[int]]) -> Walk:
     """
     layer = mapping.convolution
     word = mapping.arch.activation.word_channels
-    per_tap = -(-layer.block_channels // word)
+    per_tap = block_words(layer, word)
     taps = layer.taps
     ranges = np.zeros((len(orders), 2, 2), np.int64)
     channel_words = layer.blocks * per_tap

@@ -27,7 +27,7 @@ def gateable(network: Network, groups: int, mask_group: int = 1) -> list[str]:
         for layer in network.convolutions[1:]
         if layer.out_pixels > 1
         and not (layer.taps == 1 and layer.in_width == 1)
-        and layer.weights_from is None
+        and not layer.multiplies
         and not (layer.in_channels % (layer.conv_groups * groups))
         and not (layer.out_channels % (layer.conv_groups * groups * mask_group))
     ]

@@ -158,6 +158,11 @@ class ConvLayer(Layer):
     def aside(self) -> str | None:
         return self.weights_from
 
+    @property
+    def multiplies(self) -> bool:
+        """Whether another tensor's values are the weights, image by image."""
+        return self.weights_from is not None
+
     @cached_property
     def kernel(self) -> tuple[int, int]:
         """(height, width) in taps."""
@@ -310,10 +315,10 @@ class MapLayer(Layer):
     groups: ClassVar[int] = 1
     conv_groups: ClassVar[int] = 1
     blocks: ClassVar[int] = 1
+    multiplies: ClassVar[bool] = False
     macs: ClassVar[int] = 0
     steps: ClassVar[int] = 0
     pool: ClassVar[int] = 1
-    ceil_mode: ClassVar[bool] = False
 
     @cached_property
     def pooled_height(self) -> int:

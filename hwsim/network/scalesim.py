@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.cli import OneLineParser, run_command
-from hwsim.errors import UserError, one_line
+from hwsim.errors import UserError
+from hwsim.files import read_text
 from hwsim.network.file import as_yaml, require_suffix, save_network
 from hwsim.network.graph import unused
 from hwsim.network.layers import INPUT, OUTSIDE, ConvLayer
@@ -47,11 +48,9 @@ def read_topology(path: str | Path) -> Network:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise TopologyError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise TopologyError(f"{path}: cannot be read ({one_line(error)})") from None
+        text = read_text(path)
+    except UserError as error:
+        raise TopologyError(str(error)) from None
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         rows = [(reader.line_num, cells) for row in reader if (cells := _cells(row))]

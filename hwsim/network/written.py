@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from hwsim.errors import UserError, one_line
+from hwsim.files import read_text
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -33,12 +34,7 @@ UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, 
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """The keys of a file: JSON where its name ends in .json, else YAML. Raises UserError."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({one_line(error)})") from None
+    text = read_text(path)
     kind, parsed = ("JSON", _json) if path.suffix == ".json" else ("YAML", _yaml)
     try:
         data = parsed(text)

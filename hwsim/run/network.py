@@ -116,7 +116,7 @@ def totals(network: Network) -> dict[str, int]:
 
 def weights(layer: AnyLayer) -> int:
     """Weights of a convolution, biases left out; none where another tensor brings them."""
-    if not isinstance(layer, ConvLayer) or layer.weights_from is not None:
+    if not isinstance(layer, ConvLayer) or layer.multiplies:
         return 0
     return layer.out_channels * layer.steps
 
@@ -138,7 +138,7 @@ def _row(layer: AnyLayer) -> list[str]:
 def _operator(layer: AnyLayer) -> str:
     if not isinstance(layer, ConvLayer):
         return layer.operator
-    parts = ["product" if layer.weights_from else "convolution"]
+    parts = ["product" if layer.multiplies else "convolution"]
     parts += ["add"] if layer.residual else []
     parts += ["pool"] if both(layer.pool) != (1, 1) else []
     return ", ".join(parts)

@@ -68,7 +68,7 @@ def hindrance(network: Network, granularity: Granularity) -> str:
             return f"layer {layer.name} ({layer.operator}) would have to leave channels out"
         if layer.conv_groups > 1:
             return f"layer {layer.name} is a convolution with groups"
-        if len(layer.inputs) > 1 or layer.weights_from is not None:
+        if len(layer.inputs) > 1 or layer.multiplies:
             return f"layer {layer.name} reads several tensors"
     return ""
 

@@ -31,7 +31,7 @@ class InputBits:
         self.layers = {
             layer.name: layer
             for layer in network.convolutions
-            if images and layer.input != INPUT and layer.weights_from is None
+            if images and layer.input != INPUT and not layer.multiplies
         }
         self.images, self.seen = images, 0
         self._running: dict[str, np.ndarray] = {}
