@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+import warnings
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
@@ -38,14 +39,17 @@ FLETCHER32_BYTES = 4
 
 
 @contextmanager
-def one_line_errors(path: Path) -> Iterator[None]:
+def one_line_errors(path: Path, what: str = "damaged") -> Iterator[None]:
     """What reading a damaged file raises, and it may be anything, becomes a TraceError."""
     try:
-        yield
+        with warnings.catch_warnings():
+            # What pyfive cannot read it says beside, and gives None.
+            warnings.simplefilter("ignore")
+            yield
     except TraceError:
         raise
     except Exception as error:
-        raise TraceError(f"{path}: damaged ({one_line(error)[:200]})") from None
+        raise TraceError(f"{path}: {what} ({one_line(error)[:200]})") from None
 
 
 class Container:
@@ -74,13 +78,8 @@ class Container:
 
         # It looks its own version up for each dataset, in a file: two thirds of its time.
         pyfive.h5d.version = cache(metadata.version)
-        try:
+        with one_line_errors(self.path, "not a readable HDF5 file, perhaps truncated"):
             return pyfive.File(_CountedFile(self._handle, self.size))
-        except Exception as error:
-            why = one_line(error)[:200]
-            raise TraceError(
-                f"{self.path}: not a readable HDF5 file, perhaps truncated ({why})"
-            ) from None
 
     def has(self, name: str) -> bool:
         """Whether the file has a group or a dataset of that name."""
