@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from oracle.machines import conv, machine, network
 
 from hwsim.mapping.residency import map_network
-from hwsim.model.kernel.bits import ones_before, popcount, through_nth
+from hwsim.model.kernel import bits
+from hwsim.model.kernel.bits import lowest_ones, ones_before, popcount
 from hwsim.model.kernel.jit import compiled
 from hwsim.model.kernel.mask_words import TileWords
 from hwsim.trace.format.packing import pack_bits
@@ -66,5 +67,7 @@ def test_ones_of_a_word(word: int) -> None:
     for byte in range(8):
         upto = sum(place < 8 * byte + 8 for place in places)
         assert (int(before) >> (8 * byte)) & 255 == upto
-    for n, place in enumerate(places, 1):
-        assert int(through_nth(np.uint64(word), before, n)) == 2 ** (place + 1) - 1
+    # With the processor's instruction for it, where it has one, and without.
+    for lowest in (lowest_ones, bits._searched):
+        for n in range(1, len(places) + 1):
+            assert int(lowest(np.uint64(word), n)) == sum(1 << place for place in places[:n])

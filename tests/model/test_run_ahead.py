@@ -12,7 +12,7 @@ import pytest
 from by_hand import machine
 
 from hwsim.arch.schemes import parse_scheme
-from hwsim.model.kernel.jit import compiled
+from hwsim.model.kernel.jit import allocating
 from hwsim.model.kernel.lanes import LANES, STRIP, play
 from hwsim.model.kernel.passes import Beats, busy_of
 from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of, play_rounds
@@ -123,7 +123,7 @@ def test_the_fullest_bank_of_all_rounds_decides_how_long_times_get() -> None:
     assert busy_of(kernels, Beats(700, 1, 0, 0), sequence, words).tolist() == [[[700, 44_800]]]
 
 
-@compiled
+@allocating
 def play_beats(words, shifts, steps, served, starts):
     return play(words, shifts, steps, served, starts, 0)
 

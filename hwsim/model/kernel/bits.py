@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
 
-from hwsim.model.kernel.jit import DISABLED, compiled, inlined, intrinsic, numba
+from hwsim.model.kernel.jit import DISABLED, cgutils, compiled, inlined, intrinsic, numba
 
 _U0, _U1, _U2, _U3, _U4 = (np.uint64(n) for n in range(5))
 _U8, _U16, _U32, _U56, _U63 = (np.uint64(n) for n in (8, 16, 32, 56, 63))
@@ -62,14 +64,43 @@ popcount = _summed if DISABLED else _counted
 
 
 @inlined
-def through_nth(word, before, n):
-    """The bits of a word's places up to its ``n``-th one (from 1), which it has.
-
-    ``before`` is :func:`ones_before` of the word.
-    """
+def _searched(word, n):
+    """The ``n`` lowest ones of a word, which has as many (n from 1)."""
+    before = ones_before(word)
     # The sign of each byte that has the n-th one in it or below; no byte borrows from another.
     behind = ((before | _EACH_SIGN) - np.uint64(n) * _EACH_BYTE) & _EACH_SIGN
     byte = np.uint64(8 - popcount(behind)) << _U3
     rest = n - np.int64(((before << _U8) >> byte) & _BYTE) - 1
     place = byte + np.uint64(_NTH[(word >> byte) & _BYTE, rest])
-    return ~_U0 >> (_U63 - place)
+    return word & (~_U0 >> (_U63 - place))
+
+
+@intrinsic
+def _deposit(typing_context: Any, source: Any, word: Any) -> Any:
+    """The lowest bits of ``source`` at the places of a word's ones: BMI2's PDEP."""
+
+    def deposit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = arguments[0].type
+        form = ir.FunctionType(bits, [bits, bits])
+        function = cgutils.get_or_insert_function(builder.module, form, "llvm.x86.bmi.pdep.64")
+        return builder.call(function, arguments)
+
+    return numba.uint64(numba.uint64, numba.uint64), deposit
+
+
+@inlined
+def _deposited(word, n):
+    """The same in one instruction."""
+    return _deposit(~_U0 >> np.uint64(64 - n), word)
+
+
+def _deposits() -> bool:
+    """Whether the processor has that instruction, and not as a slow loop of its own."""
+    if DISABLED:
+        return False
+    slow = ("znver1", "znver2", "bdver4")
+    return bool(get_host_cpu_features().get("bmi2")) and get_host_cpu_name() not in slow
+
+
+lowest_ones = _deposited if _deposits() else _searched
+"""uint64: the ``n`` lowest ones of a word, which has as many (n from 1)."""

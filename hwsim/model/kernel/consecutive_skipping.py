@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.model.kernel.jit import compiled, inlined
+from hwsim.model.kernel.jit import allocating, inlined
 from hwsim.model.kernel.lanes import LANES
 from hwsim.model.kernel.passes import CONFLICTS
 from hwsim.model.kernel.run_ahead import Ahead, play_rounds
@@ -26,7 +26,7 @@ def _mark_consecutive(operands, begin, end, scratch):
     return operands.bases[begin] >> 5, operands.bases[end - 1] >> 5
 
 
-@compiled
+@allocating
 def skip_consecutive(machine, operands, walk, ahead, banks, words, pixels, spent, busy):
     """Steps and cycles of the beats of all rounds of consecutive pixels.
 
@@ -83,7 +83,7 @@ def skip_consecutive(machine, operands, walk, ahead, banks, words, pixels, spent
 def _consecutive_taps(operands, walk, b, span, fullest, scratch, few, waited):
     """Steps of a marked round's beats, and what they take where no bank runs ahead, by order."""
     planes, taps = operands.planes, operands.taps
-    marked, cut, _ = scratch
+    marked, cut = scratch.marked, scratch.cut
     against = min(fullest, walk.counted.shape[1] - 1)
     for order in range(few.size):
         few[order], waited[order] = walk.beats, walk.beats * max(1, fullest)
@@ -101,7 +101,7 @@ def _consecutive_taps(operands, walk, b, span, fullest, scratch, few, waited):
 def _keep_round(operands, walk, b, own, span, scratch, steps, lane):
     """Steps of each of a marked round's beats, to a lane of ``steps`` (beats, LANES)."""
     planes, taps = operands.planes, operands.taps
-    marked, cut, most = scratch
+    marked, cut, most = scratch.marked, scratch.cut, scratch.most
     depth = walk.counted.shape[1] - 2
     for tap in range(taps.size):
         further, left = taps[tap] >> 5, np.uint64(taps[tap] & 31)
@@ -121,7 +121,7 @@ class _Held(NamedTuple):
     late: np.ndarray
 
 
-@compiled
+@allocating
 def _held(ahead, banks):
     orders, beats = ahead.shifts.shape
     return _Held(
@@ -132,7 +132,7 @@ def _held(ahead, banks):
     )
 
 
-@compiled
+@allocating
 def _play_held(ahead, held, row, busy):
     late = held.late[row]
     ends = np.zeros(late, np.int64)

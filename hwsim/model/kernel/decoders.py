@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.counters import C
-from hwsim.model.kernel.bits import ones_before, popcount, through_nth
+from hwsim.model.kernel.bits import lowest_ones, popcount
 from hwsim.model.kernel.jit import compiled, inlined
 
 FORMATS = {"bitmap": 0, "coordinate": 1, "run-length": 2}
 BITMAP, _RUN_LENGTH = FORMATS["bitmap"], FORMATS["run-length"]
 _MASK_BITS, _INDEX_WORDS = C["mask_bits_written"], C["index_words_read"]
 
-_U0, _U1, _U32, _U56 = (np.uint64(n) for n in (0, 1, 32, 56))
+_U0, _U1, _U32 = (np.uint64(n) for n in (0, 1, 32))
 _LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
@@ -46,7 +46,7 @@ def decode_bitmap(machine, lists, row, pixels, alike, unions, slots):
             continue
         count = popcount(rest)
         while count >= room:
-            taken = rest & through_nth(rest, ones_before(rest), room)
+            taken = lowest_ones(rest, room)
             unions[current, word] |= taken << place
             rest ^= taken
             spent += -(-room // each)
@@ -69,32 +69,33 @@ def _decode_one_a_cycle(machine, lists, row, pixels, alike, unions, slots):
 
     A slot takes its ones and the empty index words, of 32 or 64 bits, that it passes.
     """
-    rows, halves = machine.rows, machine.word_bits == 32
-    current, found, cut, spent, total = 0, 0, machine.rows, 0, 0
+    rows = machine.rows
+    # An index word of 64 bits is taken for a low half; a list may end in one.
+    low, high_halves = ~_U0, 0
+    if machine.word_bits == 32:
+        low, high_halves = _LOW_HALF, (pixels + 31) // 64
+    # Unsigned: an index that may be negative is looked at before each use.
+    current, found, cut, spent, total = _U0, 0, machine.rows, 0, 0
     for word in range(-(-pixels // 64)):
-        bits = lists[row, word]
-        before = ones_before(bits)
-        ones = np.int64(before >> _U56)
-        low_empty = np.int64(bits & _LOW_HALF == _U0) if halves else 0
-        high_empty = np.int64(bits >> _U32 == _U0 if halves else bits == _U0)
-        if halves and pixels <= word * 64 + 32:
-            high_empty = 0  # The list ends in the low half.
-        spent += low_empty
-        rest = bits
-        while found + ones >= cut:
-            places = through_nth(bits, before, cut - found)
-            unions[current, word] |= rest & places
-            rest &= ~places
+        rest = lists[row, word]
+        ones = popcount(rest)
+        high_empty = (rest >> _U32 == _U0) & (word < high_halves)
+        spent += rest & low == _U0
+        at = found
+        found += ones
+        while found >= cut:
+            taken = lowest_ones(rest, cut - at)
+            unions[current, word] |= taken
+            rest ^= taken
             # Ones of earlier words are in ``spent`` already.
-            spent += min(rows, cut - found)
+            spent += cut - at
             _book(machine, slots, current, spent, alike)
             total += spent
-            current, cut, spent = current + 1, cut + rows, 0
+            at, current, cut, spent = cut, current + _U1, cut + rows, 0
         unions[current, word] |= rest
-        found += ones
-        spent += high_empty + min(ones, found - (cut - rows))
+        spent += high_empty + found - at
     _book(machine, slots, current, spent, alike)
-    return current + (found > cut - rows), found, total + spent
+    return np.int64(current) + (found > cut - rows), found, total + spent
 
 
 @compiled

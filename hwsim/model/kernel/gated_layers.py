@@ -15,11 +15,11 @@ import numpy as np
 from hwsim.counters import CAUSES, C
 from hwsim.model.kernel.bits import popcount
 from hwsim.model.kernel.decoders import BITMAP, decode_bitmap, decode_symbols, store_symbols
-from hwsim.model.kernel.jit import compiled, inlined
+from hwsim.model.kernel.jit import allocating, compiled, inlined
 from hwsim.model.kernel.passes import TileArrays
 from hwsim.model.kernel.pipeline import finish, start, visit
 from hwsim.model.kernel.rounds import busy_cycles, round_cycles, steps_of, waits
-from hwsim.model.kernel.run_ahead import play_late, room_for_late
+from hwsim.model.kernel.run_ahead import Late, play_late, room_for_late
 from hwsim.model.kernel.window import windowed_rounds
 from hwsim.model.kernel.zero_skipping import read_words_skipping, room_for_round
 
@@ -33,6 +33,9 @@ _MASK_BITS, _INDEX_WORDS = C["mask_bits_written"], C["index_words_read"]
 _WINDOW = C["window_compares"]
 
 _U0 = np.uint64(0)
+
+BLOCK = 4
+"""Words whose ones are counted at once; ``in_bank`` has whole blocks of words."""
 
 WAITING = 256
 """Rounds of a batch that wait to be played together."""
@@ -95,7 +98,7 @@ def _lanes(start, end, row, mask_group):
     return min(end, (row + 1) * mask_group) - max(start, row * mask_group)
 
 
-@compiled
+@allocating
 def sparse_batches(machine, conditional, masked, transfers, results, ahead, window, skipping):
     """Batches of sparse hardware: only the pixels of each lane group's list.
 
@@ -107,12 +110,10 @@ def sparse_batches(machine, conditional, masked, transfers, results, ahead, wind
     Walk and int64 (visits,), which group's walk each visit takes) are None on a machine without:
     the compiler leaves out what they need.
     """
-    tiles, masks, mask_group, in_bank = masked
-    cycles, counts, by_tile = results
-    visits, words = tiles.width.size, masks.shape[3]
+    visits, words = masked.tiles.width.size, masked.masks.shape[3]
     # A round has a pixel at least with a window, and is full without; a slot follows the last one.
     most = words * 64 // (1 if machine.window else machine.rows) + 2
-    unions = np.zeros((most, words), np.uint64)
+    unions = np.zeros((most, masked.in_bank.shape[1]), np.uint64)
     merged = np.zeros((1, words), np.uint64)
     # By tile, one behind the other: S_i, and cycles of each round's beats.
     slots, busy = np.empty(visits * most, np.int64), np.empty(visits * most, np.int64)
@@ -122,8 +123,39 @@ def sparse_batches(machine, conditional, masked, transfers, results, ahead, wind
     firsts, rounds = np.zeros(visits, np.int64), np.zeros(visits, np.int64)
     # One round, or with run-ahead those that wait to be played.
     late = room_for_late(1 if ahead is None else WAITING, machine.banks)
-    if skipping is not None:
-        scratch = room_for_round(skipping[0], skipping[1])
+    scratch = None if skipping is None else room_for_round(skipping[0], skipping[1])
+    room = Room(unions, merged, slots, busy, spent, firsts, rounds, late)
+    _run_batches(
+        machine, conditional, masked, transfers, results, ahead, window, skipping, room, scratch
+    )
+
+
+class Room(NamedTuple):
+    """What the tiles of a batch are worked out in.
+
+    ``unions`` uint64 (rounds, words) and ``merged`` uint64 (1, words) of a tile. int64 by round,
+    one tile's behind the other's: ``slots`` S_i, ``busy`` and ``spent`` cycles of its beats and
+    steps. By tile: ``firsts``, where its rounds begin, and ``rounds``, how many there are.
+    """
+
+    unions: np.ndarray
+    merged: np.ndarray
+    slots: np.ndarray
+    busy: np.ndarray
+    spent: np.ndarray
+    firsts: np.ndarray
+    rounds: np.ndarray
+    late: Late
+
+
+@compiled
+def _run_batches(
+    machine, conditional, masked, transfers, results, ahead, window, skipping, room, scratch
+):  # fmt: skip
+    """The batches of :func:`sparse_batches`, one after the other."""
+    tiles, masks, mask_group, in_bank = masked
+    cycles, counts, by_tile = results
+    unions, merged, slots, busy, spent, firsts, rounds, late = room
     for b in range(masks.shape[0]):
         first = 0
         for t in range(tiles.width.size):
@@ -173,7 +205,7 @@ def _decode(
     Lane groups whose channels share one mask follow equal lists: one is decoded for all of them.
     Sums are kept aside, and divisions out of the loop: it turns once for 40 ns of decoding.
     """
-    v, pixels = machine.lane_group, tiles.pixels[t]
+    v, pixels, words = machine.lane_group, tiles.pixels[t], masks.shape[1]
     lane, end = tiles.channel_start[t], tiles.channel_start[t] + tiles.width[t]
     bitmaps, mask = machine.format == BITMAP, lane // mask_group
     if bitmaps:
@@ -201,7 +233,7 @@ def _decode(
             lists, row, ones = merged, 0, _merge(masks, mask_group, lane, lane_end, merged)
         if window is not None:
             list_ones, followers[kept] = 0, alike
-            for word in range(masks.shape[1]):
+            for word in range(words):
                 left[kept, word] = lists[row, word]
                 list_ones += popcount(lists[row, word])
             found = 0, list_ones, 0
@@ -257,18 +289,31 @@ def _read_words(
     held, orders, places, waiting = late
     words_read, lane = 0, waiting[0]
     for i in range(rounds):
-        words = held[lane]
-        words[:] = 0
-        for word in range(unions.shape[1]):
-            union = unions[i, word]
-            if union != _U0:
-                unions[i, word] = _U0
-                for bank in range(words.size):
-                    words[bank] += popcount(union & in_bank[word, bank])
         fullest, distinct = 0, 0
-        for bank in range(words.size):
-            fullest = max(fullest, words[bank])
-            distinct += words[bank]
+        if unions.shape[1] == BLOCK:
+            a, b, c, d = unions[i, 0], unions[i, 1], unions[i, 2], unions[i, 3]
+            unions[i, 0] = unions[i, 1] = unions[i, 2] = unions[i, 3] = _U0
+            for bank in range(in_bank.shape[1]):
+                found = (
+                    popcount(a & in_bank[0, bank]) + popcount(b & in_bank[1, bank])
+                    + popcount(c & in_bank[2, bank]) + popcount(d & in_bank[3, bank])
+                )  # fmt: skip
+                fullest = max(fullest, found)
+                distinct += found
+                if ahead is not None:
+                    held[lane, bank] = found
+        else:
+            for bank in range(in_bank.shape[1]):
+                held[lane, bank] = 0
+            for word in range(unions.shape[1]):
+                union = unions[i, word]
+                if union != _U0:
+                    unions[i, word] = _U0
+                    for bank in range(in_bank.shape[1]):
+                        held[lane, bank] += popcount(union & in_bank[word, bank])
+            for bank in range(in_bank.shape[1]):
+                fullest = max(fullest, held[lane, bank])
+                distinct += held[lane, bank]
         words_read += distinct
         busy[first + i] = busy_cycles(machine, beats, fullest, distinct)
         if ahead is None:
@@ -291,23 +336,25 @@ def _conditional_pass(machine, beats, rounds, first, slots, busy, spent, cycles,
     ``spent``: each round's steps where zeros are skipped. Leaves its slots empty for the next
     batch.
     """
-    steps, stalled, computed = steps_of(beats), slots[first], 0
+    # Sums stay in registers: the compiler would write each to memory, which ``slots`` may lie in.
+    stalled, worked, read, computed = slots[first], 0, 0, 0
     slots[first] = 0
     for i in range(first, first + rounds):
-        taken = round_cycles(machine, busy[i], machine.lane_group)
+        reading = busy[i]
+        taken = round_cycles(machine, reading, machine.lane_group)
         if spent is not None:
-            steps = spent[i]
-            cycles[_CONDITIONAL] += steps
-        cycles[_BANK_STALL] += busy[i] - steps
-        cycles[_DRAIN] += taken - busy[i]
+            worked += spent[i]
+        read += reading
         computed += taken
         stalled += max(0, slots[i + 1] - taken)
         slots[i + 1] = 0
-    if rounds and not machine.systolic:
-        cycles[_DRAIN] += machine.rows
-        computed += machine.rows
-    cycles[_DECODE_STALL] += stalled
     if spent is None:
-        cycles[_CONDITIONAL] += rounds * steps
-        counts[_WEIGHT_READS] += rounds * steps
+        worked = rounds * steps_of(beats)
+        counts[_WEIGHT_READS] += worked
+    if rounds and not machine.systolic:
+        computed += machine.rows
+    cycles[_CONDITIONAL] += worked
+    cycles[_BANK_STALL] += read - worked
+    cycles[_DRAIN] += computed - read
+    cycles[_DECODE_STALL] += stalled
     return computed + stalled

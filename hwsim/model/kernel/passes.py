@@ -149,9 +149,12 @@ def busy_of(
 def bank_masks(
     banks: np.ndarray, starts: np.ndarray, pixels: np.ndarray, bank_count: int, words: int
 ) -> np.ndarray:
-    """uint64 (pixel tiles, words, banks): which pixels of a tile lie in which bank."""
+    """uint64 (pixel tiles, words, banks): which pixels of a tile lie in which bank.
+
+    There are whole blocks of words: ``words``, and what they lack of a multiple of 4.
+    """
     tile, place = _places(pixels)
-    bits = np.zeros((len(starts), bank_count, 64 * words), bool)
+    bits = np.zeros((len(starts), bank_count, 64 * (-(-words // 4) * 4)), bool)
     bits[tile, banks[starts[tile] + place], place] = True
     packed = np.packbits(bits, axis=2, bitorder="little").view(np.uint64)
     return np.ascontiguousarray(packed.swapaxes(1, 2))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.model.kernel.jit import compiled
+from hwsim.model.kernel.jit import allocating, compiled
 from hwsim.model.kernel.lanes import LANES, STRIP, play
 
 LEAST_SPAN = 16
@@ -66,7 +66,7 @@ class _Room(NamedTuple):
     starts: np.ndarray
 
 
-@compiled
+@allocating
 def _aligned(rows, steps):
     """Zeros (rows, LANES) from a cache line's start on: what crosses one takes twice as long."""
     line = 64 // steps.itemsize
@@ -88,7 +88,7 @@ class Late(NamedTuple):
     waiting: np.ndarray
 
 
-@compiled
+@allocating
 def room_for_late(most, banks):
     return Late(
         np.zeros((most, banks), np.int64),
@@ -98,7 +98,7 @@ def room_for_late(most, banks):
     )
 
 
-@compiled
+@allocating
 def play_late(ahead, late, busy):
     """Play the rounds that wait for banks, to their places in ``busy``; none is left."""
     held, orders, places, waiting = late
@@ -110,7 +110,7 @@ def play_late(ahead, late, busy):
     waiting[0] = 0
 
 
-@compiled
+@allocating
 def play_rounds(ahead, orders, words, ends):
     """Cycles of the beats of rounds, to ``ends`` (rounds,): each by its order and words in banks.
 

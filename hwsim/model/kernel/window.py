@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.model.kernel.bits import ones_before, popcount, through_nth
+from hwsim.model.kernel.bits import lowest_ones, popcount
 from hwsim.model.kernel.decoders import BITMAP, escapes
 from hwsim.model.kernel.jit import compiled, inlined
 
@@ -105,7 +105,7 @@ def windowed_rounds(machine, kept, lists, pixels, unions, slots):
                         bits &= (_U1 << np.uint64(limit - word * 64)) - _U1
                     found = popcount(bits)
                     if found > room:
-                        bits &= through_nth(bits, ones_before(bits), room)
+                        bits = lowest_ones(bits, room)
                         found = room
                     union[word] |= bits
                     rest ^= bits

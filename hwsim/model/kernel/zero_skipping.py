@@ -14,7 +14,7 @@ import numpy as np
 
 from hwsim.counters import C
 from hwsim.model.kernel.bits import popcount
-from hwsim.model.kernel.jit import compiled, copied, inlined
+from hwsim.model.kernel.jit import allocating, copied, inlined
 from hwsim.model.kernel.lanes import LANES
 from hwsim.model.kernel.passes import CONFLICTS, EXACT
 from hwsim.model.kernel.rounds import steps_of
@@ -67,24 +67,26 @@ class Walk(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Of a round: marked pixels; planes cut with them; steps of each channel word's beat."""
+    """Of a round: marked pixels; planes cut with them; steps of each channel word's beat; none."""
 
     marked: np.ndarray
     cut: np.ndarray
     most: np.ndarray
+    no_steps: np.ndarray
 
 
-@compiled
+@allocating
 def room_for_round(operands, walk):
     planes = operands.planes
     return Scratch(
         np.zeros(planes.shape[1] + 1, np.uint32),
         np.zeros(planes.shape[2], np.uint32),
         np.zeros(walk.slots.shape[1], np.int16),
+        np.zeros((0, 0), np.int16),
     )
 
 
-@compiled
+@allocating
 def fill_planes(source, shape, edges, word_channels, block_channels, planes):
     """Count, bit by bit, into ``planes``, zeros, with an even number of words of pixels.
 
@@ -211,11 +213,11 @@ def read_words_skipping(
     done here.
     """
     planes, bases, taps, starts, totals = operands
-    marked, cut, most = scratch
+    marked, cut, most, no_steps = scratch
     held, orders, places, waiting = late
     depth = walk.counted.shape[1] - 2
     if ahead is None:
-        steps = np.zeros((0, 0), np.int16)
+        steps = no_steps
     else:
         steps = ahead.steps
         if waiting[0] and orders[0] != order:

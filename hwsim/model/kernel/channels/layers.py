@@ -20,7 +20,7 @@ from hwsim.model.kernel.channels.visits import (
     weight_bytes,
     words_of,
 )
-from hwsim.model.kernel.jit import compiled
+from hwsim.model.kernel.jit import allocating, compiled
 from hwsim.model.kernel.passes import EXACT, Beats
 from hwsim.model.kernel.pipeline import Transfers, finish, start, visit
 from hwsim.model.kernel.rounds import busy_cycles, round_cycles
@@ -44,13 +44,13 @@ class Dma(NamedTuple):
     transferred: int
 
 
-@compiled
+@allocating
 def visit_count(layer, channels):
     """Visits of one batch."""
     return visits_of(layer, channels.computed, channels.added).image.size
 
 
-@compiled
+@allocating
 def channel_batches(machine, layer, channels, dma, prefetched, next_load, results):
     """Batches of a layer that selects.
 
@@ -88,7 +88,7 @@ def _cycles_of(dma, transferred):
     return -(-transferred * dma.cycles // dma.transferred)
 
 
-@compiled
+@allocating
 def _transfers(layer, visits, present, added, dma, prefetched, next_load, by_tile, rows, counts):
     """What a batch's visits wait for; counts the bytes."""
     total = visits.image.size
@@ -123,7 +123,7 @@ def _transfers(layer, visits, present, added, dma, prefetched, next_load, by_til
     )
 
 
-@compiled
+@allocating
 def _steps_in_words(layer, kept):
     """int64 (images, heads, A + 1): entry n: activation words with n kept channels."""
     images, heads, channels = kept.shape
@@ -140,7 +140,7 @@ def _steps_in_words(layer, kept):
     return found
 
 
-@compiled
+@allocating
 def _pass(machine, layer, visits, k, steps_in_words, cycles, counts):
     """A visit's pass over consecutive pixels; returns its cycles."""
     image, pixel, width = visits.image[k], visits.pixel[k], visits.width[k]
@@ -176,7 +176,7 @@ def _pass(machine, layer, visits, k, steps_in_words, cycles, counts):
     return taken
 
 
-@compiled
+@allocating
 def _empty(layer, visits, k, computed, added, counts):
     """The output stage's share of a visit, of computed channels and of those that only pass."""
     image, pixel = visits.image[k], visits.pixel[k]
@@ -188,7 +188,7 @@ def _empty(layer, visits, k, computed, added, counts):
         counts[_RESIDUAL] += read * layer.pixels[pixel]
 
 
-@compiled
+@allocating
 def _choose(machine, layer, computed, present, counts):
     """An image's decisions, from means of its input, and its output list."""
     counts[_MASK_BITS] += layer.mask_bits

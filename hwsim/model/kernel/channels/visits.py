@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.model.kernel.jit import compiled
+from hwsim.model.kernel.jit import allocating, compiled
 
 WHOLE, TILED = 1, 2
 """Codes of ``Selecting.source``; 0 is an input on chip."""
@@ -72,7 +72,7 @@ class Visits(NamedTuple):
     begins: np.ndarray
 
 
-@compiled
+@allocating
 def visits_of(layer, computed, added):
     """The visits of a batch; ``computed`` and ``added`` uint8 (images, out_channels)."""
     order, active, passed = _channel_order(computed, added)
@@ -111,7 +111,7 @@ def visits_of(layer, computed, added):
     return found
 
 
-@compiled
+@allocating
 def _channel_order(computed, added):
     """Per image the channels that are computed, then those only the residual has, ascending."""
     images, channels = computed.shape
@@ -151,7 +151,7 @@ def _set(layer, visits, k, image, pixel, tile, active, passed):
         visits.width[k] = min(layer.columns, passed - behind)
 
 
-@compiled
+@allocating
 def bytes_in(layer, visits, present, added):
     """Input and residual bytes that each visit lacks: int64 (visits,)."""
     moved = np.zeros(visits.image.size, np.int64)
@@ -173,7 +173,7 @@ def bytes_in(layer, visits, present, added):
     return moved
 
 
-@compiled
+@allocating
 def residual_bytes(layer, visits, added):
     """Residual bytes of each visit, wherever they lie: active channels of the tile, its pixels."""
     found = np.zeros(visits.image.size, np.int64)
@@ -185,7 +185,7 @@ def residual_bytes(layer, visits, added):
     return found
 
 
-@compiled
+@allocating
 def weight_bytes(layer, visits):
     """Weight bytes that each visit lacks: whole columns, int64 (visits,)."""
     moved = np.zeros(visits.image.size, np.int64)
@@ -219,7 +219,7 @@ def _same_channels(visits, one, other):
     return True
 
 
-@compiled
+@allocating
 def words_of(layer, visits, k, wanted):
     """Activation words (channel div A) of a visit's channels whose flag in ``wanted`` is set."""
     image, words, last = visits.image[k], 0, -1
