@@ -63,8 +63,9 @@ def kept() -> Iterator[Output]:
     """
     before = sys.stdout, sys.stderr
     out, err = (stream or open(os.devnull, "w") for stream in before)  # noqa: SIM115
-    sys.stdout, sys.stderr = output, _ = Output(out), Output(err)
+    sys.stdout, sys.stderr = output, errors = Output(out), Output(err)
     try:
         yield output
     finally:
+        errors.flush()
         sys.stdout, sys.stderr = before

@@ -31,6 +31,9 @@ HEADINGS = {
 }
 """Columns of the table of statistics, beside the layer."""
 
+WIDEST_KEY = 40
+"""Characters to which ``inspect`` fills up what stands before a value."""
+
 INPUT_HEADINGS = {
     "zero_inputs": "zero\ninputs",
     "nonzero_channels": "not zero\nin a word",
@@ -72,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _inspect(options: argparse.Namespace) -> None:
     for path in find_traces(options.files):
         told = [(escaped(what), value) for what, value in describe(MaskTrace.open(path))]
-        width = max(len(what) for what, _ in told)
+        width = min(max(len(what) for what, _ in told), WIDEST_KEY)
         for what, value in told:
             print(f"{what:{width}}  {one_line(value)}")
         print()
