@@ -20,6 +20,7 @@ from hwsim.arch.load import with_keys
 from hwsim.errors import UserError, escaped, one_line
 from hwsim.network import INPUT, as_name, load_network, save_network
 from hwsim.text_table import text_of
+from hwsim.trace.format.header import TraceHeader
 
 FILE = b"[b]$x^\xff_\n\x1b[31m\xe2\x80\xae.h5"
 """Of a trace: markup, TeX, no UTF-8, a line break, ANSI, right to left."""
@@ -45,6 +46,22 @@ def test_what_is_no_name_is_refused_wherever_it_stands(name: str, pe16x16: ArchC
         network_named([name])
     with pytest.raises(UserError, match="a name of 1 to 255 characters that can be printed"):
         with_keys(pe16x16, {"name": name})
+
+
+@pytest.mark.parametrize("name", REFUSED, ids=ascii)
+@pytest.mark.parametrize("key", ["method", "dataset"])
+def test_a_trace_names_its_method_and_its_data(key: str, name: str) -> None:
+    fields = {"method": "cdg", "dataset": "mine"} | {key: name}
+    with pytest.raises(UserError, match=f"{key}: expected a name of 1 to 255 characters"):
+        TraceHeader(network=network_named(["a", "b"]), mask_group=1, image_ids=(0,), **fields)
+
+
+def test_a_branch_is_one_that_the_machine_knows() -> None:
+    with pytest.raises(UserError, match="branch: Input should be 'diagonal' or 'inverse'"):
+        TraceHeader(
+            network=network_named(["a", "b"]), mask_group=1, image_ids=(0,), method="cdg",
+            dataset="mine", branch="\x1b[31m",
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
