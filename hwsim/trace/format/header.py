@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from hwsim.errors import UserError
-from hwsim.network import AnyLayer, ConvLayer, Described, Network
+from hwsim.network import AnyLayer, ConvLayer, Described, Name, Network
 
 Granularity = Literal["element", "output-channel", "input-channel-by-head", "none"]
 
@@ -47,13 +47,13 @@ class TraceHeader(Described):
 
     format_version: int = CHUNKED_VERSION
     network: Network
-    method: str
+    method: Name
     granularity: Granularity = "element"
     mask_group: int = Field(gt=0)
     squeeze: int = Field(default=16, gt=0)
-    branch: str = "diagonal"
+    branch: Literal["diagonal", "inverse"] = "diagonal"
     gate_norm: Literal["batch", "instance"] = "batch"
-    dataset: str
+    dataset: Name
     image_ids: tuple[Annotated[int, Field(ge=0, le=LARGEST_ID)], ...] = Field(min_length=1)
     training: dict[str, Any] = Field(default_factory=dict)
     synthetic: bool = False
