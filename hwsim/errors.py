@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 MOST_NAMED = 24
@@ -30,3 +31,26 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 def one_line(text: object) -> str:
     """The text with every run of white space made one space."""
     return " ".join(str(text).split())
+
+
+def shown(value: object) -> str:
+    """What was found, in quotes where it is text: a line of at most MOST_SHOWN characters.
+
+    Control characters are escaped; a few references may stand for millions of values.
+    """
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:  # Python writes no integers of so many digits.
+        return "a number of thousands of digits"
+    return cut(text, MOST_SHOWN)
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or so many characters of it that end in dots."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+MOST_SHOWN = 80
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = MOST_SHOWN - 10

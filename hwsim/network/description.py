@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from hwsim.errors import UserError, nearest, one_line
+from hwsim.errors import UserError, nearest, one_line, shown
 
 
 class Described(BaseModel):
@@ -37,21 +36,12 @@ def first_mistake(error: ValidationError, keys: Sequence[str]) -> str:
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown key {key!r}" + nearest(key, keys)
+        return f"unknown key {shown(key)}" + nearest(key, keys)
     if first["type"] == "missing":
         missing = [".".join(map(str, e["loc"])) for e in errors if e["type"] == "missing"]
         return f"missing key{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
     message = one_line(first.get("ctx", {}).get("error", first["msg"]))
     return f"{key}: {message}, found {shown(first['input'])}" if key else message
-
-
-def shown(value: Any) -> str:
-    """What was found, cut short: a few references in a file may stand for millions of values."""
-    return _SHORT.repr(value)
-
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
 
 
 def _printable(name: str) -> str:
