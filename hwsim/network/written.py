@@ -48,7 +48,7 @@ class _Composer(yaml.SafeLoader):
         self._depth += inner
         if self._depth > DEEPEST:
             raise UserError(f"{_line(event)}: more than {DEEPEST} lists or mappings in each other")
-        node = super().compose_node(parent, index)  # type: ignore[arg-type]
+        node = super().compose_node(parent, index)
         self._depth -= inner
         return node
 
