@@ -47,7 +47,13 @@ def first_mistake(error: ValidationError, keys: Sequence[str]) -> str:
 def _printable(name: str) -> str:
     if not name.isprintable() or not name.strip():
         raise ValueError("expected a name that can be printed on a line")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"expected a name of at most {LONGEST_NAME} characters")
     return name
+
+
+LONGEST_NAME = 1000
+"""Torch's and ONNX's names are paths of modules."""
 
 
 def _extents(least: int, *, sides: bool = False) -> Callable[[Any], Any]:
@@ -104,12 +110,21 @@ MOST_MACS = 1 << 53
 """Of a layer, for an image; counters have 63 bits."""
 
 
-def refuse_huge(what: str, values: int, macs: int) -> None:
-    """Raise ValueError where a map has so many values, or a layer so many MACs."""
+MOST_OPERANDS = 1 << 24
+"""Of the passes of an output: taps times input channels times gating groups."""
+
+
+def refuse_huge(what: str, values: int, macs: int, operands: int) -> None:
+    """Raise ValueError where a map has so many values, or a layer so many MACs or operands."""
     if values > LARGEST_MAP:
         raise ValueError(f"{what}: a map of {values:,} values; at most {LARGEST_MAP:,} can be run")
     if macs > MOST_MACS:
         raise ValueError(f"{what}: {macs:,} MACs; at most {MOST_MACS:,} can be run")
+    if operands > MOST_OPERANDS:
+        raise ValueError(
+            f"{what}: taps x input channels x gating groups are {operands:,}; "
+            f"at most {MOST_OPERANDS:,} can be run"
+        )
 
 
 Tensors: TypeAlias = Annotated[Name | tuple[Name, ...], BeforeValidator(_one_or_more)]

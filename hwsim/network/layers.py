@@ -1,4 +1,4 @@
-"""The layers of a network: convolutions, and what is done to maps without one.
+"""The layers of a network: convolutions, and maps without one.
 
 A :class:`ConvLayer` is one convolution (or a linear layer, or a matrix product) and what its output
 stage does behind it: residual addition and pooling. A :class:`MapLayer` makes a map without a MAC.
@@ -50,7 +50,7 @@ def executed_share(density: float, groups: int) -> float:
 def _refuse_huge(layer: ConvLayer | MapLayer) -> None:
     read = layer.in_channels * layer.in_height * layer.in_width
     made = layer.out_channels * layer.out_height * layer.out_width
-    refuse_huge(f"layer {layer.name}", max(read, made), layer.macs)
+    refuse_huge(f"layer {layer.name}", max(read, made), layer.macs, layer.blocks * layer.steps)
 
 
 def _kind(layer: Any) -> str:
