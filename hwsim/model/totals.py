@@ -30,9 +30,9 @@ def require_countable(plans: Sequence[LayerPlan | ChannelPlan], batches: int) ->
             )
         if cycles > MOST_CYCLES:
             raise MappingError(
-                f"layer {plan.name}: about {cycles:.1e} cycles of DRAM with the layers before it, in "
-                f"all images; at most {MOST_CYCLES:.1e} can be counted: take fewer images (--images), "
-                "more dram.bandwidth_gb_per_s or less clock_mhz"
+                f"layer {plan.name}: about {cycles:.1e} cycles of DRAM with the layers before it, "
+                f"in all images; at most {MOST_CYCLES:.1e} can be counted: take fewer images "
+                "(--images), more dram.bandwidth_gb_per_s or less clock_mhz"
             )
 
 
