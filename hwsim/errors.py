@@ -10,8 +10,40 @@ MOST_NAMED = 24
 """Choices that a message lists at the most."""
 
 
+MOST_SHOWN = 200
+"""Characters of a name or a value that are shown."""
+
+LONGEST_LINE = 2_000
+"""Characters of a message, whatever it names."""
+
+
 class UserError(ValueError):
     """Bad input. The message is one line; command lines print it and exit with status 2."""
+
+
+def escaped(text: object, most: int = MOST_SHOWN) -> str:
+    """The text as it may stand in a line, on a terminal or in a cell: at most ``most`` characters.
+
+    What cannot be printed (control characters, ANSI escapes, marks that turn the direction of
+    writing, bytes that are no UTF-8) is escaped as Python does, and the middle of what is too long
+    left out. A text without any of that stays as it is.
+    """
+    found = _shortened(str(text), most)
+    if found.isprintable():
+        return found
+    return _shortened("".join(map(_printable, found)), most)
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
+def _shortened(text: str, most: int) -> str:
+    """Its beginning and its end: names often differ in the one, messages say why in the other."""
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end - 3]}...{text[-end:]}"
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
@@ -29,28 +61,23 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 
 
 def one_line(text: object) -> str:
-    """The text with every run of white space made one space."""
-    return " ".join(str(text).split())
+    """The text with every run of white space made one space, as :func:`escaped` leaves it."""
+    return escaped(" ".join(str(text).split()), LONGEST_LINE)
 
 
 def shown(value: object) -> str:
-    """What was found, in quotes where it is text: a line of at most MOST_SHOWN characters.
+    """What was found, in quotes where it is text, cut short and escaped.
 
-    Control characters are escaped; a few references may stand for millions of values.
+    A few references in a file may stand for millions of values.
     """
     try:
-        text = _SHORT.repr(value)
+        return escaped(_SHORT.repr(value), MOST_FOUND)
     except ValueError:  # Python writes no integers of so many digits.
         return "a number of thousands of digits"
-    return cut(text, MOST_SHOWN)
 
 
-def cut(text: str, most: int) -> str:
-    """The text, or so many characters of it that end in dots."""
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
-MOST_SHOWN = 80
+MOST_FOUND = 80
+"""Characters of a value that is shown."""
 
 _SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = MOST_SHOWN - 10
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60

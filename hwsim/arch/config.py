@@ -9,24 +9,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hwsim.network.description import Name
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def _printable(name: str) -> str:
-    if len(name) > 200 or not name.isprintable() or not name.strip():
-        raise ValueError("expected a name of at most 200 characters that can be printed on a line")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_printable)]
-"""Of a machine, or of a table of prices."""
-
 # Every integer of the models has 63 bits, also where machine and layer are at their bounds
-# (tests/arch/test_bounds.py walks them), and no machine takes memory without bound.
+# (tests/model/test_extremes.py walks them), and no machine takes memory without bound.
 MOST_TILE_PIXELS = 1 << 16
 
 Kib = Annotated[int, Field(gt=0, le=1 << 20)]

@@ -16,9 +16,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hwsim.arch.config import ArchConfig
-from hwsim.errors import UserError, cut, nearest, shown
+from hwsim.errors import UserError, escaped, nearest, shown
 from hwsim.files import asset_dir
-from hwsim.network import first_mistake
+from hwsim.network import as_name, first_mistake
 from hwsim.network.written import parse_yaml, read_mapping
 
 
@@ -63,10 +63,10 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = No
     leaves out. Raises ArchError.
     """
     path = find_arch(name_or_path)
-    data = {"name": path.stem, **_read(path, ())}
+    data = {"name": as_name(path.stem), **_read(path, ())}
     for key in overrides or {}:
         if key not in known_keys():
-            raise ArchError(f"--set {cut(key, 80)}: unknown key" + nearest(key, known_keys()))
+            raise ArchError(f"--set {escaped(key)}: unknown key" + nearest(key, known_keys()))
     set_keys(data, overrides or {})
     return build_arch(data, source=f"{path} with --set" if overrides else str(path))
 
@@ -173,11 +173,11 @@ def parse_override(text: str) -> tuple[str, Any]:
     """Split ``key=value`` of the command line; the value is read as YAML reads it."""
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise ArchError(f"--set {cut(text, 80)}: expected key=value, such as index.lane_group=4")
+        raise ArchError(f"--set {escaped(text)}: expected key=value, such as index.lane_group=4")
     try:
         return key.strip(), parse_yaml(value)
     except UserError as error:
-        raise ArchError(f"--set {cut(text, 80)}: {error}") from None
+        raise ArchError(f"--set {escaped(text)}: {error}") from None
 
 
 def known_keys(model: type[BaseModel] = ArchConfig, prefix: str = "") -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from hwsim.errors import UserError, cut, one_line, shown
+from hwsim.errors import UserError, one_line, shown
 from hwsim.files import read_text
 
 DEEPEST = 32
@@ -171,7 +171,7 @@ def _parsed(text: str, kind: str, parse: Callable[[str], Any]) -> Any:
         raise
     # Parsers raise errors of their own, and of Python's: of lists in lists without end.
     except Exception as error:
-        raise UserError(f"not valid {kind} ({cut(one_line(error), 300)})") from None
+        raise UserError(f"not valid {kind} ({one_line(error)})") from None
     return value
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from hwsim.arch.load import known_keys
 from hwsim.cli import finite
-from hwsim.errors import UserError, cut, nearest, shown
+from hwsim.errors import UserError, escaped, nearest, shown
 from hwsim.files import read_text
 from hwsim.network.written import parse_yaml
 
@@ -69,11 +69,11 @@ def parse_axes(texts: Sequence[str]) -> dict[str, Axis]:
     axes: dict[str, Axis] = {}
     for text in texts:
         key, equals, values = (part.strip() for part in text.partition("="))
-        told = f"--vary {cut(text, 80)}"
+        told = f"--vary {escaped(text)}"
         if not equals or not key:
             raise SpaceError(f"{told}: expected key=1,2,4 or key=LOW..HIGH")
         if key in axes:
-            raise SpaceError(f"--vary {cut(key, 80)}: given twice")
+            raise SpaceError(f"--vary {escaped(key)}: given twice")
         axes[key] = _range(told, values) if ".." in values else _values(told, values)
     check_axes(axes)
     return axes

@@ -21,7 +21,8 @@ from hwsim.arch.schemes import (
     with_suffixes,
 )
 from hwsim.energy.table import EnergyTable
-from hwsim.errors import UserError, cut, nearest, shown
+from hwsim.errors import UserError, escaped, nearest, shown
+from hwsim.network import as_name
 from hwsim.run.simulate import require_inputs, require_usable, usable_schemes
 from hwsim.sweep.axes import Settings
 from hwsim.sweep.row_key import row_key
@@ -100,7 +101,7 @@ class Masks:
 
     @property
     def name(self) -> str:
-        return Path(self.path).stem
+        return as_name(Path(self.path).stem)
 
 
 @dataclass(frozen=True)
@@ -236,7 +237,7 @@ def _machines(base: ArchConfig, setting: Settings, choice: Choice, where: str) -
     for batch in choice.batches or [keys.get("batch", base.batch)]:
         data = base.model_dump(mode="json")
         set_keys(data, {**keys, "batch": batch})
-        named = cut(", ".join(f"{key}={shown(value)}" for key, value in keys.items()), 300)
+        named = escaped(", ".join(f"{key}={shown(value)}" for key, value in keys.items()), 300)
         try:
             arch = build_arch(data, source=f"{where} ({named})" if named else base.name)
         except CombinationError as error:

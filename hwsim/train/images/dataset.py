@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hwsim.errors import one_line
 from hwsim.train.images import sources
 from hwsim.train.images.sources import SPLITS, DataError, Source, find_source, slug
 from hwsim.train.images.views import Split, load_split
@@ -122,4 +123,4 @@ def both_splits(args: argparse.Namespace, source: Source) -> list[Split]:
 
 def tell_cache(args: argparse.Namespace) -> None:
     """Says where decoded images are kept: they may be gigabytes."""
-    print(f"decoded images: {args.cache}")
+    print(one_line(f"decoded images: {args.cache}"))
