@@ -48,7 +48,7 @@ def find_arch(name_or_path: str | Path) -> Path:
         return path
     stem = path.stem if path.suffix in (".yaml", ".yml") else path.name
     shipped = asset_dir("arch_configs") / f"{stem}.yaml"
-    if shipped.is_file():
+    if os.path.isfile(shipped):
         return shipped
     raise ArchError(
         f"{name_or_path}: no such file, and no shipped machine of that name"

@@ -51,7 +51,9 @@ class Range:
     @property
     def size(self) -> float:
         """How many values it holds; infinite where they are not integers, or one."""
-        return self.high - self.low + 1 if self.integers or self.low == self.high else math.inf
+        if self.low == self.high:
+            return 1
+        return self.high - self.low + 1 if self.integers else math.inf
 
     def draw(self, generator: random.Random) -> float:
         if self.integers:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsim.cli import finite, positive
+from hwsim.cli import finite, images, positive, seed
 from hwsim.errors import UserError, one_line
 from hwsim.network import Network
 from hwsim.network.gates import ALL, gateable, with_gates
@@ -108,20 +108,24 @@ def synthetic_channels(
     return MaskTrace.from_masks(header, masks)
 
 
+MOST_DRAWN = 1 << 30
+"""Mask bits, a byte each while they are drawn."""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--network", required=True, metavar="FILE",
         help="a network file, an ONNX model, or a trace for its layers")  # fmt: skip
     add("--density", type=finite, required=True, metavar="SHARE", help="share of ones, 0 to 1")
     add("--mask-group", type=positive, default=1, metavar="N", help="channels a mask bit (1)")
-    add("--images", type=positive, default=16, metavar="N", help="images to draw for (16)")
+    add("--images", type=images, default=16, metavar="N", help="images to draw for (16)")
     add("--correlation", type=finite, default=0.0, metavar="SHARE",
         help="of neighbouring pixels: how much of the field is smoothed, 0 to 1 (0)")  # fmt: skip
     add("--gate", nargs="+", metavar="NAME",
         help="convolutions to gate, or all: those that can be, but for the first and linear ones "
         "(default: the network's own gates, or all)")  # fmt: skip
     add("--groups", type=positive, default=4, metavar="G", help="gating groups with --gate (4)")
-    add("--seed", type=int, default=0, metavar="N", help="of the random numbers (0)")
+    add("--seed", type=seed, default=0, metavar="N", help="of the random numbers (0)")
     add("--out", type=Path, required=True, metavar="FILE", help="the trace, .h5")
 
 
@@ -134,6 +138,11 @@ def draw(options: argparse.Namespace) -> None:
     if not options.out.parent.is_dir():
         raise UserError(f"--out {options.out}: no such folder: {options.out.parent}")
     network = _gated(open_network(options.network), options)
+    bits = options.images * network.mask_bits(options.mask_group)
+    if bits > MOST_DRAWN:
+        raise UserError(
+            f"--images {options.images}: {bits:,} mask bits; at most {MOST_DRAWN:,} are drawn"
+        )
     trace = synthetic_trace(
         network,
         options.density,
