@@ -78,7 +78,7 @@ OUT = ["--out", "nowhere/at/all"]
         ("hwsim.sweep", ["--shift", "nan", *OUT], "--shift: expected a finite number"),
         ("hwsim.sweep", ["--shift", "1e300", *OUT], "--shift: expected a number from -1e+06"),
         ("hwsim.sweep", ["--workers", "100000", *OUT], "--workers: expected a positive"),
-        ("hwsim.sweep", ["--random", "1" + "0" * 12, *OUT], "--random: expected a positive integer"),
+        ("hwsim.sweep", ["--random", "1" + "0" * 12, *OUT], "--random: expected a positive"),
         ("hwsim.sweep", ["--vary", "array.rows=1..1e999", *OUT], "expected two finite numbers"),
         ("hwsim.sweep", ["--vary", "array.rows=" + "9" * 100_000, *OUT], "100,000 digits"),
         ("hwsim.sweep", ["--vary", "name=" + "x," * 50_000 + "x", *OUT], "changes no figure"),

@@ -43,7 +43,9 @@ def find_arch(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     # Names that no file can have, too, are only names here.
     if os.path.isdir(path):
-        raise ArchError(f"{name_or_path}: is a folder; expected a machine's YAML file or name")
+        raise ArchError(
+            f"{escaped(name_or_path)}: is a folder; expected a machine's YAML file or name"
+        )
     if os.path.exists(path):
         return path
     stem = path.stem if path.suffix in (".yaml", ".yml") else path.name
@@ -51,7 +53,7 @@ def find_arch(name_or_path: str | Path) -> Path:
     if os.path.isfile(shipped):
         return shipped
     raise ArchError(
-        f"{name_or_path}: no such file, and no shipped machine of that name"
+        f"{escaped(name_or_path)}: no such file, and no shipped machine of that name"
         + nearest(stem, arch_names())
     )
 

@@ -109,7 +109,7 @@ def synthetic_channels(
 
 
 MOST_DRAWN = 1 << 30
-"""Mask bits, a byte each while they are drawn."""
+"""Mask bits of all layers; of one it is an eighth."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -138,11 +138,11 @@ def draw(options: argparse.Namespace) -> None:
     if not options.out.parent.is_dir():
         raise UserError(f"--out {options.out}: no such folder: {options.out.parent}")
     network = _gated(open_network(options.network), options)
-    bits = options.images * network.mask_bits(options.mask_group)
-    if bits > MOST_DRAWN:
-        raise UserError(
-            f"--images {options.images}: {bits:,} mask bits; at most {MOST_DRAWN:,} are drawn"
-        )
+    bits = [layer.mask_bits(options.mask_group) for layer in network.gated_layers]
+    # A bit of a layer is eight bytes, several times over, while it is drawn, and then one.
+    most = MOST_DRAWN // max(1, sum(bits), 8 * max(bits, default=0))
+    if options.images > most:
+        raise UserError(f"--images {options.images}: at most {most:,} are drawn of this network")
     trace = synthetic_trace(
         network,
         options.density,

@@ -101,12 +101,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="images (docs/guide/training.md), or the word tiny: drawn ones")  # fmt: skip
     add("--data-name", metavar="NAME", help="what to call the data (default: CIFAR-10, CIFAR-100 "
         "or the folder's name)")  # fmt: skip
-    add(
-        "--image-size",
-        type=integer(SMALLEST, 4096),
-        metavar="N",
-        help="shrink to N x N (default: their own size)",
-    )
+    add("--image-size", type=integer(SMALLEST, 4096), metavar="N",
+        help="shrink to N x N (default: their own size)")  # fmt: skip
     add("--cache", type=Path, metavar="DIR", default=sources.images_folder(),
         help="folder of decoded images (default: %(default)s)")  # fmt: skip
 
