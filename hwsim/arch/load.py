@@ -43,9 +43,8 @@ def find_arch(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     # Names that no file can have, too, are only names here.
     if os.path.isdir(path):
-        raise ArchError(
-            f"{escaped(name_or_path)}: is a folder; expected a machine's YAML file or name"
-        )
+        what = "is a folder; expected a machine's YAML file or name"
+        raise ArchError(f"{escaped(name_or_path)}: {what}")
     if os.path.exists(path):
         return path
     stem = path.stem if path.suffix in (".yaml", ".yml") else path.name

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsim.cli import finite, images, positive, seed
+from hwsim.cli import images, positive, seed, share
 from hwsim.errors import UserError, one_line
 from hwsim.network import Network
 from hwsim.network.gates import ALL, gateable, with_gates
@@ -116,10 +116,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--network", required=True, metavar="FILE",
         help="a network file, an ONNX model, or a trace for its layers")  # fmt: skip
-    add("--density", type=finite, required=True, metavar="SHARE", help="share of ones, 0 to 1")
+    add("--density", type=share, required=True, metavar="SHARE", help="share of ones, 0 to 1")
     add("--mask-group", type=positive, default=1, metavar="N", help="channels a mask bit (1)")
     add("--images", type=images, default=16, metavar="N", help="images to draw for (16)")
-    add("--correlation", type=finite, default=0.0, metavar="SHARE",
+    add("--correlation", type=share, default=0.0, metavar="SHARE",
         help="of neighbouring pixels: how much of the field is smoothed, 0 to 1 (0)")  # fmt: skip
     add("--gate", nargs="+", metavar="NAME",
         help="convolutions to gate, or all: those that can be, but for the first and linear ones "
@@ -131,10 +131,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def draw(options: argparse.Namespace) -> None:
     """Everything is checked before anything is drawn."""
-    if not 0 <= options.correlation <= 1:
-        raise UserError(f"--correlation {options.correlation}: expected a share between 0 and 1")
-    if options.seed < 0:
-        raise UserError(f"--seed {options.seed}: expected a number from 0 on")
     if not options.out.parent.is_dir():
         raise UserError(f"--out {options.out}: no such folder: {options.out.parent}")
     network = _gated(open_network(options.network), options)

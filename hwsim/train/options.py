@@ -245,8 +245,6 @@ def check_stage(options: argparse.ArgumentParser, args: argparse.Namespace) -> N
             need_gates(options, args, "--free-thresholds")
         if args.density is not None:
             options.error("--density: fine-tuning leaves it as it is, or --free-thresholds")
-        if args.validation < 0:
-            options.error(f"--validation {args.validation}: 0 or more images were expected")
         return
     for name in ("free_thresholds", "validation"):
         if getattr(args, name):
@@ -265,7 +263,7 @@ def check_gates(options: argparse.ArgumentParser, args: argparse.Namespace) -> N
         args.mask_group = MASK_GROUP.get(args.method, 1)
     # Four groups of gates or four heads.
     multiple = GATE_GROUPS * args.mask_group
-    if args.mask_group < 1 or args.width < 1 or args.width % multiple:
+    if args.width % multiple:
         options.error(f"--width {args.width}: {args.method} takes multiples of {multiple}")
     if args.density is not None and not 0 < args.density <= 1:
         options.error(f"--density {args.density}: a share above 0 and up to 1 was expected")
