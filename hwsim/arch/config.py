@@ -44,7 +44,9 @@ class Array(_Part):
     feed: Literal["broadcast", "systolic"] = "broadcast"
     zero_gating: bool = Field(default=False, description="no MAC of a gated layer with operand 0")
     zero_skipping: Literal["none", "word", "free-rows"] = "none"
-    reshape: tuple[Annotated[Shape, Field(strict=False)], ...] = Field(default=(), strict=False)
+    reshape: tuple[Annotated[Shape, Field(strict=False)], ...] = Field(
+        default=(), strict=False, max_length=64
+    )
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
