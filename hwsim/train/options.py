@@ -112,8 +112,8 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 
 def _add_steps(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("budget and images").add_argument
-    add("--minutes", type=above_zero, help="of training time; overrides --epochs and --steps")
-    add("--epochs", type=above_zero, help="budget in passes over the images; overrides --steps")
+    add("--minutes", type=rate, help="budget of training time; overrides --epochs and --steps")
+    add("--epochs", type=rate, help="budget in passes over the images; overrides --steps")
     add("--steps", type=positive, default=2000, help="budget in steps (default: %(default)s)")
     add("--batch", type=integer(1, 1 << 24), default=128,
         help="images per step, two views each (default: %(default)s)")  # fmt: skip
