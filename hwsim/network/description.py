@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import index
 from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -85,6 +86,13 @@ def _extents(least: int, *, sides: bool = False) -> Callable[[Any], Any]:
     return check
 
 
+def _whole(value: Any) -> int:
+    """An integer of Python or NumPy; what only looks like one, or is a truth, is a mistake."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ValueError("expected an integer")
+    return index(value)
+
+
 def _one_or_more(value: Any) -> Any:
     names = value if isinstance(value, tuple | list) else (value,)
     if not names or not all(isinstance(name, str) for name in names):
@@ -111,8 +119,11 @@ ends: what is shown or drawn somewhere is decided here, once.
 
 LARGEST = 1 << 24
 
-Count: TypeAlias = Annotated[int, Field(gt=0, le=LARGEST)]
-"""Channels, or pixels of one direction."""
+Count: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(gt=0, le=LARGEST)]
+"""Channels, groups, or pixels of one direction."""
+
+Flag: TypeAlias = Annotated[bool, Field(strict=True)]
+"""Yes or no, and nothing that looks like it."""
 
 LARGEST_MAP = 1 << 30
 """Values of an image's map; a machine's tiles are counted one by one."""

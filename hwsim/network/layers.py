@@ -1,8 +1,7 @@
 """The layers of a network: convolutions, and maps without one.
 
 A :class:`ConvLayer` is one convolution (or a linear layer, or a matrix product) and what its output
-stage does behind it: residual addition and pooling. A :class:`MapLayer` makes a map without a MAC.
-docs/model/layers.md says how the machine runs both.
+stage does behind it: residual addition and pooling. docs/model/layers.md says how it runs.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from hwsim.network.description import (
     Count,
     Described,
     Extent,
+    Flag,
     Name,
     Padding,
     Tensors,
@@ -111,11 +111,11 @@ class ConvLayer(Layer):
     stride: Extent = 1
     padding: Padding = 0
     dilation: Extent = 1
-    conv_groups: int = Field(default=1, gt=0)
-    gated: bool = False
-    groups: int = Field(default=1, gt=0, description="gating groups G; gated and 1: no base path")
+    conv_groups: Count = 1
+    gated: Flag = False
+    groups: Count = Field(default=1, description="gating groups G; gated and 1: no base path")
     pool: Extent = 1
-    ceil_mode: bool = False
+    ceil_mode: Flag = False
     weights_from: Name | None = None
 
     @model_validator(mode="after")

@@ -56,7 +56,7 @@ def build_parser() -> OneLineParser:
     add_masks(parser)
     add("--scheme", nargs="+", metavar="NAME",
         help="default: all that fit; structured, lockstep: of each machine's V")  # fmt: skip
-    add("--shift", nargs="+", type=number(-1e6, 1e6), metavar="Z",
+    add("--shift", nargs="+", type=number(-MOST_SHIFT, MOST_SHIFT), metavar="Z",
         help="move all thresholds (approximate)")  # fmt: skip
     add("--show", nargs="+", default=[], metavar="COLUMN",
         help=f"columns to print, beside what differs (default: {' '.join(SHOWN)}, of up to "

@@ -159,6 +159,10 @@ def _unpriced(machine: str) -> str:
     return json.dumps(data)
 
 
+MOST_SHIFT = 1_000_000
+"""Of thresholds, in units of Z, up or down."""
+
+
 class UnfitError(UserError):
     """A scheme that no machine and trace of a sweep can use; one line for the user."""
 
@@ -214,8 +218,10 @@ def _own(where: str, setting: Settings, choice: Choice) -> tuple[Choice, str | N
         own = replace(own, traces=[_trace(where, choice.traces, str(setting["trace"]))])
     if "threshold_shift" in setting:
         shift = setting["threshold_shift"]
-        if isinstance(shift, bool) or not isinstance(shift, int | float):
-            raise UserError(f"{where}: threshold_shift: expected a number, found {shown(shift)}")
+        kind = not isinstance(shift, bool) and isinstance(shift, int | float)
+        if not kind or not -MOST_SHIFT <= shift <= MOST_SHIFT:
+            what = f"expected a number within {MOST_SHIFT:,}"
+            raise UserError(f"{where}: threshold_shift: {what}, found {shown(shift)}")
         own = replace(own, shifts=[float(shift)])
     if "channel_order" in setting:
         own = replace(own, orders=[str(setting["channel_order"])])
