@@ -28,6 +28,7 @@ from hwsim.errors import one_line
 from hwsim.sweep.axes import (
     BESIDE,
     MOST_POINTS,
+    MOST_SHIFT,
     Axes,
     Settings,
     drawn,

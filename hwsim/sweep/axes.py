@@ -30,6 +30,9 @@ BESIDE = ("trace", "scheme", "threshold_shift", "channel_order")
 MOST_POINTS = 1_000_000
 """Of a grid, or drawn: they are listed before the first one runs."""
 
+MOST_SHIFT = 1_000_000
+"""Of thresholds, in units of Z, up or down."""
+
 Settings = dict[str, Any]
 
 

@@ -24,7 +24,7 @@ from hwsim.energy.table import EnergyTable
 from hwsim.errors import UserError, escaped, nearest, shown
 from hwsim.network import as_name
 from hwsim.run.simulate import require_inputs, require_usable, usable_schemes
-from hwsim.sweep.axes import Settings
+from hwsim.sweep.axes import MOST_SHIFT, Settings
 from hwsim.sweep.row_key import row_key
 from hwsim.trace.channel_order import NATURAL, images_apart, require_order, same_gates
 from hwsim.trace.header import TraceError, TraceHeader
@@ -157,10 +157,6 @@ def _unpriced(machine: str) -> str:
     data = json.loads(machine)
     del data["pricing"], data["dram"]["pj_per_bit"]
     return json.dumps(data)
-
-
-MOST_SHIFT = 1_000_000
-"""Of thresholds, in units of Z, up or down."""
 
 
 class UnfitError(UserError):
