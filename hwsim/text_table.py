@@ -72,7 +72,7 @@ def three_digits(value: float) -> str:
 
 def counted(number: int, noun: str) -> str:
     """``1 layer``, ``2 layers``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _parts(headings: Cells, rows: Sequence[Cells], names: int, width: int) -> list[list[int]]:

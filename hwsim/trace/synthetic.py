@@ -17,7 +17,7 @@ from hwsim.network import Network
 from hwsim.network.gates import ALL, gateable, with_gates
 from hwsim.text_table import counted
 from hwsim.trace.files import open_network
-from hwsim.trace.header import Granularity, TraceError, TraceHeader
+from hwsim.trace.format.header import Granularity, TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 
 
@@ -131,6 +131,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def draw(options: argparse.Namespace) -> None:
     """Everything is checked before anything is drawn."""
+    from hwsim.trace.format.writer import write_contents
+
     if not options.out.parent.is_dir():
         raise UserError(f"--out {options.out}: no such folder: {options.out.parent}")
     network = _gated(open_network(options.network), options)
@@ -147,7 +149,7 @@ def draw(options: argparse.Namespace) -> None:
         correlation=options.correlation,
         seed=options.seed,
     )
-    trace.contents.write(options.out)
+    write_contents(trace.contents, options.out)
     told = (
         f"wrote {options.out}: {len(network.gated_layers)} of {len(network.convolutions)} "
         f"convolutions gated, {counted(trace.images, 'image')}, synthetic"

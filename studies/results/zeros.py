@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hwsim.network import Network
 from hwsim.trace.files import write_trace
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.train.images import views
 from hwsim.train.images.sources import Source
 from hwsim.train.networks import models

@@ -14,7 +14,7 @@ from torch import Tensor
 from hwsim.cli import integer
 from hwsim.errors import one_line
 from hwsim.train.images import sources
-from hwsim.train.images.sources import SPLITS, DataError, Source, find_source, slug
+from hwsim.train.images.sources import SPLITS, DataError, Source, find_source, name_of, slug
 from hwsim.train.images.views import Split, load_split
 
 SMALLEST = 8
@@ -26,7 +26,7 @@ class Chosen(Source):
 
     def __init__(self, source: Source, name: str | None = None, side: int | None = None) -> None:
         self.source, self.given, self.side = source, name, side
-        self.title = name or source.name
+        self.title = name_of(name) if name else source.name
         self.name = f"{self.title}{self._shrunk(' ')}"
         self.size_tag = f"-{side}x{side}" if side else ""
 
