@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from hwsim.errors import UserError, nearest, one_line
+from hwsim.errors import UserError, escaped, nearest, one_line, shown
 from hwsim.output import kept
 
 EXTRAS = {
@@ -42,6 +42,19 @@ class OneLineParser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Of the arguments that can mean something: no path is empty, and none holds NUL."""
+        given = list(sys.argv[1:] if args is None else args)
+        for before, argument in zip(["", *given], given, strict=False):
+            where = f"argument {escaped(before)}: " if before.startswith("-") else ""
+            if not argument:
+                self.error(f"{where}an empty argument")
+            if "\0" in argument:
+                self.error(f"{where}{shown(argument)} holds NUL, which no argument can")
+        return super().parse_known_args(given, namespace)
+
     def error(self, message: str) -> NoReturn:
         unknown = message.removeprefix("unrecognized arguments: ")
         choice = re.match(r"(argument .*?): invalid choice: '(.*?)' \(choose from (.*)\)", message)
@@ -51,7 +64,7 @@ class OneLineParser(argparse.ArgumentParser):
             where, given, valid = choice.groups()
             many = "; separate several with blanks" if "," in given else ""
             choices = [each.strip(" '") for each in valid.split(",")]
-            message = f"{where}: unknown {given!r}{many}{nearest(given, choices)}"
+            message = f"{where}: unknown {shown(given)}{many}{nearest(given, choices)}"
         print(f"{self.prog}: {one_line(message)}", file=sys.stderr)
         sys.exit(2)
 
@@ -74,23 +87,72 @@ def _nearest_option(given: str, options: set[str]) -> str:
     return f"; nearest valid: {near[0]!r}" if near else "; --help lists the options"
 
 
+MOST_IMAGES = 1 << 20
+"""That a command takes or draws: each has its place in tables of batches."""
+
+MOST_WORKERS = 1 << 10
+"""Processes, or threads."""
+
+MOST_SEED = (1 << 32) - 1
+
+
 def finite(text: str) -> float:
     """Type of an option that is a number."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a finite number, found {text!r}")
-    return value
+    return number()(text)
+
+
+def number(
+    least: float = -1e9, most: float = 1e9, *, above: bool = False
+) -> Callable[[str], float]:
+    """Type of an option that is a number from ``least``, or with ``above`` beyond it."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text) if text.isascii() else math.nan
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"expected a finite number, found {shown(text)}")
+        if not least <= value <= most or (above and value == least):
+            first = "above" if above else "from"
+            raise argparse.ArgumentTypeError(
+                f"expected a number {first} {least:g} to {most:g}, found {shown(text)}"
+            )
+        return value
+
+    return read
+
+
+share = number(0, 1)
+"""Type of an option from 0 to 1."""
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    """Type of an option that is an integer, in decimal digits, from ``least`` to ``most``."""
+
+    def read(text: str) -> int:
+        digits = re.fullmatch("[0-9]{1,18}", text)
+        if not digits or not least <= int(text) <= most:
+            kind = "a positive integer up to" if least == 1 else f"an integer from {least:,} to"
+            raise argparse.ArgumentTypeError(f"expected {kind} {most:,}, found {shown(text)}")
+        return int(text)
+
+    return read
 
 
 def positive(text: str) -> int:
     """Type of an option that counts something."""
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive integer, found {text!r}")
-    return value
+    return integer(1, 1 << 31)(text)
+
+
+images = integer(1, MOST_IMAGES)
+"""Type of --images."""
+
+cores = integer(1, MOST_WORKERS)
+"""Type of --workers and --threads."""
+
+seed = integer(0, MOST_SEED)
+"""Type of --seed."""
 
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +174,7 @@ def add_traces(parser: argparse.ArgumentParser) -> None:
 
 def add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--images", type=positive, metavar="N", help="only the first N images of each trace"
+        "--images", type=images, metavar="N", help="only the first N images of each trace"
     )
 
 
@@ -142,7 +204,7 @@ GOES_ON = "interrupted; run the same again to go on"
 def add_results(parser: argparse.ArgumentParser) -> None:
     """--out and --workers, of commands whose results are rows in a folder."""
     add = parser.add_argument
-    add("--workers", type=positive, metavar="N", help="processes (default: one per core)")
+    add("--workers", type=cores, metavar="N", help="processes (default: one per core)")
     add("--out", type=Path, required=True, metavar="DIR",
         help="folder of results; rows that are there are not computed again")  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 MOST_NAMED = 24
@@ -62,3 +63,21 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 def one_line(text: object) -> str:
     """The text with every run of white space made one space, as :func:`escaped` leaves it."""
     return escaped(" ".join(str(text).split()), LONGEST_LINE)
+
+
+def shown(value: object) -> str:
+    """What was found, in quotes where it is text, cut short and escaped.
+
+    A few references in a file may stand for millions of values.
+    """
+    try:
+        return escaped(_SHORT.repr(value), MOST_FOUND)
+    except ValueError:  # Python writes no integers of so many digits.
+        return "a number of thousands of digits"
+
+
+MOST_FOUND = 80
+"""Characters of a value that is shown."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from hwsim.errors import UserError, one_line
 
@@ -46,14 +49,36 @@ def write_whole(path: Path, contents: str | bytes) -> None:
         temporary.write_bytes(contents.encode() if isinstance(contents, str) else contents)
 
 
+MOST_TEXT = 16 << 20
+"""Bytes of a text that is read: a network of a hundred layers takes some 20 KiB."""
+
+
 def read_text(path: Path) -> str:
     """A file of UTF-8, with a byte-order mark or without. Raises UserError, one line."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with _open_file(path) as file:
+            read = file.read(MOST_TEXT + 1)
+        text = read[:MOST_TEXT].decode("utf-8-sig") if len(read) <= MOST_TEXT else None
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:  # not UTF-8, or a name that no file has
         raise UserError(f"{path}: cannot be read ({one_line(error)})") from None
+    if text is None:
+        raise UserError(f"{path}: more than {MOST_TEXT >> 20} MiB; no text is so large")
+    # As Python reads a text: whatever ends its lines, they end alike.
+    return io.StringIO(text, newline=None).read()
+
+
+def _open_file(path: Path) -> BinaryIO:
+    """A pipe or a device might never end, or never begin: UserError."""
+    # Without O_NONBLOCK a pipe that nobody writes to is waited for when it is opened.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise UserError(f"{path}: expected a file, and not a folder, a pipe or a device")
 
 
 _PACKAGE = Path(__file__).resolve().parent

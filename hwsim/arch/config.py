@@ -15,7 +15,18 @@ from hwsim.network.description import Name
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+# Every integer of the models has 63 bits, also where machine and layer are at their bounds
+# (tests/model/test_extremes.py walks them), and no machine takes memory without bound.
+MOST_TILE_PIXELS = 1 << 16
+
+Kib = Annotated[int, Field(gt=0, le=1 << 20)]
+"""Capacity of a buffer, up to 1 GiB."""
+
+Factor = Annotated[float, Field(ge=1e-6, le=1e6)]
+"""On a price."""
 
 
 Shape = tuple[Annotated[int, Field(gt=0, le=1024)], Annotated[int, Field(gt=0, le=1024)]]
@@ -33,7 +44,9 @@ class Array(_Part):
     feed: Literal["broadcast", "systolic"] = "broadcast"
     zero_gating: bool = Field(default=False, description="no MAC of a gated layer with operand 0")
     zero_skipping: Literal["none", "word", "free-rows"] = "none"
-    reshape: tuple[Annotated[Shape, Field(strict=False)], ...] = Field(default=(), strict=False)
+    reshape: tuple[Annotated[Shape, Field(strict=False)], ...] = Field(
+        default=(), strict=False, max_length=64
+    )
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -44,7 +57,7 @@ class Array(_Part):
 class PartialSums(_Part):
     """Two halves of ``entries`` 32-bit partial sums; one computes while one is emptied."""
 
-    entries: int = Field(gt=0)
+    entries: int = Field(gt=0, le=1 << 24)
 
 
 class Activation(_Part):
@@ -55,33 +68,35 @@ class Activation(_Part):
     bank_conflicts: Literal["exact", "bandwidth", "none"] = "exact"
     run_ahead: int = Field(default=0, ge=0, le=64, description="Q: beats that banks may be ahead")
     dram_format: Literal["dense", "run-length"] = "dense"
-    buffer_kib: int = Field(gt=0)
+    buffer_kib: Kib
 
 
 class Weight(_Part):
     """Weight buffer; one word of C bytes is read per step."""
 
-    buffer_kib: int = Field(gt=0)
+    buffer_kib: Kib
 
 
 class Index(_Part):
     """Index memory and decoders; ``lane_group`` is the V that is compared with V = 1."""
 
-    lane_group: int = Field(gt=0)
+    lane_group: int = Field(gt=0, le=1024)
     word_bits: Literal[8, 16, 32, 64] = Field(description="W")
-    indices_per_cycle: int = Field(gt=0, description="E")
+    indices_per_cycle: int = Field(gt=0, le=64, description="E")
     decoders: Literal["private", "shared"] = "private"
     format: Literal["bitmap", "coordinate", "run-length"] = "bitmap"
     run_length_bits: int = Field(default=4, ge=2, le=8, description="b")
-    window: int = Field(default=0, ge=0, description="D: a round's indices lie closer; 0: any")
+    window: int = Field(
+        default=0, ge=0, le=MOST_TILE_PIXELS, description="D: a round's indices lie closer; 0: any"
+    )
 
 
 class Dram(_Part):
     """Off-chip memory; ``bandwidth_gb_per_s`` is in 1e9 bytes per second."""
 
-    bandwidth_gb_per_s: float = Field(gt=0)
+    bandwidth_gb_per_s: float = Field(ge=1e-3, le=1e6)
     efficiency_percent: int = Field(gt=0, le=100)
-    pj_per_bit: float = Field(gt=0)
+    pj_per_bit: float = Field(ge=1e-6, le=1e6)
 
     @property
     def bytes_per_s(self) -> int:
@@ -96,11 +111,11 @@ class Pricing(_Part):
     runs.
     """
 
-    table: str
-    mac_scale: float = Field(default=1.0, gt=0)
-    operand_network_scale: float = Field(default=1.0, ge=0)
-    sram_scale: float = Field(default=1.0, gt=0)
-    sram_area_scale: float = Field(default=1.0, gt=0)
+    table: Name
+    mac_scale: Factor = 1.0
+    operand_network_scale: float = Field(default=1.0, ge=0, le=1e6)
+    sram_scale: Factor = 1.0
+    sram_area_scale: Factor = 1.0
     gated_mac_share: float = Field(default=0.0, ge=0, le=1)
 
 
@@ -108,8 +123,10 @@ class ArchConfig(_Part):
     """One design point (docs/model/machine.md)."""
 
     name: Name
-    clock_mhz: int = Field(gt=0)
-    batch: int = Field(gt=0, description="images in flight for throughput; latency runs take 1")
+    clock_mhz: int = Field(gt=0, le=10_000)
+    batch: int = Field(
+        gt=0, le=1 << 16, description="images in flight for throughput; latency runs take 1"
+    )
     array: Array
     partial_sums: PartialSums
     activation: Activation
@@ -145,6 +162,11 @@ class ArchConfig(_Part):
                 raise ValueError(
                     f"partial_sums.entries: {self.partial_sums.entries} is not a multiple of "
                     f"array.{key} = {columns}"
+                )
+            if self.partial_sums.entries // columns > MOST_TILE_PIXELS:
+                raise ValueError(
+                    f"partial_sums.entries: {self.partial_sums.entries} for array.{key} = {columns}"
+                    f" are tiles of more than {MOST_TILE_PIXELS:,} pixels"
                 )
         if not self.symbols_per_word:
             raise ValueError(

@@ -7,19 +7,19 @@ unknown key, a wrong type or an impossible value is an :class:`ArchError`.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from hwsim.arch.config import ArchConfig
-from hwsim.errors import UserError, nearest
+from hwsim.errors import UserError, escaped, nearest, shown
 from hwsim.files import asset_dir
 from hwsim.network import as_name, first_mistake
-from hwsim.network.written import read_mapping
+from hwsim.network.written import parse_yaml, read_mapping
 
 
 class ArchError(UserError):
@@ -30,6 +30,9 @@ class CombinationError(ArchError):
     """Every key is valid by itself; together they make no machine."""
 
 
+MOST_BASES = 32
+
+
 def arch_names() -> list[str]:
     """Names of the shipped design points."""
     return sorted(path.stem for path in asset_dir("arch_configs").glob("*.yaml"))
@@ -38,16 +41,18 @@ def arch_names() -> list[str]:
 def find_arch(name_or_path: str | Path) -> Path:
     """The file meant: an existing path, or a shipped design point of that file name."""
     path = Path(name_or_path)
-    if path.is_file():
+    # Names that no file can have, too, are only names here.
+    if os.path.isdir(path):
+        what = "is a folder; expected a machine's YAML file or name"
+        raise ArchError(f"{escaped(name_or_path)}: {what}")
+    if os.path.exists(path):
         return path
-    if path.is_dir():
-        raise ArchError(f"{name_or_path}: is a folder; expected a machine's YAML file or name")
     stem = path.stem if path.suffix in (".yaml", ".yml") else path.name
     shipped = asset_dir("arch_configs") / f"{stem}.yaml"
-    if shipped.is_file():
+    if os.path.isfile(shipped):
         return shipped
     raise ArchError(
-        f"{name_or_path}: no such file, and no shipped machine of that name"
+        f"{escaped(name_or_path)}: no such file, and no shipped machine of that name"
         + nearest(stem, arch_names())
     )
 
@@ -62,7 +67,7 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = No
     data = {"name": as_name(path.stem), **_read(path, ())}
     for key in overrides or {}:
         if key not in known_keys():
-            raise ArchError(f"--set {key}: unknown key" + nearest(key, known_keys()))
+            raise ArchError(f"--set {escaped(key)}: unknown key" + nearest(key, known_keys()))
     set_keys(data, overrides or {})
     return build_arch(data, source=f"{path} with --set" if overrides else str(path))
 
@@ -80,7 +85,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         return data
     named = data.pop("base")
     if not isinstance(named, str):
-        raise ArchError(f"{path}: base: expected a file or a shipped machine, found {named!r}")
+        raise ArchError(f"{path}: base: expected a file or a shipped machine, found {shown(named)}")
     beside = path.parent / named
     try:
         base = beside if beside.is_file() else find_arch(named)
@@ -88,6 +93,8 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise ArchError(f"{path}: base: {error}") from None
     if base.resolve() in (path.resolve(), *above):
         raise ArchError(f"{path}: base: {named} is this file, or is built on it")
+    if len(above) == MOST_BASES:
+        raise ArchError(f"{path}: base: more than {MOST_BASES} files built on each other")
     given = _read(base, (*above, path.resolve()))
     given.pop("name", None)
     return _merged(given, data)
@@ -138,12 +145,18 @@ def with_keys(arch: ArchConfig, settings: Mapping[str, Any]) -> ArchConfig:
 
 
 def set_keys(data: dict[str, Any], settings: Mapping[str, Any]) -> None:
-    """Set values of a machine's plain data by dotted key; a part that is not there is begun."""
+    """Set values of a machine's plain data by dotted key; a part that is not there is begun.
+
+    Raises ArchError where a part is no mapping.
+    """
     for key, value in settings.items():
         *parents, last = key.split(".")
         part = data
         for parent in parents:
-            part[parent] = dict(part.get(parent) or {})
+            found = part.get(parent)
+            if found is not None and not isinstance(found, dict):
+                raise ArchError(f"{parent}: expected keys such as {key}, found {shown(found)}")
+            part[parent] = dict(found or {})
             part = part[parent]
         part[last] = value
 
@@ -161,11 +174,11 @@ def parse_override(text: str) -> tuple[str, Any]:
     """Split ``key=value`` of the command line; the value is read as YAML reads it."""
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise ArchError(f"--set {text}: expected key=value, such as index.lane_group=4")
+        raise ArchError(f"--set {escaped(text)}: expected key=value, such as index.lane_group=4")
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ArchError(f"--set {text}: the value is not valid YAML") from None
+        return key.strip(), parse_yaml(value)
+    except UserError as error:
+        raise ArchError(f"--set {escaped(text)}: {error}") from None
 
 
 def known_keys(model: type[BaseModel] = ArchConfig, prefix: str = "") -> list[str]:
@@ -183,7 +196,7 @@ def known_keys(model: type[BaseModel] = ArchConfig, prefix: str = "") -> list[st
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     if first["loc"][:2] == ("array", "reshape"):
-        return f"array.reshape: expected a list of [rows, columns], found {first['input']!r}"
+        return f"array.reshape: expected a list of [rows, columns], found {shown(first['input'])}"
     mistake = first_mistake(error, ["base", *known_keys()])
     unknown = re.match(r"unknown key '([\w.]+)'", mistake)
     if unknown and unknown[1] in known_keys():

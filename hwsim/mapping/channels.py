@@ -17,6 +17,7 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating
 from hwsim.mapping.layout import layout_of_input
+from hwsim.mapping.limits import require_tiles
 from hwsim.mapping.residency import (
     fits_beside,
     map_network,
@@ -87,6 +88,8 @@ def map_channels(
         if layer.name in selects:
             require_tile(mapping)
             pixels, in_row = pixels_of(layer, arch, shaped.array.columns, mapping.input, 1)
+            cut = pixels, in_row
+            require_tiles(layer, shaped, images, cut, gated=mapping.gating, instance=True)
             by_image = replace(
                 mapping, instance=True, pixels=pixels, in_row=in_row, order="weights"
             )

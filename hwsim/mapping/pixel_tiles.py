@@ -69,6 +69,15 @@ class PixelTiles:
         return fresh_rows(layer, self.starts, self.counts) * layer.in_width
 
 
+def tile_count(layer: AnyLayer, images: int, pixels: int, by_image: bool, in_row: bool) -> int:
+    """How many tiles :func:`cut_pixels` makes."""
+    if in_row:
+        return images * layer.out_height * -(-layer.out_width // pixels)
+    if by_image:
+        return images * -(-layer.out_pixels // pixels)
+    return -(-images * layer.out_pixels // pixels)
+
+
 @lru_cache(maxsize=2048)
 def cut_pixels(
     layer: AnyLayer, images: int, pixels: int, by_image: bool, in_row: bool

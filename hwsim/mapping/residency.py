@@ -24,6 +24,7 @@ from hwsim.mapping.layout import (
     pointer_layout,
     tensor_layouts,
 )
+from hwsim.mapping.limits import require_pixels, require_tiles
 from hwsim.mapping.tiles import Mapping, MappingError, tile_layer
 from hwsim.mapping.touched import touches_all_rows
 from hwsim.network import AnyLayer, ConvLayer, MapLayer, Network
@@ -75,9 +76,11 @@ def map_network(
         gated, instance = _of_layer(layer, gating)
         shaped = arch.shaped(shapes[position]) if shapes else arch
         columns = shaped.array.columns
+        require_pixels(layer, arch, images, layout_of_input(layer, arch))
         layout = pointer_layout(layer, layouts[layer.inputs[0]], arch)
         together = _cut_together(layer, instance, images)
         pixels, in_row = pixels_of(layer, arch, columns, place.input, together)
+        require_tiles(layer, shaped, images, (pixels, in_row), gated=gated, instance=instance)
         scale = network.shapes[layer.scale] if isinstance(layer, MapLayer) and layer.scale else NONE
         mappings.append(
             Mapping(
@@ -112,12 +115,14 @@ def shapes_held(
     layouts = tensor_layouts(network, arch, images)
     sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
     places = _residency(network, sizes, _activation_room(arch))
-    held = []
+    shaped, held = arch.shaped(shape), []
     for layer, place in zip(network.layers, places, strict=True):
         gated, instance = _of_layer(layer, gating)
         try:
             together = _cut_together(layer, instance, images)
-            pixels_of(layer, arch, shape[1], place.input, together)
+            require_pixels(layer, arch, images, layout_of_input(layer, arch))
+            cut = pixels_of(layer, arch, shape[1], place.input, together)
+            require_tiles(layer, shaped, images, cut, gated=gated, instance=instance)
             in_parts = weight_residency(layer, arch, shape[1], gated) == "parts"
         except MappingError:
             held.append(False)
@@ -214,7 +219,12 @@ def pixels_of(
     if source != "tiled" or isinstance(layer, MapLayer):
         return most, False
     room, layout = _activation_room(arch), layout_of_input(layer, arch)
-    for tile_rows in range(most // layer.out_width, 0, -1):
+    # So many rows find room at the most: what lies between rows of two images comes on top.
+    rows = range(1, min(most // layer.out_width, images * layer.out_height) + 1)
+    at_most = bisect_right(
+        rows, room, key=lambda each: 2 * _footprint(layer, layout, arch, each, layer.out_width)
+    )
+    for tile_rows in range(at_most, 0, -1):
         span = _row_span(layer, layout.height, tile_rows, images * layer.out_height)
         if 2 * _footprint(layer, layout, arch, span, layer.out_width) <= room:
             return tile_rows * layer.out_width, False

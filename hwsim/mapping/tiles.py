@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from hwsim.network import AnyLayer, ConvLayer, MapLayer
 class MappingError(UserError):
     """A machine that cannot hold what a layer needs; one line naming layer, buffer and bytes."""
 
+
+MOST_INT64 = 2**63 - 1
 
 Bytes = TypeVar("Bytes", np.ndarray, np.int64)
 
@@ -185,6 +187,10 @@ def tile_layer(mapping: Mapping) -> Tiles:
 def dma_cycles(transferred: Bytes, arch: ArchConfig) -> Bytes:
     """ceil(bytes / (bandwidth * efficiency / clock)), in integers (bytes/s, per cent, Hz)."""
     cycles, moved = dma_ratio(arch)
+    if int(np.max(transferred, initial=0)) > MOST_INT64 // cycles:
+        # In Python's integers, which do not wrap; the quotient has 63 bits again.
+        whole = np.asarray(transferred).astype(object)
+        return cast(Bytes, np.asarray(-(-whole * cycles // moved), np.int64)[()])
     return -(-transferred * cycles // moved)
 
 

@@ -20,6 +20,7 @@ from hwsim.model import Engine
 from hwsim.model.channel_plan import ChannelPlan, plan_channels
 from hwsim.model.engines import ENGINES, run_channels, run_kernel
 from hwsim.model.plan import LayerPlan, plan_network
+from hwsim.model.totals import require_countable
 from hwsim.model.transfers import (
     Moves,
     coded_moves,
@@ -189,6 +190,7 @@ def segments(
         size = min(batch, end - start)
         if size not in plans:
             plans[size] = _plans(arch, trace.header, scheme, size, shapes)
+            require_countable(plans[size], max(1, trace.images // size))
         images = end - start
         around = start > 0, end < trace.images
         yield Segment(start, images // size, images, trace.header, plans[size], *around)

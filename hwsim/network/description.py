@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from operator import index
 from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from hwsim.errors import UserError, escaped, nearest, one_line
+from hwsim.errors import UserError, escaped, nearest, one_line, shown
 
 
 class Described(BaseModel):
@@ -37,21 +37,12 @@ def first_mistake(error: ValidationError, keys: Sequence[str]) -> str:
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown key {key!r}" + nearest(key, keys)
+        return f"unknown key {shown(key)}" + nearest(key, keys)
     if first["type"] == "missing":
         missing = [".".join(map(str, e["loc"])) for e in errors if e["type"] == "missing"]
         return f"missing key{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
     message = one_line(first.get("ctx", {}).get("error", first["msg"]))
     return f"{key}: {message}, found {shown(first['input'])}" if key else message
-
-
-def shown(value: Any) -> str:
-    """What was found, cut short: a few references in a file may stand for millions of values."""
-    return _SHORT.repr(value)
-
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
 
 
 def _one_name(name: str) -> str:
@@ -95,6 +86,13 @@ def _extents(least: int, *, sides: bool = False) -> Callable[[Any], Any]:
     return check
 
 
+def _whole(value: Any) -> int:
+    """An integer of Python or NumPy; what only looks like one, or is a truth, is a mistake."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ValueError("expected an integer")
+    return index(value)
+
+
 def _one_or_more(value: Any) -> Any:
     names = value if isinstance(value, tuple | list) else (value,)
     if not names or not all(isinstance(name, str) for name in names):
@@ -121,8 +119,11 @@ ends: what is shown or drawn somewhere is decided here, once.
 
 LARGEST = 1 << 24
 
-Count: TypeAlias = Annotated[int, Field(gt=0, le=LARGEST)]
-"""Channels, or pixels of one direction."""
+Count: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(gt=0, le=LARGEST)]
+"""Channels, groups, or pixels of one direction."""
+
+Flag: TypeAlias = Annotated[bool, Field(strict=True)]
+"""Yes or no, and nothing that looks like it."""
 
 LARGEST_MAP = 1 << 30
 """Values of an image's map; a machine's tiles are counted one by one."""
@@ -131,12 +132,21 @@ MOST_MACS = 1 << 53
 """Of a layer, for an image; counters have 63 bits."""
 
 
-def refuse_huge(what: str, values: int, macs: int) -> None:
-    """Raise ValueError where a map has so many values, or a layer so many MACs."""
+MOST_OPERANDS = 1 << 24
+"""Of the passes of an output: taps times input channels times gating groups."""
+
+
+def refuse_huge(what: str, values: int, macs: int, operands: int) -> None:
+    """Raise ValueError where a map has so many values, or a layer so many MACs or operands."""
     if values > LARGEST_MAP:
         raise ValueError(f"{what}: a map of {values:,} values; at most {LARGEST_MAP:,} can be run")
     if macs > MOST_MACS:
         raise ValueError(f"{what}: {macs:,} MACs; at most {MOST_MACS:,} can be run")
+    if operands > MOST_OPERANDS:
+        raise ValueError(
+            f"{what}: taps x input channels x gating groups are {operands:,}; "
+            f"at most {MOST_OPERANDS:,} can be run"
+        )
 
 
 Tensors: TypeAlias = Annotated[Name | tuple[Name, ...], BeforeValidator(_one_or_more)]

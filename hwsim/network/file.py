@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from hwsim.errors import UserError, nearest
+from hwsim.errors import UserError, nearest, shown
 from hwsim.files import write_whole
-from hwsim.network.description import as_name, shown
+from hwsim.network.description import as_name
 from hwsim.network.layers import ConvLayer, MapLayer
 from hwsim.network.network import Network
 from hwsim.network.written import read_mapping
@@ -50,7 +50,8 @@ def load_network(path: str | Path) -> Network:
         raise NetworkFileError(str(error)) from None
     keys = list(Network.model_fields)
     if unknown := [key for key in data if key not in keys]:
-        raise NetworkFileError(f"{path}: unknown key {unknown[0]!r}{nearest(unknown[0], keys)}")
+        near = nearest(unknown[0], keys)
+        raise NetworkFileError(f"{path}: unknown key {shown(unknown[0])}{near}")
     listed = data.get("layers")
     if not isinstance(listed, list) or not listed:
         raise NetworkFileError(f"{path}: layers: expected a list of layers, one mapping each")

@@ -1,8 +1,7 @@
-"""The layers of a network: convolutions, and what is done to maps without one.
+"""The layers of a network: convolutions, and maps without one.
 
 A :class:`ConvLayer` is one convolution (or a linear layer, or a matrix product) and what its output
-stage does behind it: residual addition and pooling. A :class:`MapLayer` makes a map without a MAC.
-docs/model/layers.md says how the machine runs both.
+stage does behind it: residual addition and pooling. docs/model/layers.md says how it runs.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from hwsim.network.description import (
     Count,
     Described,
     Extent,
+    Flag,
     Name,
     Padding,
     Tensors,
@@ -50,7 +50,7 @@ def executed_share(density: float, groups: int) -> float:
 def _refuse_huge(layer: ConvLayer | MapLayer) -> None:
     read = layer.in_channels * layer.in_height * layer.in_width
     made = layer.out_channels * layer.out_height * layer.out_width
-    refuse_huge(f"layer {layer.name}", max(read, made), layer.macs)
+    refuse_huge(f"layer {layer.name}", max(read, made), layer.macs, layer.blocks * layer.steps)
 
 
 def _kind(layer: Any) -> str:
@@ -111,11 +111,11 @@ class ConvLayer(Layer):
     stride: Extent = 1
     padding: Padding = 0
     dilation: Extent = 1
-    conv_groups: int = Field(default=1, gt=0)
-    gated: bool = False
-    groups: int = Field(default=1, gt=0, description="gating groups G; gated and 1: no base path")
+    conv_groups: Count = 1
+    gated: Flag = False
+    groups: Count = Field(default=1, description="gating groups G; gated and 1: no base path")
     pool: Extent = 1
-    ceil_mode: bool = False
+    ceil_mode: Flag = False
     weights_from: Name | None = None
 
     @model_validator(mode="after")

@@ -85,9 +85,12 @@ TEXT_POINTS = 9
 
 
 def scheme_style(scheme: str) -> SchemeStyle:
+    """Raises UserError for what is no scheme."""
     if scheme in SCHEMES:
         return SCHEMES[scheme]
     kind, _, lane_group = scheme.partition("-")
+    if kind not in SCHEMES:
+        raise UserError(f"no scheme {escaped(scheme)!r}{nearest(scheme, SCHEMES)}")
     style = SCHEMES[kind]
     return style._replace(marker=LANE_GROUPS.get(kind, {}).get(lane_group, style.marker))
 

@@ -14,14 +14,15 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from hwsim.arch.load import arch_of
 from hwsim.cli import OneLineParser, positive, run_command
-from hwsim.errors import UserError, one_line
+from hwsim.errors import UserError, one_line, shown
 from hwsim.network import AnyLayer, ConvLayer, Network
-from hwsim.network.description import both
+from hwsim.network.description import LARGEST_MAP, both
 from hwsim.network.file import print_yaml, require_suffix, save_network, written
 from hwsim.network.gates import with_gates
 from hwsim.text_table import counted, print_table
@@ -74,9 +75,12 @@ def _add_derive(parser: argparse.ArgumentParser) -> None:
 
 
 def _shape(text: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
-        raise argparse.ArgumentTypeError(f"expected sizes such as 1x3x32x32, found {text!r}")
-    return tuple(map(int, text.split("x")))
+    if not re.fullmatch("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){0,7}", text):
+        raise argparse.ArgumentTypeError(f"expected sizes such as 1x3x32x32, found {shown(text)}")
+    sizes = tuple(map(int, text.split("x")))
+    if prod(sizes) > LARGEST_MAP:
+        raise argparse.ArgumentTypeError(f"{text}: more than {LARGEST_MAP:,} values")
+    return sizes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

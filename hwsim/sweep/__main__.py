@@ -19,12 +19,23 @@ from hwsim.cli import (
     add_machine,
     add_masks,
     add_results,
-    finite,
-    positive,
+    integer,
+    number,
     run_command,
+    seed,
 )
 from hwsim.errors import one_line
-from hwsim.sweep.axes import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
+from hwsim.sweep.axes import (
+    BESIDE,
+    MOST_POINTS,
+    MOST_SHIFT,
+    Axes,
+    Settings,
+    drawn,
+    grid,
+    parse_axes,
+    read_settings,
+)
 from hwsim.sweep.sweep import ImpossibleError, SweepError, run_points
 from hwsim.sweep.workers import workers_of
 from hwsim.text_table import counted
@@ -39,13 +50,15 @@ def build_parser() -> OneLineParser:
     add = parser.add_argument
     add_machine(parser)
     add_axes(parser)
-    add("--random", type=positive, metavar="N", help="draw N different points of --vary")
-    add("--seed", type=int, default=0, metavar="N", help="of --random (default: 0)")
+    add("--random", type=integer(1, MOST_POINTS), metavar="N",
+        help="draw N different points of --vary")  # fmt: skip
+    add("--seed", type=seed, default=0, metavar="N", help="of --random (default: 0)")
     add("--points", type=Path, metavar="FILE", help="points listed in a .csv or .yaml file")
     add_masks(parser)
     add("--scheme", nargs="+", metavar="NAME",
         help="default: all that fit; structured, lockstep: of each machine's V")  # fmt: skip
-    add("--shift", nargs="+", type=finite, metavar="Z", help="move all thresholds (approximate)")
+    add("--shift", nargs="+", type=number(-MOST_SHIFT, MOST_SHIFT), metavar="Z",
+        help="move all thresholds (approximate)")  # fmt: skip
     add("--show", nargs="+", default=[], metavar="COLUMN",
         help=f"columns to print, beside what differs (default: {' '.join(SHOWN)}, of up to "
         f"{MOST_LISTED} points)")  # fmt: skip

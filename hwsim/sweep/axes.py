@@ -7,23 +7,31 @@ set as well.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import math
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hwsim.arch.load import known_keys
-from hwsim.errors import UserError, nearest, one_line
-from hwsim.network.written import UniqueKeyLoader
+from hwsim.cli import finite
+from hwsim.errors import UserError, escaped, nearest, shown
+from hwsim.files import read_text
+from hwsim.network.written import parse_yaml
 
 BESIDE = ("trace", "scheme", "threshold_shift", "channel_order")
 """What a file of settings may say of a point beside its architecture keys."""
+
+MOST_POINTS = 1_000_000
+"""Of a grid, or drawn: they are listed before the first one runs."""
+
+MOST_SHIFT = 1_000_000
+"""Of thresholds, in units of Z, up or down."""
 
 Settings = dict[str, Any]
 
@@ -45,7 +53,9 @@ class Range:
 
     @property
     def size(self) -> float:
-        """How many values it holds; infinite where they are not integers."""
+        """How many values it holds; infinite where they are not integers, or one."""
+        if self.low == self.high:
+            return 1
         return self.high - self.low + 1 if self.integers else math.inf
 
     def draw(self, generator: random.Random) -> float:
@@ -64,36 +74,36 @@ def parse_axes(texts: Sequence[str]) -> dict[str, Axis]:
     axes: dict[str, Axis] = {}
     for text in texts:
         key, equals, values = (part.strip() for part in text.partition("="))
+        told = f"--vary {escaped(text)}"
         if not equals or not key:
-            raise SpaceError(f"--vary {text}: expected key=1,2,4 or key=LOW..HIGH")
+            raise SpaceError(f"{told}: expected key=1,2,4 or key=LOW..HIGH")
         if key in axes:
-            raise SpaceError(f"--vary {key}: given twice")
-        axes[key] = _range(text, values) if ".." in values else _values(text, values)
+            raise SpaceError(f"--vary {escaped(key)}: given twice")
+        axes[key] = _range(told, values) if ".." in values else _values(told, values)
     check_axes(axes)
     return axes
 
 
-def _range(text: str, values: str) -> Range:
+def _range(told: str, values: str) -> Range:
     try:
-        low, high = (_number(end) for end in values.split("..", 1))
-    except ValueError:
-        raise SpaceError(f"--vary {text}: expected two numbers, such as 8..64") from None
+        low, high = (_number(end.strip()) for end in values.split("..", 1))
+    except argparse.ArgumentTypeError:
+        raise SpaceError(f"{told}: expected two finite numbers, such as 8..64") from None
     return Range(low, high)
 
 
 def _number(text: str) -> float:
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
+    return int(text) if re.fullmatch("[-+]?[0-9]{1,40}", text) else finite(text)
 
 
-def _values(text: str, values: str) -> list[Any]:
+def _values(told: str, values: str) -> list[Any]:
     try:
-        found = yaml.safe_load(f"[{values}]")
-    except yaml.YAMLError:
-        raise SpaceError(f"--vary {text}: the values are not valid YAML") from None
-    return list(found)
+        found = parse_yaml(f"[{values}]")
+    except UserError as error:
+        raise SpaceError(f"{told}: {error}") from None
+    if not isinstance(found, list):
+        raise SpaceError(f"{told}: expected values such as 1,2,4")
+    return found
 
 
 def check_axes(axes: Axes) -> None:
@@ -103,12 +113,13 @@ def check_axes(axes: Axes) -> None:
         if key == "name":
             raise SpaceError("--vary name: a machine's name changes no figure")
         if isinstance(axis, Range):
-            if not -math.inf < axis.low <= axis.high < math.inf:
+            # Their distance, too, must be a number to draw from.
+            if not 0 <= axis.high - axis.low < math.inf:
                 raise SpaceError(f"--vary {key}: the range {axis.low}..{axis.high} holds no value")
         elif not axis:
             raise SpaceError(f"--vary {key}: no values")
         elif len({repr(value) for value in axis}) < len(axis):
-            raise SpaceError(f"--vary {key}: duplicate value in {list(axis)}")
+            raise SpaceError(f"--vary {key}: duplicate value in {shown(list(axis))}")
 
 
 def grid(axes: Axes) -> Iterator[Settings]:
@@ -120,6 +131,9 @@ def grid(axes: Axes) -> Iterator[Settings]:
                 f"--vary {key}={axis.low}..{axis.high}: a range is for points drawn at random "
                 "(--random N); list the values of a grid"
             )
+    held = _held(axes)
+    if held > MOST_POINTS:
+        raise SpaceError(f"--vary: a grid of {held:,} points; at most {MOST_POINTS:,} are run")
     for values in product(*axes.values()):  # type: ignore[arg-type]
         yield dict(zip(axes, values, strict=True))
 
@@ -132,29 +146,50 @@ def drawn(axes: Axes, number: int, seed: int = 0) -> list[Settings]:
     check_axes(axes)
     if not axes:
         raise SpaceError("--random: nothing to vary; give --vary KEY=LOW..HIGH or KEY=1,2,4")
-    held = math.prod(axis.size if isinstance(axis, Range) else len(axis) for axis in axes.values())
-    if number > held:
-        raise SpaceError(f"--random {number}: the axes hold only {held} different points")
+    held = _held(axes)
+    if number > min(held, MOST_POINTS):
+        most = f"the axes hold only {held} different points"
+        if held > MOST_POINTS:
+            most = f"at most {MOST_POINTS:,} points are run"
+        raise SpaceError(f"--random {number}: {most}")
     generator = random.Random(seed)
     found: dict[str, Settings] = {}
+    misses = 0
     while len(found) < number:
+        # Between two numbers there may be few that a float can be. Where one is left among as many
+        # as were found, so many draws miss it once in 10^43 times.
+        if misses > 1000 + 100 * len(found):
+            raise SpaceError(
+                f"--random {number}: the axes hold only about {len(found)} different points"
+            )
+        before = len(found)
         settings = {
             key: axis.draw(generator) if isinstance(axis, Range) else generator.choice(axis)
             for key, axis in axes.items()
         }
         found.setdefault(repr(settings), settings)
+        misses = misses + 1 if len(found) == before else 0
     return list(found.values())
+
+
+def _held(axes: Axes) -> float:
+    """Different points of the axes."""
+    sizes = [axis.size if isinstance(axis, Range) else len(axis) for axis in axes.values()]
+    return math.inf if math.inf in sizes else math.prod(sizes)
 
 
 def read_settings(path: Path) -> list[Settings]:
     """Settings of a file: CSV with keys in its first line (an empty cell: the machine's own value),
     or a YAML list of mappings. SpaceError names file, line and key."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpaceError(f"{path}: cannot be read ({one_line(error)})") from None
+        text = read_text(path)
+    except UserError as error:
+        raise SpaceError(str(error)) from None
     if path.suffix.lower() == ".csv":
-        rows = list(_csv_rows(path, text))
+        try:
+            rows = list(_csv_rows(path, text))
+        except csv.Error as error:
+            raise SpaceError(f"{path}: not valid CSV ({error})") from None
     elif path.suffix.lower() in (".yaml", ".yml"):
         rows = _yaml_rows(path, text)
     else:
@@ -181,16 +216,14 @@ def _csv_rows(path: Path, text: str) -> Iterator[Settings]:
             )
         try:
             pairs = zip(keys, cells, strict=True)
-            yield {key: yaml.safe_load(cell) for key, cell in pairs if cell.strip()}
-        except yaml.YAMLError:
-            raise SpaceError(f"{path}: line {reader.line_num}: not valid values") from None
+            yield {key: parse_yaml(cell) for key, cell in pairs if cell.strip()}
+        except UserError as error:
+            raise SpaceError(f"{path}: line {reader.line_num}: {error}") from None
 
 
 def _yaml_rows(path: Path, text: str) -> list[Settings]:
     try:
-        data = yaml.load(text, Loader=UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise SpaceError(f"{path}: not valid YAML ({one_line(error)})") from None
+        data = parse_yaml(text)
     except UserError as error:
         raise SpaceError(f"{path}: {error}") from None
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
@@ -200,4 +233,4 @@ def _yaml_rows(path: Path, text: str) -> list[Settings]:
 
 def _check_key(where: str, key: Any, valid: Sequence[str]) -> None:
     if key not in valid:
-        raise SpaceError(f"{where}: unknown key {key!r}" + nearest(str(key), valid))
+        raise SpaceError(f"{where}: unknown key {shown(key)}" + nearest(str(key), valid))

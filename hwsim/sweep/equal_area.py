@@ -27,9 +27,12 @@ from hwsim.cli import (
     add_axes,
     add_machine,
     add_results,
-    finite,
+    images,
+    integer,
+    number,
     positive,
     run_command,
+    seed,
 )
 from hwsim.energy.area import area_mm2
 from hwsim.errors import UserError, nearest, one_line
@@ -286,18 +289,18 @@ def build_parser() -> OneLineParser:
     )
     add = parser.add_argument
     add_machine(parser)
-    add("--area", type=finite, metavar="MM2",
+    add("--area", type=number(0, 1e9, above=True), metavar="MM2",
         help="the budget (default: of the largest of the schemes on the machine)")  # fmt: skip
     add("--peak-bytes", type=positive, metavar="N",
         help="bytes that banks read in a cycle at most (default: the machine's)")  # fmt: skip
     add("--trace", nargs="*", default=[], metavar="PATH", help="default: the shipped traces")
-    add("--images", type=positive, default=16, metavar="N", help="of each trace (default: 16)")
+    add("--images", type=images, default=16, metavar="N", help="of each trace (default: 16)")
     add("--batch", type=positive, metavar="N", help="default: the machine's")
     add("--scheme", nargs="+", metavar="NAME", help="default: all that fit")
     add_axes(parser)
-    add("--starts", type=positive, default=4, metavar="N",
+    add("--starts", type=integer(1, 10_000), default=4, metavar="N",
         help="machines drawn to begin from, beside the given one (default: 4)")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N", help="default: 0")
+    add("--seed", type=seed, default=0, metavar="N", help="default: 0")
     add("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:8786")
     add_results(parser)
     return parser

@@ -21,10 +21,10 @@ from hwsim.arch.schemes import (
     with_suffixes,
 )
 from hwsim.energy.table import EnergyTable
-from hwsim.errors import UserError, nearest
+from hwsim.errors import UserError, escaped, nearest, shown
 from hwsim.network import as_name
 from hwsim.run.simulate import require_inputs, require_usable, usable_schemes
-from hwsim.sweep.axes import Settings
+from hwsim.sweep.axes import MOST_SHIFT, Settings
 from hwsim.sweep.row_key import row_key
 from hwsim.trace.channel_order import NATURAL, images_apart, require_order, same_gates
 from hwsim.trace.format.header import TraceError, TraceHeader
@@ -214,8 +214,10 @@ def _own(where: str, setting: Settings, choice: Choice) -> tuple[Choice, str | N
         own = replace(own, traces=[_trace(where, choice.traces, str(setting["trace"]))])
     if "threshold_shift" in setting:
         shift = setting["threshold_shift"]
-        if isinstance(shift, bool) or not isinstance(shift, int | float):
-            raise UserError(f"{where}: threshold_shift: expected a number, found {shift!r}")
+        kind = not isinstance(shift, bool) and isinstance(shift, int | float)
+        if not kind or not -MOST_SHIFT <= shift <= MOST_SHIFT:
+            what = f"expected a number within {MOST_SHIFT:,}"
+            raise UserError(f"{where}: threshold_shift: {what}, found {shown(shift)}")
         own = replace(own, shifts=[float(shift)])
     if "channel_order" in setting:
         own = replace(own, orders=[str(setting["channel_order"])])
@@ -226,7 +228,7 @@ def _trace(where: str, traces: Sequence[MaskTrace], wanted: str) -> MaskTrace:
     for trace in traces:
         if wanted in (trace.name, str(trace.path)):
             return trace
-    raise UserError(f"{where}: trace {wanted!r}" + nearest(wanted, [t.name for t in traces]))
+    raise UserError(f"{where}: trace {shown(wanted)}" + nearest(wanted, [t.name for t in traces]))
 
 
 def _machines(base: ArchConfig, setting: Settings, choice: Choice, where: str) -> Iterator[Point]:
@@ -237,7 +239,7 @@ def _machines(base: ArchConfig, setting: Settings, choice: Choice, where: str) -
     for batch in choice.batches or [keys.get("batch", base.batch)]:
         data = base.model_dump(mode="json")
         set_keys(data, {**keys, "batch": batch})
-        named = ", ".join(f"{key}={value}" for key, value in keys.items())
+        named = escaped(", ".join(f"{key}={shown(value)}" for key, value in keys.items()), 300)
         try:
             arch = build_arch(data, source=f"{where} ({named})" if named else base.name)
         except CombinationError as error:

@@ -30,11 +30,11 @@ from hwsim.cli import (
     add_images,
     add_machine,
     add_results,
-    positive,
+    integer,
     run_command,
 )
 from hwsim.errors import UserError, nearest
-from hwsim.sweep.axes import Axes, Axis, Range, Settings, check_axes, parse_axes
+from hwsim.sweep.axes import MOST_POINTS, Axes, Axis, Range, Settings, check_axes, parse_axes
 from hwsim.sweep.sweep import run_points
 from hwsim.sweep.workers import Workers, workers_of
 from hwsim.text_table import print_table, three_digits
@@ -312,8 +312,8 @@ def build_parser() -> OneLineParser:
     add("--scheme", default="structured", metavar="NAME", help="default: structured")
     add("--objective", nargs="+", default=list(OBJECTIVES), metavar="NAME",
         help=f"what to make small (default: {' '.join(OBJECTIVES)})")  # fmt: skip
-    add("--trials", type=positive, default=64, metavar="N", help="points in all (default: 64)")
-    add("--seed", type=int, default=0, metavar="N", help="default: 0")
+    add("--trials", type=integer(1, MOST_POINTS), default=64, metavar="N", help="points (64)")
+    add("--seed", type=integer(0, MOST_SEED), default=0, metavar="N", help="default: 0")
     add_images(parser)
     add_results(parser)
     return parser

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwsim.cli import OneLineParser, add_images, positive, run_command
+from hwsim.cli import OneLineParser, add_images, integer, run_command
 from hwsim.errors import UserError, escaped, one_line
 from hwsim.files import write_whole
 from hwsim.text_table import counted, print_table
@@ -58,8 +58,9 @@ def build_parser() -> OneLineParser:
             "files", nargs="*", metavar="FILE", help="files or folders (default: the shipped)"
         )
     action.add_argument(
-        "--lanes", type=positive, default=8, metavar="V", help="channels of a lane group (8)"
-    )
+        "--lanes", type=integer(1, 1024), default=8, metavar="V",
+        help="channels of a lane group (8)",
+    )  # fmt: skip
     add_images(action)
     action.add_argument("--out", type=Path, metavar="DIR", help="write the tables as .csv here")
     what = "draw masks at random for a network, and write them as a trace"

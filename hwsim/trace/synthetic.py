@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsim.cli import finite, positive
+from hwsim.cli import images, positive, seed, share
 from hwsim.errors import UserError, one_line
 from hwsim.network import Network
 from hwsim.network.gates import ALL, gateable, with_gates
@@ -108,20 +108,24 @@ def synthetic_channels(
     return MaskTrace.from_masks(header, masks)
 
 
+MOST_DRAWN = 1 << 30
+"""Mask bits of all layers; of one it is an eighth."""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--network", required=True, metavar="FILE",
         help="a network file, an ONNX model, or a trace for its layers")  # fmt: skip
-    add("--density", type=finite, required=True, metavar="SHARE", help="share of ones, 0 to 1")
+    add("--density", type=share, required=True, metavar="SHARE", help="share of ones, 0 to 1")
     add("--mask-group", type=positive, default=1, metavar="N", help="channels a mask bit (1)")
-    add("--images", type=positive, default=16, metavar="N", help="images to draw for (16)")
-    add("--correlation", type=finite, default=0.0, metavar="SHARE",
+    add("--images", type=images, default=16, metavar="N", help="images to draw for (16)")
+    add("--correlation", type=share, default=0.0, metavar="SHARE",
         help="of neighbouring pixels: how much of the field is smoothed, 0 to 1 (0)")  # fmt: skip
     add("--gate", nargs="+", metavar="NAME",
         help="convolutions to gate, or all: those that can be, but for the first and linear ones "
         "(default: the network's own gates, or all)")  # fmt: skip
     add("--groups", type=positive, default=4, metavar="G", help="gating groups with --gate (4)")
-    add("--seed", type=int, default=0, metavar="N", help="of the random numbers (0)")
+    add("--seed", type=seed, default=0, metavar="N", help="of the random numbers (0)")
     add("--out", type=Path, required=True, metavar="FILE", help="the trace, .h5")
 
 
@@ -129,13 +133,14 @@ def draw(options: argparse.Namespace) -> None:
     """Everything is checked before anything is drawn."""
     from hwsim.trace.format.writer import write_contents
 
-    if not 0 <= options.correlation <= 1:
-        raise UserError(f"--correlation {options.correlation}: expected a share between 0 and 1")
-    if options.seed < 0:
-        raise UserError(f"--seed {options.seed}: expected a number from 0 on")
     if not options.out.parent.is_dir():
         raise UserError(f"--out {options.out}: no such folder: {options.out.parent}")
     network = _gated(open_network(options.network), options)
+    bits = [layer.mask_bits(options.mask_group) for layer in network.gated_layers]
+    # A bit of a layer is eight bytes, several times over, while it is drawn, and then one.
+    most = MOST_DRAWN // max(1, sum(bits), 8 * max(bits, default=0))
+    if options.images > most:
+        raise UserError(f"--images {options.images}: at most {most:,} are drawn of this network")
     trace = synthetic_trace(
         network,
         options.density,

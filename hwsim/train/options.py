@@ -9,13 +9,16 @@ from typing import Any
 
 import torch
 
-from hwsim.cli import OneLineParser
-from hwsim.errors import one_line
+from hwsim.cli import OneLineParser, cores, finite, images, integer, number, positive, seed, share
+from hwsim.errors import escaped, one_line
 from hwsim.train.images.dataset import add_options
 from hwsim.train.networks.gating import GATE_NORMS
 from hwsim.train.networks.methods import CHANNELS_KEPT, GATE_GROUPS, GATED, MASK_GROUP, METHODS
 from hwsim.train.networks.models import WeightsError
 from hwsim.train.start import Start
+
+above_zero, rate, width = number(0, 1e9, above=True), number(0, 1e9), integer(1, 1 << 16)
+"""Types of options."""
 
 PEAK_RATE = {"adamw": 1.5e-3, "sgd": 0.25, "lars": 1.0}
 WEIGHT_DECAY = {"adamw": 0.02, "sgd": 1e-4, "lars": 1e-6}
@@ -83,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
         "from --weights (default: %(default)s)")  # fmt: skip
     add("--weights", type=Path, metavar="FILE", help="weights of hwsim train (.npz) to train on "
         "from; they decide --width, --stages, --gate-norm and --mask-group")  # fmt: skip
-    add("--seed", type=int, default=0, help="of weights, order and views (default: %(default)s)")
+    add("--seed", type=seed, default=0, help="of weights, order and views (default: %(default)s)")
     _add_network(parser)
     _add_steps(parser)
     _add_optimiser(parser)
@@ -94,31 +97,33 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("network").add_argument
-    add("--width", type=int, default=64, help="channels of the first stage (default: %(default)s)")
+    add("--width", type=width, default=64,
+        help="channels of the first stage (default: %(default)s)")  # fmt: skip
     add("--stages", default="2,2,2,2",
         help="residual blocks per stage (default: %(default)s, ResNet-18's)")  # fmt: skip
     add("--gate-norm", choices=GATE_NORMS, default="batch",
         help="what normalises the base sums (default: %(default)s)")  # fmt: skip
-    add("--mask-group", type=int, metavar="N",
+    add("--mask-group", type=width, metavar="N",
         help="output channels per decision (default: 8 for scdg, 1 for others)")  # fmt: skip
     kept = in_words(CHANNELS_KEPT, "for")
-    add("--density", type=float, help="a controller steers each gated layer to this density; "
+    add("--density", type=finite, help="a controller steers each gated layer to this density; "
         f"fbs, dgc: share of channels kept (default: no controller; {kept})")  # fmt: skip
 
 
 def _add_steps(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("budget and images").add_argument
-    add("--minutes", type=float, help="budget of training time; overrides --epochs and --steps")
-    add("--epochs", type=float, help="budget in passes over the images; overrides --steps")
-    add("--steps", type=int, default=2000, help="budget in steps (default: %(default)s)")
-    add("--batch", type=int, default=128,
+    add("--minutes", type=rate, help="budget of training time; overrides --epochs and --steps")
+    add("--epochs", type=rate, help="budget in passes over the images; overrides --steps")
+    add("--steps", type=positive, default=2000, help="budget in steps (default: %(default)s)")
+    add("--batch", type=integer(1, 1 << 24), default=128,
         help="images per step, two views each (default: %(default)s)")  # fmt: skip
-    add("--train-images", type=int, metavar="N", help="the first N (default: all)")
-    add("--validation", type=int, default=0, metavar="N", help="fine-tuning leaves out the last N "
-        "training images and measures its accuracy on them (default: none)")  # fmt: skip
+    add("--train-images", type=positive, metavar="N", help="the first N (default: all)")
+    add("--validation", type=integer(0, 1 << 31), default=0, metavar="N",
+        help="fine-tuning leaves out the last N training images and measures its accuracy on them "
+        "(default: none)")  # fmt: skip
     add("--resolution", default="16:0.75,32", metavar="SIZE[:UNTIL],...",
         help="sizes, each up to a share of the run (default: %(default)s)")  # fmt: skip
-    add("--min-crop-area", type=float, default=0.2,
+    add("--min-crop-area", type=number(0, 1, above=True), default=0.2,
         help="smallest share of an image that a view shows (default: %(default)s)")  # fmt: skip
 
 
@@ -126,18 +131,18 @@ def _add_optimiser(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("optimiser and loss").add_argument
     add("--optimiser", choices=PEAK_RATE, default="adamw",
         help="sgd has Nesterov's momentum (default: %(default)s)")  # fmt: skip
-    add("--lr", type=float, help=f"peak rate (default: {in_words(PEAK_RATE, 'with')})")
-    add("--weight-decay", type=float, help=f"(default: {in_words(WEIGHT_DECAY, 'with')})")
-    add("--warm-up", type=float, default=0.04,
+    add("--lr", type=rate, help=f"peak rate (default: {in_words(PEAK_RATE, 'with')})")
+    add("--weight-decay", type=rate, help=f"(default: {in_words(WEIGHT_DECAY, 'with')})")
+    add("--warm-up", type=share, default=0.04,
         help="share of the run with rising rates (default: %(default)s)")  # fmt: skip
-    add("--tau-lr", type=float, default=0.05,
+    add("--tau-lr", type=rate, default=0.05,
         help="peak rate of the thresholds' SGD, momentum 0.9 (default: %(default)s)")  # fmt: skip
     add("--free-thresholds", action="store_true", help="fine-tuning trains the thresholds, too")
-    add("--penalty", type=float, default=1e-2,
+    add("--penalty", type=rate, default=1e-2,
         help="lambda of lambda * sum((tau - T)^2) (default: %(default)s)")  # fmt: skip
-    add("--target", type=float, default=0.573,
+    add("--target", type=number(-100, 100), default=0.573,
         help="T; the sparsity ends near Phi(T) (default: %(default)s)")  # fmt: skip
-    add("--temperature", type=float, default=0.5, help="of NT-Xent (default: %(default)s)")
+    add("--temperature", type=above_zero, default=0.5, help="of NT-Xent (default: %(default)s)")
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
@@ -148,19 +153,21 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     add("--compile", action="store_true",
         help="torch.compile the network, unless the fast path runs")  # fmt: skip
     add("--plain", action="store_true", help="leave out the fast path (bf16 on CPUs)")
-    add("--threads", type=int, metavar="N", help="torch threads (default: all cores)")
+    add("--threads", type=cores, metavar="N", help="torch threads (default: all cores)")
 
 
 def _add_reports(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("log and results").add_argument
-    add("--log-every", type=int, default=20, metavar="STEPS", help="(default: %(default)s)")
-    add("--knn-every", type=int, default=300, metavar="STEPS",
+    add("--log-every", type=positive, default=20, metavar="STEPS", help="(default: %(default)s)")
+    add("--knn-every", type=positive, default=300, metavar="STEPS",
         help="kNN accuracy of a small sample (default: %(default)s)")  # fmt: skip
-    add("--checkpoint-seconds", type=float, default=180, metavar="SECONDS",
+    add("--checkpoint-seconds", type=rate, default=180, metavar="SECONDS",
         help="between checkpoints; one ends every epoch, too (default: %(default)s)")  # fmt: skip
-    add("--knn-bank", type=int, metavar="N", help="training images of the final kNN (default: all)")
-    add("--knn-queries", type=int, metavar="N", help="test images of the final kNN (default: all)")
-    add("--images", type=int, default=64, metavar="N",
+    add("--knn-bank", type=positive, metavar="N",
+        help="training images of the final kNN (default: all)")  # fmt: skip
+    add("--knn-queries", type=positive, metavar="N",
+        help="test images of the final kNN (default: all)")  # fmt: skip
+    add("--images", type=images, default=64, metavar="N",
         help="test images in the trace (default: %(default)s)")  # fmt: skip
 
 
@@ -208,12 +215,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         args.weight_decay = WEIGHT_DECAY[args.optimiser]
     try:
         args.sizes = resolution_stages(args.resolution)
-    except ValueError:
-        options.error(f"--resolution {args.resolution}: expected e.g. 32 or 16:0.75,32")
+    except (ValueError, argparse.ArgumentTypeError):
+        asked = escaped(args.resolution)
+        options.error(f"--resolution {asked}: expected e.g. 32 or 16:0.75,32, of 8 to 4,096 pixels")
     try:
         args.blocks = blocks_per_stage(args.stages)
-    except ValueError:
-        options.error(f"--stages {args.stages}: expected e.g. 2,2,2,2 or 1,1,1")
+    except (ValueError, argparse.ArgumentTypeError):
+        asked = escaped(args.stages)
+        options.error(f"--stages {asked}: expected e.g. 2,2,2,2 or 1,1,1, up to 8 of up to 64")
     if args.method is None:
         options.error(f"--method: expected one of {', '.join(METHODS)}")
     check_stage(options, args)
@@ -236,8 +245,6 @@ def check_stage(options: argparse.ArgumentParser, args: argparse.Namespace) -> N
             need_gates(options, args, "--free-thresholds")
         if args.density is not None:
             options.error("--density: fine-tuning leaves it as it is, or --free-thresholds")
-        if args.validation < 0:
-            options.error(f"--validation {args.validation}: 0 or more images were expected")
         return
     for name in ("free_thresholds", "validation"):
         if getattr(args, name):
@@ -256,7 +263,7 @@ def check_gates(options: argparse.ArgumentParser, args: argparse.Namespace) -> N
         args.mask_group = MASK_GROUP.get(args.method, 1)
     # Four groups of gates or four heads.
     multiple = GATE_GROUPS * args.mask_group
-    if args.mask_group < 1 or args.width < 1 or args.width % multiple:
+    if args.width % multiple:
         options.error(f"--width {args.width}: {args.method} takes multiples of {multiple}")
     if args.density is not None and not 0 < args.density <= 1:
         options.error(f"--density {args.density}: a share above 0 and up to 1 was expected")
@@ -264,8 +271,8 @@ def check_gates(options: argparse.ArgumentParser, args: argparse.Namespace) -> N
 
 def blocks_per_stage(text: str) -> tuple[int, ...]:
     """ "2,2,2,2" as numbers, all positive."""
-    blocks = tuple(int(part) for part in text.split(","))
-    if min(blocks) < 1:
+    blocks = tuple(map(integer(1, 64), text.split(",")))
+    if len(blocks) > 8:
         raise ValueError(text)
     return blocks
 
@@ -273,9 +280,9 @@ def blocks_per_stage(text: str) -> tuple[int, ...]:
 def resolution_stages(text: str) -> list[tuple[int, float]]:
     """Sizes with the progress at which each ends: "16:0.75,32" gives [(16, 0.75), (32, 1.0)]."""
     parts = [part.partition(":") for part in text.split(",")]
-    stages = [(int(size), float(until or 1)) for size, _, until in parts]
+    stages = [(integer(8, 4096)(size), share(until or "1")) for size, _, until in parts]
     ends = [until for _, until in stages]
-    if ends != sorted(ends) or ends[-1] != 1 or any(size < 8 for size, _ in stages):
+    if ends != sorted(ends) or ends[-1] != 1:
         raise ValueError(text)
     return stages
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from hwsim.errors import UserError
@@ -147,3 +148,25 @@ def test_edges_concatenate_reshape_multiply_and_scale() -> None:
 def test_edges_that_do_not_fit_are_one_line(layer: ConvLayer | MapLayer, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         Network(name="broken", layers=(conv("a"), layer))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("in_channels", True, "expected an integer, found True"),
+        ("in_channels", "4", "expected an integer, found '4'"),
+        ("out_channels", 4.0, "expected an integer, found 4.0"),
+        ("groups", True, "expected an integer"),
+        ("conv_groups", "2", "expected an integer"),
+        ("gated", "yes", "valid boolean"),
+        ("gated", 1, "valid boolean"),
+        ("ceil_mode", "off", "valid boolean"),
+    ],
+)
+def test_what_only_looks_like_a_number_or_a_truth_is_refused(
+    key: str, value: object, told: str
+) -> None:
+    keys = {"in_channels": 4, "in_height": 4, "in_width": 4, "out_channels": 4, "kernel_size": 1}
+    with pytest.raises(UserError, match=f"{key}: .*{told}"):
+        ConvLayer(name="a", **{**keys, key: value})
+    assert ConvLayer(name="a", **{**keys, "in_channels": np.int64(4)}).in_channels == 4

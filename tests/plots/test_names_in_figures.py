@@ -18,6 +18,7 @@ from hwsim import plots
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSES, DRAM_COUNTERS
 from hwsim.energy.prices import COMPONENTS
+from hwsim.errors import UserError
 from hwsim.plots.prices import FACTORS
 
 
@@ -100,6 +101,11 @@ def test_titles_are_text(pe16x16: ArchConfig) -> None:
     told = shown(plots.roofline(layers("cdg"), machine))
     assert "Roofline of $x^{" in told
     assert told.count("$") == 61
+
+
+def test_a_scheme_that_there_is_not_is_refused() -> None:
+    with pytest.raises(UserError, match="no scheme 'unstructed'; nearest valid: 'unstructured'"):
+        plots.realised_speedup(summaries("cdg").assign(scheme="unstructed"))
 
 
 def test_many_rows_make_no_figure_that_cannot_be_drawn() -> None:

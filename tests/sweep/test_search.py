@@ -198,4 +198,6 @@ def test_the_command_prints_the_front(
     assert "baseline" in printed
     assert "energy_uj_per_image" in printed
     assert "'energy'" in refusal(capsys, main, [*arguments, "--objective", "enrgy"])
-    assert "--seed -3: expected 0 to" in refusal(capsys, main, [*arguments, "--seed", "-3"])
+    assert "--seed: expected an integer from 0 to 4,293" in refusal(
+        capsys, main, [*arguments, "--seed", "-3"]
+    )

@@ -64,13 +64,13 @@ def test_gates_are_chosen(plain: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--density", "1.5"], "density 1.5: expected a share between 0 and 1"),
-        (["--correlation", "2"], "--correlation 2.0: expected a share between 0 and 1"),
+        (["--density", "1.5"], "--density: expected a number from 0 to 1, found '1.5'"),
+        (["--correlation", "2"], "--correlation: expected a number from 0 to 1"),
         (["--gate", "layer1.0.conv"], "no convolution 'layer1.0.conv'; nearest valid"),
         (["--gate", "conv1"], "layer conv1: 3 -> 64 channels cannot be cut into 4"),
         (["--groups", "5"], "--groups takes fewer"),
         (["--gate", "layer1.0.conv1", "--mask-group", "7"], "mask group 7 does not divide the 16"),
-        (["--seed", "-1"], "--seed -1: expected a number from 0 on"),
+        (["--seed", "-1"], "--seed: expected an integer from 0 to"),
         (["--out", "/none/such/x.h5"], "no such folder: /none/such"),
         (["--network", "none.yaml"], "none.yaml: no such file"),
     ],

@@ -144,7 +144,7 @@ def test_a_run_that_is_asked_to_stop_saves_its_last_step(
     [
         (["--validation", "95"], "of 96 images 1 are left"),
         (["--density", "0.3"], "--density: fine-tuning leaves it"),
-        (["--validation", "-1"], "0 or more"),
+        (["--validation", "-1"], "expected an integer from 0"),
         (["--stage", "fine"], "finetune"),
     ],
 )

@@ -22,7 +22,8 @@ class TileWords:
         starts, counts = mapping.pixel_cuts
         edges = {pixels, *starts.tolist(), *(starts + counts).tolist()}
         unit = next(bits for bits in (WORD, 8, 1) if all(edge % bits == 0 for edge in edges))
-        self.words = -(-mapping.pixels // WORD)
+        # Of the longest tile: a small map may be far smaller than what tiles may hold.
+        self.words = -(-int(counts.max()) // WORD)
         self._lists, self._images, self._unit = lists, mapping.images, unit
         self._in_map = pixels // unit
         self._first, self._units = starts // unit, counts // unit

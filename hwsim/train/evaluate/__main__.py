@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from hwsim.cli import OneLineParser, positive, status_of
+from hwsim.cli import OneLineParser, number, positive, seed, status_of
 from hwsim.errors import one_line
 from hwsim.text_table import print_table
 from hwsim.train.evaluate import probe
@@ -59,9 +59,9 @@ def build_parser() -> OneLineParser:
     add("--epochs", type=positive, default=10, help="of fine-tuning (default: %(default)s)")
     add("--batch", type=positive, default=128,
         help="images per step of fine-tuning (default: %(default)s)")  # fmt: skip
-    add("--lr", type=float, default=0.02,
+    add("--lr", type=number(0, 1e6, above=True), default=0.02,
         help="learning rate at the start of fine-tuning (default: %(default)s)")  # fmt: skip
-    add("--seed", type=int, default=0, help="of fine-tuning (default: %(default)s)")
+    add("--seed", type=seed, default=0, help="of fine-tuning (default: %(default)s)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu",
         help="of torch (default: %(default)s)")  # fmt: skip
     add("--json", action="store_true", help="print the figures as JSON")

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hwsim.cli import integer
 from hwsim.errors import one_line
 from hwsim.train.images import sources
 from hwsim.train.images.sources import SPLITS, DataError, Source, find_source, name_of, slug
@@ -100,15 +101,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="images (docs/guide/training.md), or the word tiny: drawn ones")  # fmt: skip
     add("--data-name", metavar="NAME", help="what to call the data (default: CIFAR-10, CIFAR-100 "
         "or the folder's name)")  # fmt: skip
-    add("--image-size", type=_side, metavar="N", help="shrink to N x N (default: their own size)")
+    add("--image-size", type=integer(SMALLEST, 4096), metavar="N",
+        help="shrink to N x N (default: their own size)")  # fmt: skip
     add("--cache", type=Path, metavar="DIR", default=sources.images_folder(),
         help="folder of decoded images (default: %(default)s)")  # fmt: skip
-
-
-def _side(text: str) -> int:
-    if not text.isdecimal() or int(text) < SMALLEST:
-        raise argparse.ArgumentTypeError(f"expected an integer from {SMALLEST}, found {text!r}")
-    return int(text)
 
 
 def chosen(args: argparse.Namespace) -> Source:

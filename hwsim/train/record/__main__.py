@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hwsim.cli import OneLineParser, positive, status_of
+from hwsim.cli import OneLineParser, images, status_of
 from hwsim.errors import UserError
 from hwsim.train.images import views
 from hwsim.train.images.dataset import add_options, chosen, tell_cache
@@ -32,10 +32,10 @@ def build_parser() -> OneLineParser:
     add = parser.add_argument
     add("--weights", type=Path, required=True, metavar="FILE", help="weights of hwsim train (.npz)")
     add_options(parser)
-    add("--images", type=positive, default=64, metavar="N",
+    add("--images", type=images, default=64, metavar="N",
         help="the first N test images (default: %(default)s)")  # fmt: skip
     add("--out", type=Path, required=True, metavar="FILE", help="the trace")
-    add("--input-images", type=positive, default=0, metavar="N",
+    add("--input-images", type=images, default=0, metavar="N",
         help="add where inputs of layers are not zero, for N images (default: 0)")  # fmt: skip
     add("--sample", metavar="LAYER", help="add its int8 data for the first image")
     return parser

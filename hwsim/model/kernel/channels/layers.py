@@ -25,6 +25,7 @@ from hwsim.model.kernel.passes import EXACT, Beats
 from hwsim.model.kernel.pipeline import Transfers, finish, start, visit
 from hwsim.model.kernel.rounds import busy_cycles, round_cycles
 
+_INT64 = 2**63 - 1
 _BASE, _BANK_STALL = CAUSES.index("base"), CAUSES.index("bank_stall")
 _DRAIN = CAUSES.index("drain")
 _MACS, _WORD_READS, _FILLS = C["macs_base"], C["activation_word_reads"], C["line_fills"]
@@ -85,7 +86,15 @@ def channel_batches(machine, layer, channels, dma, prefetched, next_load, result
 
 @compiled
 def _cycles_of(dma, transferred):
-    return -(-transferred * dma.cycles // dma.transferred)
+    if transferred <= _INT64 // dma.cycles:
+        return -(-transferred * dma.cycles // dma.transferred)
+    # Digit by digit, of five bits: the product would have more than 63.
+    whole, rest = np.int64(0), np.int64(0)
+    for place in range(60, -1, -5):
+        rest = rest * 32 + ((transferred >> place) & 31) * dma.cycles
+        whole = whole * 32 + rest // dma.transferred
+        rest %= dma.transferred
+    return whole + (rest > 0)
 
 
 @allocating

@@ -1,0 +1,53 @@
+"""Whether a run's counts fit in 63 bits (docs/model/machine.md#limits), before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwsim.mapping.tiles import MappingError
+from hwsim.model.channel_plan import ChannelPlan
+from hwsim.model.plan import LayerPlan
+
+MOST_MACS = 1 << 51
+"""Of a run. A MAC is a thousand cycles at the most: of each round's 1,024 pointers all may wait for
+one bank."""
+
+MOST_CYCLES = 1 << 60
+"""Of a run's transfers from and to DRAM."""
+
+
+def require_countable(plans: Sequence[LayerPlan | ChannelPlan], batches: int) -> None:
+    """Raise MappingError where so many batches cannot be counted."""
+    macs, cycles = 0, 0.0
+    for plan in plans:
+        macs += batches * plan.mapping.images * plan.mapping.layer.macs
+        found = _of_channels(plan) if isinstance(plan, ChannelPlan) else _of_layer(plan)
+        cycles += batches * found
+        if macs > MOST_MACS:
+            raise MappingError(
+                f"layer {plan.name}: {macs:,} MACs with the layers before it, in all images; at "
+                f"most {MOST_MACS:,} can be run: take fewer images (--images)"
+            )
+        if cycles > MOST_CYCLES:
+            raise MappingError(
+                f"layer {plan.name}: about {cycles:.1e} cycles of DRAM with the layers before it, "
+                f"in all images; at most {MOST_CYCLES:.1e} can be counted: take fewer images "
+                "(--images), more dram.bandwidth_gb_per_s or less clock_mhz"
+            )
+
+
+def _of_layer(plan: LayerPlan) -> float:
+    """The transfers of a batch, were each the longest."""
+    moves = plan.moves
+    longest = sum(int(array.max()) for array in (moves.loads, moves.stores, moves.exposed))
+    return float(len(plan.tiles) * longest)
+
+
+def _of_channels(plan: ChannelPlan) -> float:
+    """The transfers of a batch with every channel active, and more."""
+    layer, mapping = plan.layer, plan.mapping
+    rows = float(layer.lacking.sum(dtype=float)) * mapping.layer.in_channels
+    outputs = 2.0 * float(layer.pixels.sum(dtype=float)) * layer.columns
+    weights = float(layer.pixels.size) * layer.steps * layer.columns
+    visits = float(mapping.images * layer.tile_start.size)
+    return visits * (rows + outputs + weights) * plan.dma.cycles / plan.dma.transferred
