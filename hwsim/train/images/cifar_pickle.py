@@ -61,7 +61,7 @@ def _encoded(text: Any, encoding: Any) -> bytes:
     return text.encode("latin1")
 
 
-LEFT_OUT = b"iopPQ\x81\x82\x83\x84\x8f\x90\x91\x92\x96\x97\x98"
+LEFT_OUT = b"ioPQ\x81\x82\x83\x84\x8f\x90\x91\x92\x96\x97\x98"
 """Opcodes of classes, persistent names, extensions, sets, and buffers made as long as they say."""
 
 ALLOWED = {
