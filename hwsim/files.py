@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +27,7 @@ def whole(path: Path) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))
     # A short name of its own: a longer one than the target's may be longer than names can be.
-    temporary = target.parent / f".hwsim-{secrets.token_hex(8)}"
+    temporary = target.parent / f".hwsim-{os.urandom(8).hex()}"
     with _named(path, temporary):
         mode = target.stat().st_mode if target.exists() else None
         if mode is not None and stat.S_ISDIR(mode):
