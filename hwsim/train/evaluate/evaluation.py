@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hwsim.errors import UserError, one_line
-from hwsim.files import write_whole
+from hwsim.files import read_text, write_whole
 from hwsim.train.evaluate import int8, probe
 from hwsim.train.evaluate.costs import costs_of
 from hwsim.train.evaluate.features import features, knn, knn_accuracy
@@ -142,8 +142,10 @@ def read_saved(weights: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
+        found = json.loads(read_text(path))
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not JSON ({one_line(error)})") from None
     if not isinstance(found, dict):
         raise UserError(f"{path}: a JSON object was expected")
