@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from hwsim import process
 from hwsim.errors import UserError, nearest, one_line
 
 EXTRAS = {
@@ -161,14 +162,14 @@ def run_command(
 
 
 def status_of(program: str, work: Callable[[], object], interrupted: str = "interrupted") -> int:
-    """Does the work: 0, or 2 and one line for bad input, or 130 where it was interrupted.
+    """Does the work: 0; 2 and one line for bad input; 130 interrupted, 143 terminated by SIGTERM.
 
     A reader that goes away (`| head`) has seen enough: nothing is said, the status is 0.
     """
-    if sys.stdout is None:  # closed by the shell: nobody reads
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    process.open_streams()
     try:
-        work()
+        with process.raised():
+            work()
         sys.stdout.flush()
     except UserError as error:
         print(f"{program}: {one_line(error)}", file=sys.stderr)
@@ -190,9 +191,11 @@ def status_of(program: str, work: Callable[[], object], interrupted: str = "inte
     except MemoryError as error:
         print(f"{program}: too little memory ({one_line(error)})", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"{program}: {interrupted}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        number = process.stopped_by(stop)
+        said = interrupted.replace("interrupted", process.SAID[number], 1)
+        print(f"{program}: {said}", file=sys.stderr)
+        return 128 + number
     return 0
 
 

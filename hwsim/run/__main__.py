@@ -85,7 +85,7 @@ def build_parser() -> OneLineParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return run_command(build_parser(), _run, arguments, "interrupted; what was written is whole")
+    return run_command(build_parser(), _run, arguments)
 
 
 def _run(options: argparse.Namespace) -> None:
