@@ -6,7 +6,6 @@ import argparse
 import difflib
 import gc
 import math
-import os
 import re
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 
 from hwsim import process
 from hwsim.errors import UserError, nearest, one_line
+from hwsim.output import kept
 
 EXTRAS = {
     "torch": "train",
@@ -155,22 +155,35 @@ def run_command(
     interrupted: str = "interrupted",
 ) -> int:
     """A command from its arguments to its exit status."""
-    options = parser.parse_args(arguments)
     # Commands make many objects and few cycles of them: looking for those takes a tenth of a start.
     gc.set_threshold(200_000)
-    return status_of(parser.prog, lambda: work(options), interrupted)
+    return status_of(parser.prog, lambda: work(parser.parse_args(arguments)), interrupted)
 
 
 def status_of(program: str, work: Callable[[], object], interrupted: str = "interrupted") -> int:
     """Does the work: 0; 2 and one line for bad input; 130 interrupted, 143 terminated by SIGTERM.
 
-    A reader that goes away (`| head`) has seen enough: nothing is said, the status is 0.
+    Output that is lost (a full disk) is told at the end, and the status 2: the work is done all the
+    same. A reader that goes away (`| head`) has seen enough: nothing is said, the status is 0.
     """
     process.open_streams()
+    with kept() as output:
+        try:
+            status = _status_of(program, work, interrupted)
+        except SystemExit as left:  # of a parser
+            if not output.lost():
+                raise
+            status = int(left.code or 0)
+        if why := output.lost():
+            print(f"{program}: standard output: {why}", file=sys.stderr)
+            return status or 2
+        return status
+
+
+def _status_of(program: str, work: Callable[[], object], interrupted: str) -> int:
     try:
         with process.raised():
             work()
-        sys.stdout.flush()
     except UserError as error:
         print(f"{program}: {one_line(error)}", file=sys.stderr)
         return 2
@@ -181,15 +194,15 @@ def status_of(program: str, work: Callable[[], object], interrupted: str = "inte
         install = f"pip install 'hwsim[{EXTRAS[library]}]' (in a checkout: make setup)"
         print(f"{program}: needs {library}: {install}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        # A later flush must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        where = error.filename or "standard output"
-        print(f"{program}: {where}: {error.strerror or error}", file=sys.stderr)
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"{program}: {one_line(f'{where}{error.strerror or error}')}", file=sys.stderr)
         return 2
     except MemoryError as error:
         print(f"{program}: too little memory ({one_line(error)})", file=sys.stderr)
+        return 2
+    except RecursionError:
+        print(f"{program}: the input has too many parts inside each other", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         number = process.stopped_by(stop)

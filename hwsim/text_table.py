@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from hwsim.errors import escaped, one_line
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -20,7 +22,7 @@ def print_table(headings: Cells, rows: Iterable[Cells], *, title: str = "", name
     each with the names again. Elsewhere nothing is cut or parted, no line ends in blanks, and no
     character draws a box.
     """
-    rows = [list(row) for row in rows]
+    title, rows = one_line(title), _told(rows)
     if not sys.stdout.isatty():
         print(text_of(headings, rows, title=title, names=names))
         return
@@ -38,12 +40,17 @@ def text_of(headings: Cells, rows: Iterable[Cells], *, title: str = "", names: i
     """The table as plain lines, of any width, with an empty line behind them."""
     from rich.console import Console
 
-    target = io.StringIO()
+    title, target = one_line(title), io.StringIO()
     Console(file=target, width=10_000, highlight=False, no_color=True).print(
-        _rich(headings, [list(row) for row in rows], names, drawn=False)
+        _rich(headings, _told(rows), names, drawn=False)
     )
     lines = [line.rstrip() for line in target.getvalue().splitlines()]
     return "\n".join([*([title, ""] if title else []), *lines]) + "\n"
+
+
+def _told(rows: Iterable[Cells]) -> list[list[str]]:
+    """A cell is one line of what can be printed, whoever wrote the name that it shows."""
+    return [[escaped(cell) for cell in row] for row in rows]
 
 
 def markdown_table(
@@ -61,6 +68,11 @@ def markdown_table(
 def three_digits(value: float) -> str:
     """A figure with three digits, or as a whole number with separators."""
     return f"{value:,.0f}" if abs(value) >= 99.95 else f"{value:.3g}"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 layer``, ``2 layers``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _parts(headings: Cells, rows: Sequence[Cells], names: int, width: int) -> list[list[int]]:

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from hwsim.network.description import Name
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -105,7 +107,7 @@ class Pricing(_Part):
 class ArchConfig(_Part):
     """One design point (docs/model/machine.md)."""
 
-    name: str
+    name: Name
     clock_mhz: int = Field(gt=0)
     batch: int = Field(gt=0, description="images in flight for throughput; latency runs take 1")
     array: Array

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError, nearest
 from hwsim.files import asset_dir
-from hwsim.network import first_mistake
+from hwsim.network import as_name, first_mistake
 from hwsim.network.written import read_mapping
 
 
@@ -59,7 +59,7 @@ def load_arch(name_or_path: str | Path, overrides: Mapping[str, Any] | None = No
     leaves out. Raises ArchError.
     """
     path = find_arch(name_or_path)
-    data = {"name": path.stem, **_read(path, ())}
+    data = {"name": as_name(path.stem), **_read(path, ())}
     for key in overrides or {}:
         if key not in known_keys():
             raise ArchError(f"--set {key}: unknown key" + nearest(key, known_keys()))

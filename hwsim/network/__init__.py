@@ -5,6 +5,8 @@
 """
 
 from hwsim.network.description import Described as Described
+from hwsim.network.description import Name as Name
+from hwsim.network.description import as_name as as_name
 from hwsim.network.description import first_mistake as first_mistake
 from hwsim.network.file import load_network as load_network
 from hwsim.network.file import save_network as save_network

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from hwsim.errors import UserError, nearest, one_line
+from hwsim.errors import UserError, escaped, nearest, one_line
 
 
 class Described(BaseModel):
@@ -54,10 +54,21 @@ _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
 
 
-def _printable(name: str) -> str:
-    if not name.isprintable() or not name.strip():
-        raise ValueError("expected a name that can be printed on a line")
+def _one_name(name: str) -> str:
+    if not name or len(name) > LONGEST_NAME or not name.isprintable() or name != name.strip():
+        raise ValueError(
+            f"expected a name of 1 to {LONGEST_NAME} characters that can be printed on a line, "
+            "without blanks at its ends"
+        )
     return name
+
+
+def as_name(text: str) -> str:
+    """A :data:`Name` made of what nobody can be asked to change, such as the name of a file.
+
+    What is one already stays as it is.
+    """
+    return escaped(text, LONGEST_NAME).strip() or "unnamed"
 
 
 def _extents(least: int, *, sides: bool = False) -> Callable[[Any], Any]:
@@ -99,8 +110,14 @@ Padding: TypeAlias = Annotated[
 ]
 """Of all sides; or (height, width); or (top, left, bottom, right), as in ONNX."""
 
-Name: TypeAlias = Annotated[str, AfterValidator(_printable)]
-"""Of a network, a layer or a tensor: at least one character, and none that breaks a line."""
+LONGEST_NAME = 255
+
+Name: TypeAlias = Annotated[str, AfterValidator(_one_name)]
+"""Whatever is named in a file: a network, a layer, a tensor, a method, a dataset, a machine.
+
+1 to 255 characters that can be printed, none of them a control character, and no blanks at its
+ends: what is shown or drawn somewhere is decided here, once.
+"""
 
 LARGEST = 1 << 24
 

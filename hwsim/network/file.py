@@ -6,6 +6,7 @@ docs/guide/network_files.md shows one. What is a default is not written; a layer
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 
 from hwsim.errors import UserError, nearest
 from hwsim.files import write_whole
-from hwsim.network.description import shown
+from hwsim.network.description import as_name, shown
 from hwsim.network.layers import ConvLayer, MapLayer
 from hwsim.network.network import Network
 from hwsim.network.written import read_mapping
@@ -54,7 +55,7 @@ def load_network(path: str | Path) -> Network:
     if not isinstance(listed, list) or not listed:
         raise NetworkFileError(f"{path}: layers: expected a list of layers, one mapping each")
     layers = [_layer(path, number, keys) for number, keys in enumerate(listed, 1)]
-    name = data.get("name", path.stem)
+    name = data.get("name", as_name(path.stem))
     try:
         return Network(name=name, layers=tuple(layers))
     except UserError as error:
@@ -82,10 +83,19 @@ def require_suffix(path: Path) -> None:
         raise NetworkFileError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
 
 
-def as_yaml(network: Network) -> str:
-    """The text of a network file, one layer in one mapping."""
-    head = yaml.safe_dump({"name": network.name}, allow_unicode=True)
-    return head + "layers:\n" + "".join(map(_block, network.layers))
+def as_yaml(network: Network, *, ascii_only: bool = False) -> str:
+    """The text of a network file, one layer in one mapping.
+
+    With ``ascii_only`` other characters are escapes, which are read as the same names.
+    """
+    head = yaml.safe_dump({"name": network.name}, allow_unicode=not ascii_only)
+    return head + "layers:\n" + "".join(_block(layer, ascii_only) for layer in network.layers)
+
+
+def print_yaml(network: Network) -> None:
+    """Print the text of its file, which a terminal of any encoding leaves as it is."""
+    utf = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    print(as_yaml(network, ascii_only=not utf), end="")
 
 
 def as_json(network: Network) -> str:
@@ -94,10 +104,11 @@ def as_json(network: Network) -> str:
     return f'{{"name": {json.dumps(network.name)}, "layers": [\n{layers}\n]}}\n'
 
 
-def _block(layer: ConvLayer | MapLayer) -> str:
+def _block(layer: ConvLayer | MapLayer, ascii_only: bool) -> str:
     text = yaml.safe_dump(
-        written(layer), default_flow_style=True, sort_keys=False, allow_unicode=True, width=_WIDTH
-    )
+        written(layer), default_flow_style=True, sort_keys=False, allow_unicode=not ascii_only,
+        width=_WIDTH,
+    )  # fmt: skip
     first, *rest = text.splitlines()
     return "\n".join([f"- {first}", *(f"  {line}" for line in rest)]) + "\n"
 

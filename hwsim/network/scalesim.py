@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.cli import OneLineParser, run_command
-from hwsim.errors import UserError
+from hwsim.errors import UserError, one_line
 from hwsim.files import read_text
-from hwsim.network.file import as_yaml, require_suffix, save_network
+from hwsim.network.description import as_name
+from hwsim.network.file import print_yaml, require_suffix, save_network
 from hwsim.network.graph import unused
 from hwsim.network.layers import INPUT, OUTSIDE, ConvLayer
 from hwsim.network.network import Network
+from hwsim.text_table import counted
 
 CONVOLUTION = ("ifmap height", "ifmap width", "filter height", "filter width", "channels",
                "num filter", "strides", "stride width")  # fmt: skip
@@ -70,7 +72,7 @@ def read_topology(path: str | Path) -> Network:
         own = unused(name, taken)
         layers.append(_layer(f"{path}: line {number} {name!r}", own, values, order, headings))
     try:
-        return Network(name=path.stem, layers=tuple(layers))
+        return Network(name=as_name(path.stem), layers=tuple(layers))
     except UserError as error:
         raise TopologyError(f"{path}: {error}") from None
 
@@ -179,9 +181,10 @@ def _import(options: argparse.Namespace) -> None:
     network = read_topology(options.topology)
     if options.out:
         save_network(network, options.out)
-        print(f"wrote {options.out}: {len(network.layers)} layers, {network.macs:,} MACs an image")
+        layers = counted(len(network.layers), "layer")
+        print(one_line(f"wrote {options.out}: {layers}, {network.macs:,} MACs an image"))
     else:
-        print(as_yaml(network), end="")
+        print_yaml(network)
     if more := list(rounded_up(network)):
         print(
             f"hwsim import: strides do not divide in {len(more)} of {len(network.layers)} layers, "

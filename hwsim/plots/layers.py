@@ -187,7 +187,7 @@ def _panels_of_layers(
     """
     width = min(max(5.0, 0.24 * frame["layer"].nunique() + 1.2), 18.0)
     columns = 2 if width < 12 else 1
-    names = 0.08 * frame["layer"].str.len().max()
+    names = 0.08 * max(map(len, _shown(frame["layer"].unique())))
     below, beside = (0.0, names) if shared else (names, 0.0)
     figure, axes = look.panels(
         number, width, height + below, columns, beside + 1.1, sharey=True, sharex=shared
@@ -195,10 +195,14 @@ def _panels_of_layers(
     return figure, axes, columns
 
 
+def _shown(layers: Iterable[str]) -> list[str]:
+    return [look.literal(name, look.LONGEST_LAYER) for name in layers]
+
+
 def _name_layers(panel: Axes, layers: list[str]) -> None:
     step = -(-len(layers) // MOST_LAYERS_NAMED)
     panel.set_xticks(
-        range(0, len(layers), step), layers[::step], rotation=90, fontsize=look.TEXT_POINTS
+        range(0, len(layers), step), _shown(layers[::step]), rotation=90, fontsize=look.TEXT_POINTS
     )
     panel.set_xlim(-0.6, len(layers) - 0.4)
 

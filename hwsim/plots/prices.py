@@ -38,7 +38,8 @@ def turning_points(frame: pd.DataFrame, widest: float = 16) -> Figure:
     shares = frame[SHARE[0]].astype(float)
     shown = factors.notna().any(axis=1) | shares.notna()
     names = [
-        f"{row.less_scheme} ({row.less_label})  <  {row.more_scheme} ({row.more_label})"
+        f"{row.less_scheme} ({look.literal(row.less_label)})  <  "
+        f"{row.more_scheme} ({look.literal(row.more_label)})"
         for row in frame[shown].itertuples()
     ]
     figure, (left, right) = look.panels(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import textwrap
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hwsim.errors import UserError, nearest
+from hwsim.errors import UserError, escaped, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +72,14 @@ COMPONENT_COLOURS = {
 NOTES = ("synthetic", "barely trained", "thresholds shifted, approximate")
 """What a trace's label may say and no figure may leave out."""
 
+LONGEST_RUN, LONGEST_LAYER, LONGEST_TITLE = 40, 64, 240
+"""Characters that a figure shows of a run's name, of a layer's, and of a title that holds such."""
+
+DPI = 140
+
+MOST_PIXELS = 60_000
+"""Of a side; a figure of more rows, of thousands of runs, is drawn smaller."""
+
 HEADING_POINTS = 11
 TEXT_POINTS = 9
 
@@ -91,12 +102,26 @@ def require_columns(figure: str, frame: pd.DataFrame, columns: Iterable[str]) ->
         raise UserError(f"{figure}: the frame has no rows")
 
 
+def literal(name: object, most: int = LONGEST_RUN) -> str:
+    """A name from outside as a figure shows it: text, never a formula, of so many characters.
+
+    Legends leave out what begins with an underscore, which therefore follows a blank.
+    """
+    shown = _no_formula(escaped(name, most))
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def _no_formula(text: str) -> str:
+    return text.replace("$", r"\$")
+
+
 def run_names(frame: pd.DataFrame) -> dict[Any, str]:
-    """By trace: its method, and the trace's own name where several share a method."""
+    """By trace, as figures show it: its method, or the trace's name where several share one."""
     methods = dict(zip(frame["trace"], frame["method"], strict=True))
     shared = list(methods.values())
     return {
-        trace: method if shared.count(method) == 1 else trace for trace, method in methods.items()
+        trace: literal(method if shared.count(method) == 1 else trace)
+        for trace, method in methods.items()
     }
 
 
@@ -107,11 +132,11 @@ def panels(
 
     ``beside``: inches of height for what is above and below all of them.
     """
-    from matplotlib.figure import Figure
-
     columns = min(columns, number)
     rows = -(-number // columns)
-    figure = Figure(figsize=(width * columns, height * rows + beside), layout="constrained")
+    figure = _figure_class()(
+        figsize=(width * columns, height * rows + beside), layout="constrained"
+    )
     grid = figure.subplots(rows, columns, squeeze=False, **shared)
     axes = list(grid.flat)
     for unused in axes[number:]:
@@ -120,6 +145,24 @@ def panels(
     for above in axes[max(0, number - columns) : number]:
         above.tick_params(labelbottom=True)
     return figure, axes[:number]
+
+
+def _figure_class() -> type[Figure]:
+    """Drawn to files alone: an MPLBACKEND that matplotlib does not know hurts nobody."""
+    with _without("MPLBACKEND"):
+        from matplotlib.figure import Figure
+    return Figure
+
+
+@contextmanager
+def _without(name: str) -> Iterator[None]:
+    """Inside, the environment has no such variable."""
+    value = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ[name] = value
 
 
 def label_outer(axes: list[Axes], columns: int) -> None:
@@ -133,17 +176,23 @@ def label_outer(axes: list[Axes], columns: int) -> None:
 
 
 def head(figure: Figure, labels: Iterable[str], title: str, note: str = "") -> None:
-    """The heading: title, note, and whatever the labels of the traces shown must not hide."""
+    """The heading: title, note, and whatever the labels of the traces shown must not hide.
+
+    The title is text, whatever names it holds.
+    """
     labels = list(labels)
     notes = [known for known in NOTES if any(known in label for label in labels)]
     characters = int(13 * figure.get_figwidth())
-    parts = (title, note, "; ".join(notes))
-    lines = [line for part in parts for line in textwrap.wrap(part, characters)]
+    parts = (escaped(title, LONGEST_TITLE), note, "; ".join(notes))
+    lines = [_no_formula(line) for part in parts for line in textwrap.wrap(part, characters)]
     figure.suptitle("\n".join(lines), fontsize=HEADING_POINTS)
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG."""
+    """The figure as PNG; letters that matplotlib's font lacks are boxes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=140)
+    dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()

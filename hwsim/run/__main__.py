@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of, find_arch
 from hwsim.cli import OneLineParser, add_images, add_machine, add_traces, positive, run_command
-from hwsim.errors import UserError
+from hwsim.errors import UserError, one_line
 from hwsim.files import write_whole
 from hwsim.model import Engine
 from hwsim.run.inputs import add_network, traces_of
+from hwsim.text_table import counted
 from hwsim.trace.mask_trace import MaskTrace
 
 if TYPE_CHECKING:
@@ -146,10 +147,8 @@ def _run(options: argparse.Namespace) -> None:
         texts = {"summary.json": report, "provenance.json": provenance}
         _write_all(options, arch, traces, comparison, turns, texts)
         if options.json != "-":
-            print(
-                f"wrote {', '.join(sorted(path.name for path in options.out.iterdir()))}"
-                f" in {options.out}"
-            )
+            written = ", ".join(sorted(path.name for path in options.out.iterdir()))
+            print(one_line(f"wrote {written} in {options.out}"))
 
 
 def _say_which_machine(name: str) -> None:
@@ -159,7 +158,7 @@ def _say_which_machine(name: str) -> None:
         found = find_arch(name)
         if found != path:
             line = f"{PROGRAM}: {name}: no such file; taking the shipped {found.name}"
-            print(line, file=sys.stderr, flush=True)
+            print(one_line(line), file=sys.stderr, flush=True)
 
 
 def _check_json(options: argparse.Namespace) -> None:
@@ -229,7 +228,7 @@ def _title(arch: ArchConfig, comparison: Comparison, changed: Sequence[str]) -> 
     """Network, machine and what was changed of it, images, prices."""
     first = comparison.results()[0]
     machine = f"{arch.name} with {', '.join(changed)}" if changed else arch.name
-    images = f"{first.images} image{'s' * (first.images > 1)}"
+    images = counted(first.images, "image")
     masked = any(result.header.has_masks for result in comparison.results())
     images += "" if masked else ", no masks"
     return f"{first.network.name} on {machine}, {images}, prices {arch.pricing.table}"

@@ -19,12 +19,12 @@ from typing import Any
 
 from hwsim.arch.load import arch_of
 from hwsim.cli import OneLineParser, positive, run_command
-from hwsim.errors import UserError
+from hwsim.errors import UserError, one_line
 from hwsim.network import AnyLayer, ConvLayer, Network
 from hwsim.network.description import both
-from hwsim.network.file import as_yaml, require_suffix, save_network, written
+from hwsim.network.file import print_yaml, require_suffix, save_network, written
 from hwsim.network.gates import with_gates
-from hwsim.text_table import print_table
+from hwsim.text_table import counted, print_table
 from hwsim.trace.files import open_network
 
 HEADINGS = (
@@ -146,7 +146,7 @@ def _operator(layer: AnyLayer) -> str:
 
 def _total(network: Network) -> list[str]:
     found = totals(network)
-    layers = f"{len(network.layers)} layers"
+    layers = counted(len(network.layers), "layer")
     return [layers, *[""] * (len(HEADINGS) - 3), f"{found['macs']:,}", f"{found['weights']:,}"]
 
 
@@ -165,15 +165,16 @@ def _check(options: argparse.Namespace) -> None:
                 map_network(network, arch, images, "batch")
         placed = f", all on {arch.name}"
     found = totals(network)
-    print(
-        f"{options.file}: ok, {len(network.layers)} layers ({found['gated_layers']} gated), "
-        f"{found['macs']:,} MACs an image, {found['weights']:,} weights{placed}"
+    told = (
+        f"{options.file}: ok, {counted(len(network.layers), 'layer')} ({found['gated_layers']} "
+        f"gated), {found['macs']:,} MACs an image, {found['weights']:,} weights{placed}"
     )
+    print(one_line(told))
     read = {tensor for layer in network.layers for tensor in layer.reads}
     unread = [layer.name for layer in network.layers[:-1] if layer.name not in read]
     if unread:
         # An edge that was forgotten looks like another output.
-        print(f"outputs beside the last layer's, read by nobody: {', '.join(unread)}")
+        print(one_line(f"outputs beside the last layer's, read by nobody: {', '.join(unread)}"))
 
 
 def _derive(options: argparse.Namespace) -> None:
@@ -191,10 +192,11 @@ def _derive(options: argparse.Namespace) -> None:
     else:
         network = _from_torch(options, gated, ignored)
     if not options.out:
-        print(as_yaml(network), end="")
+        print_yaml(network)
         return
     save_network(network, options.out)
-    print(f"wrote {options.out}: {len(network.layers)} layers, {network.macs:,} MACs an image")
+    layers = counted(len(network.layers), "layer")
+    print(one_line(f"wrote {options.out}: {layers}, {network.macs:,} MACs an image"))
 
 
 def _from_torch(

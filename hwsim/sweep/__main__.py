@@ -23,9 +23,11 @@ from hwsim.cli import (
     positive,
     run_command,
 )
+from hwsim.errors import one_line
 from hwsim.sweep.axes import BESIDE, Axes, Settings, drawn, grid, parse_axes, read_settings
 from hwsim.sweep.sweep import ImpossibleError, SweepError, run_points
 from hwsim.sweep.workers import workers_of
+from hwsim.text_table import counted
 from hwsim.trace.files import open_traces
 
 SHOWN, MOST_LISTED = ("speedup", "energy_uj_per_image", "area_mm2"), 50
@@ -88,10 +90,11 @@ def _command(options: argparse.Namespace) -> None:
             done = run_points(points, traces, folder, workers, options.skip_impossible)
         except ImpossibleError as error:
             raise SweepError(f"{error}; --skip-impossible lists such points") from None
-    print(
-        f"{done.points:,} points: {done.replayed:,} replayed now, {done.found:,} were there, "
-        f"{done.impossible:,} impossible; rows in {folder.path}"
+    told = (
+        f"{counted(done.points, 'point')}: {done.replayed:,} replayed now, {done.found:,} were "
+        f"there, {done.impossible:,} impossible; rows in {folder.path}"
     )
+    print(one_line(told))
     if options.show or done.points <= MOST_LISTED:
         varied = [*BESIDE, "batch", *(key for key in points[0].keys if "." in key)]
         rows = folder.read([point.key for point in points])

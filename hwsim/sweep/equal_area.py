@@ -32,7 +32,7 @@ from hwsim.cli import (
     run_command,
 )
 from hwsim.energy.area import area_mm2
-from hwsim.errors import UserError, nearest
+from hwsim.errors import UserError, nearest, one_line
 from hwsim.files import write_whole
 from hwsim.sweep.axes import Axes, Range, check_axes, parse_axes
 from hwsim.sweep.best_machines import BASELINE, BEST, CYCLES, DELAY, ENERGY, FRONT, concerns, show
@@ -324,7 +324,8 @@ def _command(options: argparse.Namespace) -> None:
     )  # fmt: skip
     show(found)
     write_whole(options.out / FIGURE, plots.png(plots.fronts(found)))
-    print(f"fronts are drawn in {options.out / FIGURE}; {TABLE} there holds their machines")
+    told = f"fronts are drawn in {options.out / FIGURE}; {TABLE} there holds their machines"
+    print(one_line(told))
 
 
 if __name__ == "__main__":

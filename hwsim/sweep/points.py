@@ -22,6 +22,7 @@ from hwsim.arch.schemes import (
 )
 from hwsim.energy.table import EnergyTable
 from hwsim.errors import UserError, nearest
+from hwsim.network import as_name
 from hwsim.run.simulate import require_inputs, require_usable, usable_schemes
 from hwsim.sweep.axes import Settings
 from hwsim.sweep.row_key import row_key
@@ -100,7 +101,7 @@ class Masks:
 
     @property
     def name(self) -> str:
-        return Path(self.path).stem
+        return as_name(Path(self.path).stem)
 
 
 @dataclass(frozen=True)

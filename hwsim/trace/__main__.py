@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwsim.cli import OneLineParser, add_images, positive, run_command
-from hwsim.errors import UserError
+from hwsim.errors import UserError, escaped, one_line
 from hwsim.files import write_whole
-from hwsim.text_table import print_table
+from hwsim.text_table import counted, print_table
 from hwsim.trace.files import find_traces, verify
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import add_options, draw
@@ -30,6 +30,9 @@ HEADINGS = {
     "channel_spread": "channel\nspread",
 }
 """Columns of the table of statistics, beside the layer."""
+
+WIDEST_KEY = 40
+"""Characters to which ``inspect`` fills up what stands before a value."""
 
 INPUT_HEADINGS = {
     "zero_inputs": "zero\ninputs",
@@ -71,17 +74,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _inspect(options: argparse.Namespace) -> None:
     for path in find_traces(options.files):
-        told = list(describe(MaskTrace.open(path)))
-        width = max(len(what) for what, _ in told)
+        told = [(escaped(what), value) for what, value in describe(MaskTrace.open(path))]
+        width = min(max(len(what) for what, _ in told), WIDEST_KEY)
         for what, value in told:
-            print(f"{what:{width}}  {value}")
+            print(f"{what:{width}}  {one_line(value)}")
         print()
 
 
 def _verify(options: argparse.Namespace) -> None:
     for path in find_traces(options.files):
         trace = verify(path)
-        print(f"{path}: ok, {trace.images} images, sha256 {trace.sha256}")
+        ok = f"ok, {counted(trace.images, 'image')}, sha256 {trace.sha256}"
+        print(f"{one_line(path)}: {ok}")
 
 
 def _statistics(options: argparse.Namespace) -> None:
@@ -117,7 +121,7 @@ def _show(frame: pd.DataFrame) -> None:
     first = frame.iloc[0]
     lists = first["lists_per_lane_group"]
     title = (
-        f"{first['trace']} ({first['label']}), {first['images']:,} images, lane groups of "
+        f"{first['trace']} ({first['label']}), {counted(first['images'], 'image')}, lane groups of "
         f"{first['lanes']} channels, {lists} mask list{'s' if lists > 1 else ''}"
     )
     _print(frame, HEADINGS, title)
@@ -127,8 +131,8 @@ def _show_inputs(frame: pd.DataFrame) -> None:
     """The statistics of one trace's inputs."""
     first = frame.iloc[0]
     title = (
-        f"{first['trace']} ({first['label']}), inputs of {first['images']:,} images, words of "
-        f"A = {first['word_channels']} channels, rounds of R = {first['pointers']} pixels"
+        f"{first['trace']} ({first['label']}), inputs of {counted(first['images'], 'image')}, "
+        f"words of A = {first['word_channels']} channels, rounds of R = {first['pointers']} pixels"
     )
     _print(frame, INPUT_HEADINGS, title)
 
@@ -152,7 +156,7 @@ def describe(trace: MaskTrace) -> Iterator[tuple[str, str]]:
     yield "file", str(trace.path)
     yield (
         "network",
-        f"{trace.network.name}, {len(trace.network.layers)} layers, "
+        f"{trace.network.name}, {counted(len(trace.network.layers), 'layer')}, "
         f"{len(trace.network.gated_layers)} gated",
     )
     yield "method", header.label

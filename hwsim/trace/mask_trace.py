@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.network import ConvLayer, Network
+from hwsim.network import ConvLayer, Network, as_name
 from hwsim.trace.hdf5 import CHUNK_IMAGES, TraceContents
 from hwsim.trace.header import TraceError, TraceHeader
 from hwsim.trace.int8_sample import LayerSample
@@ -107,7 +107,7 @@ class MaskTrace:
     @property
     def name(self) -> str:
         if self.path:
-            return self.path.stem
+            return as_name(self.path.stem)
         return self.header.method if self.header.has_masks else self.network.name
 
     def packed(self, layer: str, start: int = 0, stop: int | None = None) -> np.ndarray:

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from hwsim.cli import finite, positive
-from hwsim.errors import UserError
+from hwsim.errors import UserError, one_line
 from hwsim.network import Network
 from hwsim.network.gates import ALL, gateable, with_gates
+from hwsim.text_table import counted
 from hwsim.trace.files import open_network
 from hwsim.trace.header import Granularity, TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
@@ -142,10 +143,11 @@ def draw(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     trace.contents.write(options.out)
-    print(
+    told = (
         f"wrote {options.out}: {len(network.gated_layers)} of {len(network.convolutions)} "
-        f"convolutions gated, {trace.images} images, synthetic"
+        f"convolutions gated, {counted(trace.images, 'image')}, synthetic"
     )
+    print(one_line(told))
 
 
 def _gated(network: Network, options: argparse.Namespace) -> Network:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hwsim.errors import UserError
+from hwsim.errors import UserError, one_line
 from hwsim.files import write_whole
 from hwsim.process import stop
 from hwsim.train import options, report
@@ -131,5 +131,5 @@ def train(args: argparse.Namespace) -> None:
     print(f"trained {trainer.step} steps; evaluating", flush=True)
     report.finish(trainer, train, test, source)
     trace = "" if args.method == "dense" else ", trace"
-    print(f"log, weights, evaluation.json{trace}: all in {args.out}")
+    print(one_line(f"log, weights, evaluation.json{trace}: all in {args.out}"))
     dataset.tell_cache(args)

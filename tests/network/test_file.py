@@ -70,7 +70,7 @@ def test_what_is_written_is_read_back(network: Network, suffix: str, tmp_path: P
 
 def test_names_that_yaml_would_read_otherwise_stay(tmp_path: Path) -> None:
     """Numbers, truth values, blanks and long names; ``- {`` begins each layer."""
-    names = ["1e3", "yes", "null", "a: b", "{x}", "ü #1", "'", "long " * 40]
+    names = ["1e3", "yes", "null", "a: b", "{x}", "ü #1", "'", "long " * 40 + "end"]
     layers = [
         ConvLayer(
             name=name, input=before, in_channels=1, in_height=1, in_width=1, out_channels=1,
@@ -183,7 +183,7 @@ REFERENCES = [f"- &r{n} [{', '.join([f'*r{n - 1}' if n else 'x'] * 10)}]" for n 
         ("yaml", "layers: !!bool zz", "not valid YAML"),
         ("json", "\ufeff{}", "layers: expected a list"),
         ("yaml", "layers:\n" + "\n".join(REFERENCES), "layer 1: expected a mapping"),
-        ("yaml", f'layers: [{{name: "a\\nb", {LAYER}}}]', "printed on a line, found 'a\\nb'"),
+        ("yaml", f'layers: [{{name: "a\\nb", {LAYER}}}]', "at its ends, found 'a\\nb'"),
         ("yaml", f'layers: [{{name: " ", {LAYER}}}]', "printed on a line"),
         ("json", '{"name": "\\ud800", "layers": [{"name": "a", "in_channels": 3, "in_height": 8, '
                  '"in_width": 8, "out_channels": 4, "kernel_size": 3}]}', "printed on a line"),

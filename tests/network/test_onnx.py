@@ -306,3 +306,20 @@ def test_the_command_derives_a_file_with_gates(
     assert network.name == "model"
     assert [(layer.name, layer.groups) for layer in network.gated_layers] == [("n_y", 2)]
     assert "--ignored: is of torch" in refusal(capsys, main, [*asked, "--ignored", "a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("a\nb\x1b[31m", r"a\nb\x1b[31m"),
+        (" a ", "a"),
+        ("n" * 300, "n" * 131 + "..." + "n" * 66),
+        ("[b]$x^{", "[b]$x^{"),
+    ],
+)
+def test_a_node_may_be_called_anything(name: str, layer: str, tmp_path: Path) -> None:
+    """Tools join names of many nodes; a layer's has 200 characters at the most."""
+    convolution = node("Conv", "x w", "t", kernel_shape=[3, 3])
+    convolution.name = name
+    path = written(tmp_path, [convolution, node("Relu", "t", "y")], {"w": (4, 8, 3, 3)})
+    assert only(read_onnx(path)).name == layer

@@ -122,7 +122,7 @@ def test_layers_are_not_linked(tmp_path: Path) -> None:
         ),
         ("a" * 200_000 + ", 4, 4, 1, 1, 8, 8, 1,", "line 2: field larger than field limit"),
         ("input:a, 4, 4, 1, 1, 8, 8, 1,", "Network 'topology': layer input:a: tensors from"),
-        (", 4, 4, 1, 1, 8, 8, 1,", "line 2 '': name: expected a name that can be printed"),
+        (", 4, 4, 1, 1, 8, 8, 1,", "line 2 '': name: expected a name of 1 to 255 char"),
         ("", "expected a line of headings and a line for each layer"),
     ],
 )

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from named_networks import network_named
 from refusal import refusal
 
 from hwsim.network import Network, load_network, resnet18, save_network
@@ -128,3 +129,11 @@ def test_check_tells_what_nobody_reads(file: Path, capsys: pytest.CaptureFixture
     assert main(["check", str(file)]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == "outputs beside the last layer's, read by nobody: layer2.0.shortcut"
+
+
+def test_one_layer_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_network(network_named(["only"]), tmp_path / "n.yaml")
+    assert main(["show", str(tmp_path / "n.yaml")]) == 0
+    assert capsys.readouterr().out.splitlines()[-2].startswith("1 layer  ")
+    assert main(["check", str(tmp_path / "n.yaml")]) == 0
+    assert ": ok, 1 layer (0 gated), " in capsys.readouterr().out

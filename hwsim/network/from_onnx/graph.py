@@ -17,7 +17,8 @@ from onnx import helper, numpy_helper, shape_inference
 from onnx.inliner import inline_local_functions
 from onnx.reference import ReferenceEvaluator
 
-from hwsim.errors import UserError, one_line
+from hwsim.errors import UserError, escaped, one_line
+from hwsim.network.description import as_name
 
 FOLDED = 1 << 14
 """Constants of more values are known by their shapes alone."""
@@ -54,8 +55,8 @@ class Node:
 
     @property
     def name(self) -> str:
-        """As the file has it, or its first output's."""
-        return self.proto.name or self.outputs[0]
+        """As the file has it, or its first output's; room is left for ``.add`` and a number."""
+        return as_name(escaped(self.proto.name or self.outputs[0]))
 
     @property
     def scope(self) -> str | None:

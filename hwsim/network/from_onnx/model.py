@@ -14,6 +14,7 @@ from pathlib import Path
 from hwsim.errors import UserError
 from hwsim.network.axes import of
 from hwsim.network.builder import LayerListError, NetworkBuilder, Operand, Value
+from hwsim.network.description import as_name
 from hwsim.network.from_onnx.graph import DOMAINS, Constant, Graph, Node, OnnxError
 from hwsim.network.network import Network
 
@@ -57,7 +58,7 @@ def _read(path: Path, shape: Sequence[int] | None, channels_last: bool) -> Netwo
     if not any(each.kind == "convolution" for each in reader.builder.nodes):
         raise OnnxError(f"{path}: has no layer with MACs")
     try:
-        return reader.builder.build(path.stem, outputs)
+        return reader.builder.build(as_name(path.stem), outputs)
     except UserError as error:
         raise OnnxError(f"{path}: {error}") from None
 

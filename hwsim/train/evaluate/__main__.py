@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from hwsim.cli import OneLineParser, positive, status_of
+from hwsim.errors import one_line
 from hwsim.text_table import print_table
 from hwsim.train.evaluate import probe
 from hwsim.train.evaluate.evaluation import (
@@ -73,7 +74,8 @@ def print_figures(figures: dict[str, Any]) -> None:
     layers = {name: value for name, value in figures.items() if isinstance(value, dict)}
     for name, value in figures.items():
         if name not in layers:
-            print(f"{name:26} {value:.4g}" if isinstance(value, float) else f"{name:26} {value}")
+            told = f"{value:.4g}" if isinstance(value, float) else one_line(value)
+            print(f"{name:26} {told}")
     if layers:
         names = next(iter(layers.values()))
         rows = [[each, *(f"{values[each]:.4f}" for values in layers.values())] for each in names]

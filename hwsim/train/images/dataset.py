@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hwsim.errors import one_line
 from hwsim.train.images import sources
-from hwsim.train.images.sources import SPLITS, DataError, Source, find_source, slug
+from hwsim.train.images.sources import SPLITS, DataError, Source, find_source, name_of, slug
 from hwsim.train.images.views import Split, load_split
 
 SMALLEST = 8
@@ -24,7 +25,7 @@ class Chosen(Source):
 
     def __init__(self, source: Source, name: str | None = None, side: int | None = None) -> None:
         self.source, self.given, self.side = source, name, side
-        self.title = name or source.name
+        self.title = name_of(name) if name else source.name
         self.name = f"{self.title}{self._shrunk(' ')}"
         self.size_tag = f"-{side}x{side}" if side else ""
 
@@ -122,4 +123,4 @@ def both_splits(args: argparse.Namespace, source: Source) -> list[Split]:
 
 def tell_cache(args: argparse.Namespace) -> None:
     """Says where decoded images are kept: they may be gigabytes."""
-    print(f"decoded images: {args.cache}")
+    print(one_line(f"decoded images: {args.cache}"))

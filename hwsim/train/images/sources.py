@@ -17,8 +17,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwsim.errors import UserError, one_line
+from hwsim.errors import UserError, escaped, one_line
 from hwsim.files import user_cache
+from hwsim.network import as_name
 from hwsim.train.images import drawn
 from hwsim.train.images.cifar_pickle import load_batch
 
@@ -27,6 +28,9 @@ SPLITS = ("train", "test")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MIXED_SIZE = 224
 """Side to which the images of a folder are cut where they are not all of one size."""
+
+LONGEST_SLUG = 96
+"""Bytes of a data set's name in a file's; file systems take 255 for all of it."""
 
 EXPECTED = (
     "expected train*.parquet and test*.parquet, CIFAR's python batches (data_batch_1..5 and "
@@ -187,7 +191,9 @@ class Parquet(Source):
         columns = self._columns(file)
         if "fine_label" in columns:
             return "CIFAR-100"
-        return "CIFAR-10" if {"img", "label"} <= set(columns) else self.folder.resolve().name
+        return (
+            "CIFAR-10" if {"img", "label"} <= set(columns) else name_of(self.folder.resolve().name)
+        )
 
     def _columns(self, path: Path) -> list[str]:
         columns: list[str] = self._open(path).schema_arrow.names
@@ -223,7 +229,7 @@ class Folders(Source):
     PLACES: ClassVar[dict[str, tuple[str, ...]]] = {"train": ("train",), "test": ("test", "val")}
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.name = folder, folder.resolve().name
+        self.folder, self.name = folder, name_of(folder.resolve().name)
         self._found: dict[str, list[Path]] = {}
 
     def files(self, split: str) -> list[Path]:
@@ -295,11 +301,17 @@ def decode(stream: io.BytesIO | Path, side: int | None = None) -> np.ndarray:
         return np.asarray(colour).transpose(2, 0, 1)
 
 
+def name_of(text: str) -> str:
+    """A data set's name, with room for what a trace says behind it: "test split, 32x32"."""
+    return as_name(escaped(text))
+
+
 def slug(name: str) -> str:
     """A data set's name as part of a file's: "CIFAR-10" gives "cifar10", "A/B" "a-b"."""
     words = re.sub(r"[^\w.]+", "-", name.lower()).strip("-.")
     # As the shipped traces are called: no hyphen between a word and its number.
-    return re.sub(r"(?<=[^\W\d])-(?=\d)", "", words) or "data"
+    words = re.sub(r"(?<=[^\W\d])-(?=\d)", "", words)
+    return words.encode()[:LONGEST_SLUG].decode(errors="ignore") or "data"
 
 
 def find_source(folder: Path) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Set
 
 import torch
@@ -133,6 +134,8 @@ def check(
 def _distance(wanted: Tensor, output: Tensor) -> str:
     """How far ``output`` is from ``wanted``; "" if they are equal."""
     error, size = float((wanted - output).abs().max()), float(output.abs().max())
+    if not (math.isfinite(error) and math.isfinite(size)):
+        return "its values are not all finite"
     if error <= TOLERANCE.get(output.dtype, 0.05) * size:
         return ""
     return f"off by {error:.3g} of {size:.3g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,17 @@ def test_names(drawn: Path) -> None:
     wanted = {"CIFAR-100": "cifar100", "imagenet100-64": "imagenet100-64", "My set/2": "my-set2",
               "été": "été", "../x": "x", "/": "data"}  # fmt: skip
     assert {name: slug(name) for name in wanted} == wanted
+
+
+def test_names_of_any_kind_fit_files_and_traces(drawn: Path) -> None:
+    """A trace says a few words behind the name; file systems take 255 bytes."""
+    for name in ("a\nb\x1b[31m\udcff", "層" * 10_000, "n" * 10_000):
+        found = dataset.choose(drawn, name, 16)
+        assert found.name.isprintable()
+        assert len(found.name) <= 230
+        assert len(os.fsencode(found.file_name)) <= 120
+    assert dataset.choose(drawn, "a\nb\x1b").name == r"a\nb\x1b"
+    assert dataset.choose(drawn, "層" * 100).file_name == "層" * 32
 
 
 OPTIONS = ["--image-size", "16", "--data-name", "ImageNet-100/64"]

@@ -259,3 +259,13 @@ def test_two_convolutions_of_a_shape_are_told_apart_by_ignored(tmp_path: Path) -
     np.testing.assert_array_equal(derived.packed("layers.0"), trace.packed("layers.0"))
     with pytest.raises(RecordingError, match=r"ignored='layers.0.maskr': no such module.*masker"):
         attached(net, {"layers.0": gates}, ignored=["layers.0.maskr"])
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_values_that_are_no_numbers_are_told_as_such(value: float, tmp_path: Path) -> None:
+    product = conv()
+    with torch.no_grad():
+        product.bias[:] = value
+    net = Net(Masked(product, torch.sign))
+    with pytest.raises(RecordingError, match="its values are not all finite"):
+        recorded(net, tmp_path / "t.h5", {"layers.0": "layers.0.gate"}, network=listed("layers.0"))
