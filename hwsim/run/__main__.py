@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, get_args
@@ -20,7 +21,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of, find_arch
 from hwsim.cli import OneLineParser, add_images, add_machine, add_traces, positive, run_command
 from hwsim.errors import UserError, one_line
-from hwsim.files import write_whole
+from hwsim.files import made, write_together, write_whole
 from hwsim.model import Engine
 from hwsim.run.inputs import add_network, traces_of
 from hwsim.text_table import counted
@@ -42,6 +43,9 @@ TABLES = {
     "layers": "every layer of every scheme (also --layers)",
 }
 """Tables beside the first, by name."""
+
+MANIFEST = "provenance.json"
+"""Of a run's folder: with it, the files that it names are those of one run."""
 
 EXAMPLES = """\
 examples:
@@ -90,28 +94,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    """Validate everything, replay, print, write."""
+    """Validate everything; then :func:`_replay`."""
     arch = arch_of(options)
     _say_which_machine(options.arch)
     traces = traces_of(options, arch)
     # Numba and the simulator are loaded once the input is known to be good.
     from hwsim.energy.table import EnergyTable
+    from hwsim.run.comparison import require_models
+
+    EnergyTable.load(arch.pricing.table)
+    require_models(arch, traces, options.scheme, options.engine)
+    _check_json(options)
+    if options.engine == "reference":
+        _warn_of_time(arch, traces, options)
+    with made(options.out) if options.out else nullcontext():
+        _replay(options, arch, traces)
+
+
+def _replay(options: argparse.Namespace, arch: ArchConfig, traces: Sequence[MaskTrace]) -> None:
+    """Replay, print, write."""
     from hwsim.run.answer import notes
-    from hwsim.run.comparison import Comparison, compare, left_out, require_models, two_by_two
+    from hwsim.run.comparison import Comparison, compare, left_out, two_by_two
     from hwsim.run.price_sets import other_prices
     from hwsim.run.skipping import compare_skipping
     from hwsim.run.tables import turning_points_table
     from hwsim.run.turning_points import turning_points
 
-    EnergyTable.load(arch.pricing.table)
-    require_models(arch, traces, options.scheme, options.engine)
-    _check_json(options)
-    if options.out:
-        if options.out.is_file():
-            raise UserError(f"--out {options.out}: is a file; expected a folder")
-        options.out.mkdir(parents=True, exist_ok=True)
-    if options.engine == "reference":
-        _warn_of_time(arch, traces, options)
     shown = set(TABLES) if "all" in options.tables else set(options.tables)
     shown |= {"layers"} if options.layers else set()
     comparison = compare(
@@ -143,11 +151,10 @@ def _run(options: argparse.Namespace) -> None:
     if options.json and options.json != "-":
         write_whole(Path(options.json), report)
     if options.out:
-        provenance = json.dumps(summaries["provenance"], indent=2) + "\n"
-        texts = {"summary.json": report, "provenance.json": provenance}
-        _write_all(options, arch, traces, comparison, turns, texts)
+        files = _files(options, arch, traces, comparison, turns) | {"summary.json": report}
+        write_together(options.out, files, MANIFEST, summaries["provenance"])
         if options.json != "-":
-            written = ", ".join(sorted(path.name for path in options.out.iterdir()))
+            written = ", ".join(sorted([*files, MANIFEST]))
             print(one_line(f"wrote {written} in {options.out}"))
 
 
@@ -292,14 +299,14 @@ def _show(
         tables.layers_table(layers_frame(results))
 
 
-def _write_all(
+def _files(
     options: argparse.Namespace,
     arch: ArchConfig,
     traces: Sequence[MaskTrace],
     comparison: Comparison,
     turns: list[dict[str, Any]],
-    texts: dict[str, str],
-) -> None:
+) -> dict[str, str | bytes]:
+    """Tables and figures by the names of their files."""
     import io
 
     import pandas as pd
@@ -308,13 +315,11 @@ def _write_all(
     from hwsim.run.comparison import density_sweep
     from hwsim.run.results import layers_frame
 
-    out: Path = options.out
     frame = layers_frame(comparison.results())
     parquet = io.BytesIO()
     frame.to_parquet(parquet, index=False)
     rows = comparison.to_frame()
     files: dict[str, str | bytes] = {
-        **texts,
         "layers.csv": frame.to_csv(index=False),
         "layers.parquet": parquet.getvalue(),
     }
@@ -333,9 +338,6 @@ def _write_all(
         files["energy_vs_sparsity.csv"] = sweep.to_csv(index=False)
         if priced:
             files["energy_vs_sparsity.png"] = plots.png(plots.energy_vs_sparsity(sweep))
-    # Written together at the end: an interrupted run does not mix with an earlier one's files.
-    for name, contents in files.items():
-        write_whole(out / name, contents)
     if not priced:
         print(f"{PROGRAM}: no price, no figure of energies", file=sys.stderr)
     elif not len(sweep):
@@ -343,6 +345,7 @@ def _write_all(
             f"{PROGRAM}: no trace stores margins: energy_vs_sparsity.png was not made",
             file=sys.stderr,
         )
+    return files
 
 
 if __name__ == "__main__":

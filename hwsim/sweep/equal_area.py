@@ -33,7 +33,7 @@ from hwsim.cli import (
 )
 from hwsim.energy.area import area_mm2
 from hwsim.errors import UserError, nearest, one_line
-from hwsim.files import write_whole
+from hwsim.files import whole, write_whole
 from hwsim.sweep.axes import Axes, Range, check_axes, parse_axes
 from hwsim.sweep.best_machines import BASELINE, BEST, CYCLES, DELAY, ENERGY, FRONT, concerns, show
 from hwsim.sweep.local_search import Budget, Costs, Space, State, local_search, starts
@@ -184,7 +184,10 @@ def run_equal_area(
     import pandas as pd
 
     found = pd.concat(frames, ignore_index=True)
-    write_whole(folder.path / TABLE, found.to_parquet())
+    with whole(folder.path / TABLE) as table:
+        table.write_bytes(found.to_parquet())
+        # A figure beside a table is of that table.
+        (folder.path / FIGURE).unlink(missing_ok=True)
     return found
 
 

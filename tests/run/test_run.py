@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -61,6 +62,12 @@ def test_out_writes_every_file(
         "energy_breakdown.png", "energy_vs_sparsity.png", "energy_vs_sparsity.csv",
         "realised_speedup.png", "turning_points.csv", "turning_points.png",
     }  # fmt: skip
+    manifest = json.loads((out / "provenance.json").read_text())["files"]
+    assert manifest == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in out.iterdir()
+        if path.name != "provenance.json"
+    }
     report = json.loads((out / "summary.json").read_text())
     layers = pd.read_parquet(out / "layers.parquet")
     assert len(pd.read_csv(out / "layers.csv")) == len(layers)
@@ -174,7 +181,19 @@ def test_bad_input_is_one_line_and_status_2(
     err = refusal(capsys, main, [*trace, *arguments, "--out", str(out)])
     for part in parts:
         assert part in err
-    assert not out.exists() or not list(out.iterdir())
+    assert not out.exists()
+
+
+def test_an_interrupted_run_leaves_no_folder(
+    trace_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hwsim.run.comparison.compare", interrupted)
+    asked = ["--trace", str(trace_folder / "small-scdg.h5"), "--out", str(tmp_path / "a" / "b")]
+    assert main(asked) == 130
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_simulation_imports_no_torch(trace_folder: Path) -> None:

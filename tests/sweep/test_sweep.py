@@ -301,14 +301,6 @@ def test_impossible_points_are_listed_where_asked(
     assert "0 replayed now, 6 were there" in printed
 
 
-def test_a_damaged_part_is_named(tmp_path: Path) -> None:
-    (tmp_path / "part-x.parquet").write_bytes(b"PAR1")
-    folder = ResultsFolder(tmp_path)
-    for read in (folder.keys, folder.read):
-        with pytest.raises(ValueError, match=r"part-x\.parquet: not a whole part"):
-            read()
-
-
 def test_rows_of_other_versions_stay_apart(
     scdg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,19 +2,22 @@
 
 Numba keys its cache on the file of the cached function alone; a changed callee or an imported
 constant would go unnoticed. Here the cache folder is named after a hash of every source that
-kernels are made of, under the user's cache directory, or a temporary one where that is read-only.
+kernels are made of, in the user's cache. What is in it is executed: it is used where nobody else
+can write to it, else a folder of this process, removed at its end. NUMBA_CACHE_DIR names another.
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hwsim.files import user_cache
+from hwsim.files import private_cache
 
 _ROOM = Path(__file__).parent
 _SOURCES = (*sorted(_ROOM.rglob("*.py")), _ROOM.parents[1] / "counters.py")
@@ -26,18 +29,15 @@ def _cache_dir() -> Path:
         digest.update(source.read_bytes())
     # Numba's key leaves it out: code with and without checks would be taken for each other.
     digest.update(os.environ.get("NUMBA_BOUNDSCHECK", "").encode())
-    folder = f"kernels-{digest.hexdigest()[:16]}"
-    for root in (user_cache(), Path(tempfile.gettempdir()) / f"hwsim-{os.getuid()}"):
-        try:
-            (root / folder).mkdir(parents=True, exist_ok=True)
-            if os.access(root / folder, os.W_OK):
-                return root / folder
-        except OSError:
-            continue
-    return Path(tempfile.mkdtemp(prefix="hwsim-"))
+    if folder := private_cache(f"kernels-{digest.hexdigest()[:16]}"):
+        return folder
+    own = Path(tempfile.mkdtemp(prefix="hwsim-"))
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return own
 
 
-os.environ.setdefault("NUMBA_CACHE_DIR", str(_cache_dir()))
+if "NUMBA_CACHE_DIR" not in os.environ:
+    os.environ["NUMBA_CACHE_DIR"] = str(_cache_dir())
 
 # Everything of Numba comes from here: it reads the cache directory when it is first imported.
 import numba  # noqa: E402

@@ -1,7 +1,8 @@
 """fused.cpp, compiled once for this processor and torch, and loaded.
 
-The library is built under a name of its own and then renamed into the user's cache: a build that is
-killed leaves nothing that a later one would wait for or trust.
+The library is built under a name of its own and then renamed into the user's cache, where nobody
+else can write to that: a build that is killed leaves nothing that a later one would wait for or
+trust.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 import torch
 
 from hwsim.errors import one_line
-from hwsim.files import user_cache, whole
+from hwsim.files import private_cache, whole
 
 SOURCE = Path(__file__).with_name("fused.cpp")
 COMPILE = (
@@ -41,11 +42,12 @@ def multiplies_bf16() -> bool:
 @cache
 def load() -> str | None:
     """Registers torch.ops.hwsim.normalised and its backward; the reason where that fails."""
-    path = user_cache() / f"fused-{_key()}.so"
+    folder = private_cache("native")
+    path = folder and folder / f"fused-{_key()}.so"
     try:
         # torch ends the process where a library is registered twice, from two places.
         if not hasattr(torch.ops.hwsim, "normalised"):
-            if path.exists():
+            if path and path.exists():
                 torch.ops.load_library(str(path))
             else:
                 _build(path)
@@ -77,8 +79,11 @@ def _key() -> str:
     return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
 
 
-def _build(path: Path) -> None:
-    """Compiles, loads and keeps the library. Raises ImportError, OSError or RuntimeError."""
+def _build(path: Path | None) -> None:
+    """Compiles and loads the library, and keeps it as ``path``.
+
+    Raises ImportError, OSError or RuntimeError.
+    """
     from torch.utils import cpp_extension
 
     if not shutil.which(cpp_extension.get_cxx_compiler()):
@@ -94,9 +99,9 @@ def _build(path: Path) -> None:
                 build_directory=folder, is_python_module=False,
             )  # fmt: skip
             # Where the cache cannot be written, the next run compiles again.
-            with suppress(OSError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with whole(path) as temporary:
-                    shutil.copyfile(built or Path(folder, "fused.so"), temporary)
+            if path is None:
+                return
+            with suppress(OSError), whole(path) as temporary:
+                shutil.copyfile(built or Path(folder, "fused.so"), temporary)
     finally:
         os.environ["PATH"] = before
