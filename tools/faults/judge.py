@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.faults import places
 from tools.faults.disturb import Place, Trial, disturb, place
-from tools.faults.found import Broken, Items, keys_of_parts, temporary
+from tools.faults.found import Broken, Items, keys_of_parts, temporary, visible
 from tools.faults.running import Ended, Process
 from tools.faults.subjects import ROOT
 
@@ -49,6 +49,7 @@ class Verdict:
     complaints: list[tuple[str, str]]
     met: bool
     before_ours: bool
+    unsealed: bool
     statuses: tuple[int, ...]
 
 
@@ -78,10 +79,11 @@ def tried(trial: Trial, peace: Undisturbed, folder: Path, mounts: bool) -> Verdi
             places.grow(where.disk)
         complaints = [complaint for end in ends for complaint in _of_end(trial, end, peace, where)]
         complaints += _of_folder(trial, ends, peace, where)
+        torn = _unsealed(trial, where.out)
         complaints += _again(trial, peace, where)
     met = not all(end.early for end in ends)
     ours = any(_before_ours(end.said) for end in ends)
-    return Verdict(trial, complaints, met, ours, tuple(end.status for end in ends))
+    return Verdict(trial, complaints, met, ours, torn, tuple(end.status for end in ends))
 
 
 def _of_end(
@@ -125,7 +127,7 @@ def _of_folder(
     gone = trial.fault in ("folder removed", "folder made a file")
     if not gone and not out.is_dir() and trial.earlier:
         yield "lost", "the folder of the earlier run is gone"
-    if subject.at_once and subject.makes and out.is_dir() and not any(out.iterdir()) and not gone:
+    if not killed and not gone and subject.at_once and subject.makes and _is_empty(out):
         yield "left", "an empty folder"
     done = not gone and all(end.status == 0 for end in ends)
     try:
@@ -137,11 +139,25 @@ def _of_folder(
     if done and items != peace.items:
         yield kind, f"status 0: {_difference(items, peace.items)}"
     elif not done and subject.at_once:
-        allowed = [peace.items, peace.earlier_items if trial.earlier else {}]
-        if items not in (*allowed, *([{}] if gone else [])):
+        earlier = peace.earlier_items if trial.earlier else {}
+        if items not in (peace.items, {} if gone else earlier) and not (
+            # Each of them whole, in a folder that says that they may not be of one run.
+            _unsealed(trial, out)
+            and all(items[name] in (peace.items.get(name), earlier.get(name)) for name in items)
+        ):
             yield kind, _difference(items, peace.items)
     elif strange := [name for name in items if items[name] != peace.items.get(name)]:
         yield "half", f"not what the undisturbed run left: {', '.join(strange)}"
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def _unsealed(trial: Trial, folder: Path) -> bool:
+    """Whether files that belong together are there without the manifest that names one run's."""
+    manifest = trial.subject.manifest
+    return manifest is not None and bool(visible(folder)) and not (folder / manifest).exists()
 
 
 def _again(trial: Trial, peace: Undisturbed, where: Place) -> Iterator[tuple[str, str]]:

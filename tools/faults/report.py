@@ -23,7 +23,7 @@ class Report:
         self.trials: Counter[tuple[str, str]] = Counter()
         self.complaints: list[tuple[Verdict, str, str]] = []
         self.kinds: Counter[tuple[str, str]] = Counter()
-        self.early = self.before_ours = self.first_second = 0
+        self.early = self.before_ours = self.first_second = self.unsealed = 0
         self.statuses: dict[str, Counter[int]] = {}
 
     def add(self, verdict: Verdict) -> None:
@@ -31,6 +31,7 @@ class Report:
         self.trials[trial.subject.name, trial.fault] += 1
         self.early += not verdict.met
         self.before_ours += verdict.before_ours
+        self.unsealed += verdict.unsealed
         self.first_second += trial.moment < 1
         self.statuses.setdefault(trial.fault, Counter()).update(verdict.statuses)
         self.complaints += [(verdict, kind, what) for kind, what in verdict.complaints]
@@ -63,6 +64,8 @@ class Report:
             f"| moments in the first second | {self.first_second} |",
             f"| commands that had ended before their moment | {self.early} |",
             f"| signals before the first line of the package had run | {self.before_ours} |",
+            "| folders of a run left with whole files and without their manifest, which says so |"
+            f" {self.unsealed} |",
             "",
             *(f"Not done: {line}.\n" for line in self.left_out),
             "## Commands and faults",

@@ -29,7 +29,8 @@ class Subject:
     ``module``: how Python is called, and ``arguments`` after that. ``look``: what it left.
     ``earlier``: arguments of a run before it whose results may be in the folder; ``at_once``: all
     of its files have to appear together. ``makes``: it makes the folder itself. ``prints``: the
-    same output again and again. ``rows``: it keeps them in part files. ``times``: as TIMES.
+    same output again and again. ``rows``: it keeps them in part files. ``manifest``: the
+    file that is written last of those that belong together. ``times``: as TIMES.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Subject:
     prints: bool = False
     times: dict[str, int] = field(default_factory=lambda: TIMES)
     rows: bool = False
+    manifest: str | None = None
 
     def command(self, out: Path, earlier: bool = False) -> list[str]:
         given = self.earlier if earlier else self.arguments
@@ -73,6 +75,7 @@ def subjects(inputs: Path) -> list[Subject]:
         Subject(
             "run --out", ["-m", "hwsim.run"], [*one, "--out", "{out}"],
             found.of_files, (*common, "several writers"), [*two, "--out", "{out}"], True,
+            manifest="provenance.json",
         ),
         Subject(
             "sweep --workers 1", ["-m", "hwsim.sweep"], [*swept, "1"],
