@@ -38,7 +38,9 @@ def make_weights(folder: Path) -> str | None:
         pq.write_table(table, images / f"{split}-00000-of-00001.parquet")
     out = folder / "trained"
     command = [sys.executable, "-m", "hwsim", "train", *training(folder), "--out", str(out)]
-    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"training fails in peace: {done.stderr}")
     (weights,) = out.glob("*.npz")
     weights.rename(folder / "weights.npz")
     return None
