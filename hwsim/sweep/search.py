@@ -10,12 +10,9 @@ search goes on as if it had not been, and proposes what it would have proposed. 
 from __future__ import annotations
 
 import argparse
-import fcntl
-import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +30,10 @@ from hwsim.cli import (
     positive,
     run_command,
 )
-from hwsim.errors import UserError, nearest
+from hwsim.errors import nearest
 from hwsim.sweep.axes import Axes, Axis, Range, Settings, check_axes, parse_axes
+from hwsim.sweep.folder import NEARLY, ResultsFolder
+from hwsim.sweep.study.journal import JOURNAL, SearchError, damaged, good, held_study, under_way
 from hwsim.sweep.sweep import run_points
 from hwsim.sweep.workers import Workers, workers_of
 from hwsim.text_table import print_table, three_digits
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
-    from hwsim.sweep.folder import ResultsFolder
     from hwsim.sweep.points import Choice, Point
 
 OBJECTIVES = {"energy": "energy_uj_per_image", "latency": "latency_us", "area": "area_mm2"}
@@ -58,13 +56,6 @@ GENERATION = 8
 """Points proposed together, so that they can be replayed together."""
 
 DEFAULT_TRACE = "resnet18-cifar10-scdg.h5"
-
-STUDY, JOURNAL = "hwsim", "_search.journal"
-"""Readers of Parquet folders pass over names with an underscore."""
-
-
-class SearchError(UserError):
-    """A search that cannot begin or go on; one line for the user."""
 
 
 def run_search(
@@ -89,7 +80,6 @@ def run_search(
     ``trials`` go on from those in ``out``. Raises UserError before anything runs.
     """
     from hwsim.sweep.feasibility import why_impossible
-    from hwsim.sweep.folder import ResultsFolder
     from hwsim.sweep.points import Choice
 
     check_axes(axes)
@@ -112,13 +102,14 @@ def run_search(
     folder = ResultsFolder(out)
     asked = {"baseline": baseline.key, "axes": repr(axes), "objectives": list(objectives)}
     with (
-        _study(folder.path, asked | {"seed": seed}, problem) as study,
+        held_study(folder.path, asked | {"seed": seed}, len(objectives), len(axes)) as study,
         workers_of(workers) as where,
     ):
         run_points([baseline], choice.traces, folder, where)
+        _require_told(study, problem, folder, where)
         while _advance(study, problem, trials, folder, where):
             pass
-        points = [point for trial in _good(study) for point in problem.points(trial.params)]
+        points = [point for trial in good(study) for point in problem.points(trial.params)]
     return front(folder, baseline, points, objectives)
 
 
@@ -139,6 +130,26 @@ class Problem:
     @property
     def columns(self) -> list[str]:
         return [OBJECTIVES[name] for name in self.objectives]
+
+    @property
+    def distributions(self) -> dict[str, optuna.distributions.BaseDistribution]:
+        return {key: _distribution(axis) for key, axis in self.axes.items()}
+
+    def holds(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether a trial's parameters are of the axes."""
+        return all(
+            axis.low <= parameters[key] <= axis.high
+            if isinstance(axis, Range)
+            else parameters[key] in range(len(axis))
+            for key, axis in self.axes.items()
+        )
+
+    def outcome(
+        self, found: Sequence[Point], costs_of: Mapping[str, list[float]]
+    ) -> list[float] | None:
+        """What a trial is told of its point, if any; None: it has no costs, or not all."""
+        costs = costs_of[found[0].key] if found else [math.nan]
+        return None if any(map(math.isnan, costs)) else costs
 
     def points(self, parameters: Mapping[str, Any]) -> list[Point]:
         """The point that a trial proposes; none where the scheme does not fit its machine."""
@@ -184,20 +195,16 @@ def _advance(
     """One generation: propose what it lacks, replay, tell. False once all trials are done."""
     from optuna.trial import TrialState
 
-    begun = len(_good(study))
-    missing = -begun % GENERATION or (0 if _under_way(study) else GENERATION)
+    begun = len(good(study))
+    missing = -begun % GENERATION or (0 if under_way(study) else GENERATION)
     for number in range(begun, min(begun + missing, trials)):
         study.sampler = _sampler(problem.seed, number)
-        study.ask({key: _distribution(axis) for key, axis in problem.axes.items()})
-    proposed = [(trial.number, problem.points(trial.params)) for trial in _under_way(study)]
-    points = list(dict.fromkeys(point for _, found in proposed for point in found))
-    if points:
-        run_points(points, problem.choice.traces, folder, workers, True, problem.priced)
-    rows = with_latency(folder.read([point.key for point in points]))
-    costs_of = dict(zip(rows["key"], rows[problem.columns].to_numpy(), strict=True))
+        study.ask(problem.distributions)
+    proposed = [(trial.number, problem.points(trial.params)) for trial in under_way(study)]
+    costs_of = _costs_of([found for _, found in proposed], problem, folder, workers)
     for number, found in proposed:
-        costs = [float(cost) for cost in costs_of[found[0].key]] if found else [math.nan]
-        if any(math.isnan(cost) for cost in costs):
+        costs = problem.outcome(found, costs_of)
+        if costs is None:
             study.tell(number, state=TrialState.PRUNED)
         else:
             study.tell(number, costs)
@@ -226,78 +233,41 @@ def _distribution(axis: Axis) -> optuna.distributions.BaseDistribution:
     return CategoricalDistribution(tuple(range(len(axis))))
 
 
-def _good(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """All trials but those that a kill left half written."""
-    from optuna.trial import TrialState
+def _require_told(
+    study: optuna.Study, problem: Problem, folder: ResultsFolder, workers: Workers
+) -> None:
+    """Raise SearchError where the journal says another thing of a trial than the rows.
 
-    return [trial for trial in study.get_trials() if trial.state != TrialState.FAIL]
-
-
-def _under_way(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Proposed, not told yet."""
-    return [trial for trial in _good(study) if not trial.state.is_finished()]
-
-
-@contextmanager
-def _study(folder: Path, asked: Mapping[str, Any], problem: Problem) -> Iterator[optuna.Study]:
-    """The study of a folder, made or gone on with; no other search has it open meanwhile."""
-    # In a notebook its progress bars, which are not shown, warn that they need a package more.
-    with warnings.catch_warnings(action="ignore"):
-        import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    folder.mkdir(parents=True, exist_ok=True)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    journal = folder / JOURNAL
-    with open(folder / f"{JOURNAL}.held", "w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SearchError(f"{folder}: another search is under way in this folder") from None
-        trim(journal)
-        # Whoever was killed holds its lock no more.
-        for left in folder.glob(f"{JOURNAL}.lock*"):
-            left.unlink()
-        storage = JournalStorage(JournalFileBackend(str(journal)))
-        directions = ["minimize"] * len(problem.objectives)
-        study = optuna.create_study(
-            storage=storage, study_name=STUDY, directions=directions, load_if_exists=True
-        )
-        _check_settings(folder, study, json.loads(json.dumps(asked)))
-        _drop_half_written(study, len(problem.axes))
-        yield study
+    Rows that are missing, perhaps deleted with a damaged part, are replayed first.
+    """
+    journal = folder.path / JOURNAL
+    proposed = []
+    for trial in good(study):
+        if trial.distributions != problem.distributions or not problem.holds(trial.params):
+            raise damaged(journal, f"trial {trial.number} is of other axes")
+        proposed.append((trial, problem.points(trial.params)))
+    finished = [(trial, found) for trial, found in proposed if trial.state.is_finished()]
+    costs_of = _costs_of([found for _, found in finished], problem, folder, workers)
+    for trial, found in finished:
+        values = problem.outcome(found, costs_of)
+        told = trial.values if trial.state.name == "COMPLETE" else None
+        if (values is None) != (told is None) or not all(
+            math.isclose(one, other, rel_tol=NEARLY)
+            for one, other in zip(values or (), told or (), strict=True)
+        ):
+            raise damaged(journal, f"trial {trial.number} has other costs than its row")
 
 
-def trim(journal: Path) -> None:
-    """Cut what a kill left of a last line: Optuna cannot read a journal with half a line."""
-    if not journal.exists():
-        return
-    with open(journal, "rb+") as file:
-        contents = file.read()
-        file.truncate(contents.rfind(b"\n") + 1)
-
-
-def _check_settings(folder: Path, study: optuna.Study, asked: dict[str, Any]) -> None:
-    """Raise SearchError where the folder's study was asked something else."""
-    known = study.user_attrs.get("asked")
-    if known is None:
-        study.set_user_attr("asked", asked)
-        return
-    other = [name for name, value in asked.items() if known[name] != value]
-    if other:
-        raise SearchError(
-            f"{folder}: holds a search with another {', '.join(other)}; take another --out"
-        )
-
-
-def _drop_half_written(study: optuna.Study, parameters: int) -> None:
-    """A trial whose parameters are not all there is proposed anew."""
-    from optuna.trial import TrialState
-
-    for trial in _under_way(study):
-        if len(trial.params) < parameters:
-            study.tell(trial.number, state=TrialState.FAIL)
+def _costs_of(
+    proposed: Sequence[Sequence[Point]], problem: Problem, folder: ResultsFolder, workers: Workers
+) -> dict[str, list[float]]:
+    """Of all points, by key; those that are not in the folder are replayed."""
+    points = list(dict.fromkeys(point for found in proposed for point in found))
+    if not points:
+        return {}
+    run_points(points, problem.choice.traces, folder, workers, True, problem.priced)
+    rows = with_latency(folder.read([point.key for point in points]))
+    return dict(zip(rows["key"], rows[problem.columns].to_numpy().tolist(), strict=True))
 
 
 def build_parser() -> OneLineParser:

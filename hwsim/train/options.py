@@ -13,6 +13,7 @@ from hwsim.cli import OneLineParser
 from hwsim.errors import one_line
 from hwsim.train.images.dataset import add_options
 from hwsim.train.networks.gating import GATE_NORMS
+from hwsim.train.networks.inference import device
 from hwsim.train.networks.methods import CHANNELS_KEPT, GATE_GROUPS, GATED, MASK_GROUP, METHODS
 from hwsim.train.networks.models import WeightsError
 from hwsim.train.start import Start
@@ -142,7 +143,7 @@ def _add_optimiser(parser: argparse.ArgumentParser) -> None:
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("where it runs").add_argument
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+    add("--device", type=device, default="cuda" if torch.cuda.is_available() else "cpu",
         help="of torch (default: %(default)s)")  # fmt: skip
     add("--precision", choices=("fp32", "bf16"), help="(default: bf16 on a GPU, fp32 on a CPU)")
     add("--compile", action="store_true",

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from hwsim.files import whole
-from hwsim.train import controller, options
+from hwsim.train import checkpoint, controller, options
 from hwsim.train.fast import fast, refusal
 from hwsim.train.images import views
 from hwsim.train.images.sources import DataError
 from hwsim.train.losses import nt_xent
-from hwsim.train.networks import models
+from hwsim.train.networks import archive, models
 from hwsim.train.networks.gating import penalty
 from hwsim.train.networks.inference import autocast
 from hwsim.train.networks.methods import advance, lasso, pairing, view_branches
@@ -163,8 +163,9 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Writes a temporary file first: a kill meanwhile leaves the old checkpoint whole."""
-        with whole(path) as temporary:
-            torch.save(self.state_dict(), temporary)
+        # Given a name, torch tells a full disk by a RuntimeError.
+        with whole(path) as temporary, temporary.open("wb") as handle:
+            torch.save(self.state_dict(), handle)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -178,10 +179,13 @@ class Trainer:
         }
 
     def restore(self, path: Path) -> None:
-        """Continues from a checkpoint, if there is one; DataError for another configuration's."""
+        """Continues from a checkpoint, if there is one.
+
+        DataError for another configuration's, CheckpointError for one that is damaged.
+        """
         if not path.exists():
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = checkpoint.read(path, self.device)
         saved, mine = state["config"], options.deciding(self.args)
         different = [k for k in options.different(saved, mine) if k not in options.BUDGET]
         if different:
@@ -190,7 +194,11 @@ class Trainer:
                 f"--out {path.parent}: its checkpoint was made with {key}={saved.get(key)}, "
                 f"not {mine[key]}; give another --out"
             )
-        self.load_state_dict(state)
+        try:
+            checkpoint.require_fit(state, self.model, self.optimisers, len(self.train))
+            self.load_state_dict(state)
+        except archive.DAMAGED as error:
+            raise checkpoint.damaged(path, error) from None
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from hwsim.arch.load import load_arch
 from hwsim.errors import UserError
 from hwsim.sweep.axes import Range
 from hwsim.sweep.folder import ResultsFolder
-from hwsim.sweep.search import GENERATION, JOURNAL, OBJECTIVES, main, run_search, trim
+from hwsim.sweep.search import GENERATION, OBJECTIVES, main, run_search
+from hwsim.sweep.study.journal import JOURNAL, SearchError, trim
 from hwsim.sweep.sweep import run_sweep
 
 optuna = pytest.importorskip("optuna", reason="SEARCH NOT TESTED: no optuna")
@@ -130,10 +132,91 @@ def test_a_killed_search_goes_on(options: dict[str, Any], whole: Path, tmp_path:
 def test_only_half_a_line_is_cut(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     trim(journal)
-    for text, left in ((b"a\nb\n", b"a\nb\n"), (b"a\nb", b"a\n"), (b"a", b""), (b"", b"")):
+    line = b'{"op_code":4}\n'
+    for text, left in ((line * 2, line * 2), (line + line[:-1], line), (line[:5], b""), (b"", b"")):
         journal.write_bytes(text)
         trim(journal)
         assert journal.read_bytes() == left
+
+
+@pytest.mark.parametrize(
+    "text", [b"a", b"\n", b"{}\n", b'{"op_code":4}\n\0\0', b'{"op_code":[[\n{"op', b"\xff\n"]
+)
+def test_what_is_no_journal_is_refused_and_kept(text: bytes, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    journal.write_bytes(text)
+    with pytest.raises(SearchError, match=rf"{journal}: line \d is damaged; delete it and run"):
+        trim(journal)
+    assert journal.read_bytes() == text
+
+
+def changed(change: str, lines: list[dict[str, Any]]) -> None:
+    """Changes a journal, given by its lines."""
+    parameter = next(line for line in lines if line["op_code"] == 5)
+    told = next(line for line in lines if line["op_code"] == 6)
+    if change == "a cost":
+        told["values"][0] *= 1 + 1e-6
+    elif change == "a state":
+        told["state"] = 2
+    elif change == "a position":
+        parameter["param_value_internal"] = 1 - parameter["param_value_internal"]
+    elif change == "a position that no axis has":
+        parameter["param_value_internal"] = 9
+    elif change == "an axis":
+        parameter["distribution"] = parameter["distribution"].replace('"high": 1', '"high": 3')
+    elif change == "a name":
+        parameter["param_name"] = "activation.bank"
+    elif change == "a missing key":
+        del told["trial_id"]
+    elif change == "an unknown operation":
+        told["op_code"] = 99
+    else:
+        lines[1]["user_attr"] = {"asked": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("a cost", "trial 0 has other costs than its row"),
+        ("a state", "trial 0 has other costs than its row"),
+        ("a position", "trial 0 has other costs than its row"),
+        ("a position that no axis has", "is of other axes"),
+        ("an axis", "is of other axes"),
+        ("a name", "is of other axes"),
+        ("a missing key", "not the journal of a search (KeyError"),
+        ("an unknown operation", "not the journal of a search (AssertionError"),
+        ("an attribute", "not the journal of a search (TypeError"),
+    ],
+)
+def test_a_changed_journal_is_told_and_nothing_is_lost(
+    change: str, words: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    axes, few = {"activation.banks": (4, 32)}, options | {"trials": 1}
+    run_search("pe16x16", axes, tmp_path, **few)
+    journal, parts = tmp_path / JOURNAL, set(tmp_path.glob("part-*"))
+    before = trials(tmp_path)
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    changed(change, lines)
+    journal.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    with pytest.raises(SearchError) as raised:
+        run_search("pe16x16", axes, tmp_path, **few)
+    assert words in str(raised.value)
+    assert "delete it and run the same again" in str(raised.value)
+    journal.unlink()
+    run_search("pe16x16", axes, tmp_path, **few)
+    assert trials(tmp_path) == before
+    assert parts <= set(tmp_path.glob("part-*"))
+
+
+def test_rows_that_were_deleted_are_replayed(options: dict[str, Any], tmp_path: Path) -> None:
+    axes, few = {"activation.banks": (4, 32)}, options | {"trials": 2}
+    run_search("pe16x16", axes, tmp_path, **few)
+    before = {path.name for path in tmp_path.glob("part-*")}
+    for part in tmp_path.glob("part-*"):
+        part.unlink()
+    found = run_search("pe16x16", axes, tmp_path, **few)
+    assert len(found) >= 1
+    assert {path.name for path in tmp_path.glob("part-*")} == before
 
 
 def test_machines_that_cannot_be_are_passed_over(options: dict[str, Any], tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from hwsim.train.evaluate.evaluation import (
 from hwsim.train.images.dataset import add_options, both_splits, chosen, tell_cache
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import BRANCHES
-from hwsim.train.networks.inference import recalibrate
+from hwsim.train.networks.inference import device, recalibrate
 
 PROGRAM = "hwsim evaluate"
 
@@ -62,7 +62,7 @@ def build_parser() -> OneLineParser:
     add("--lr", type=float, default=0.02,
         help="learning rate at the start of fine-tuning (default: %(default)s)")  # fmt: skip
     add("--seed", type=int, default=0, help="of fine-tuning (default: %(default)s)")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+    add("--device", type=device, default="cuda" if torch.cuda.is_available() else "cpu",
         help="of torch (default: %(default)s)")  # fmt: skip
     add("--json", action="store_true", help="print the figures as JSON")
     add("--save", action="store_true", help="add the figures to FILE's .evaluation.json")
@@ -89,10 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(args: argparse.Namespace) -> None:
     encoder, training = models.load_weights(args.weights)
-    device, source = torch.device(args.device), chosen(args)
+    source, where = chosen(args), torch.device(args.device)
     train, test = both_splits(args, source)
-    train, test = train.head(args.train_images).to(device), test.head(args.test_images).to(device)
-    encoder = encoder.to(device)
+    train, test = train.head(args.train_images).to(where), test.head(args.test_images).to(where)
+    encoder = encoder.to(where)
     if args.branch != "diagonal":
         # What is shipped is calibrated for the diagonal.
         recalibrate(encoder, train.images[:RECALIBRATION_IMAGES], args.branch)

@@ -82,7 +82,10 @@ def choose(folder: Path, name: str | None = None, side: int | None = None) -> So
     """The source in a folder as --data-name and --image-size want it. Raises DataError."""
     source = find_source(folder)
     if side is not None:
-        height, width = next(iter(source.pictures("test")))[0].shape[1:]
+        first = next(iter(source.pictures("test")), None)
+        if first is None:
+            raise DataError(f"--data {folder}: no test images in it")
+        height, width = first[0].shape[1:]
         if side > min(height, width):
             raise DataError(
                 f"--image-size {side}: the images of {name or source.name} are {width}x{height}; "

@@ -11,6 +11,7 @@ import io
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +23,7 @@ from hwsim.files import user_cache
 from hwsim.network import as_name
 from hwsim.train.images import drawn
 from hwsim.train.images.cifar_pickle import load_batch
+from hwsim.train.images.encoded import decode, format_of
 
 TINY = "tiny"
 SPLITS = ("train", "test")
@@ -162,22 +164,30 @@ class Parquet(Source):
         return found
 
     def count(self, split: str) -> int:
-        return sum(self._open(path).metadata.num_rows for path in self.files(split))
+        found = 0
+        for path in self.files(split):
+            rows = self._open(path).metadata.num_rows
+            if not 0 <= rows <= path.stat().st_size:
+                raise DataError(f"{path}: {rows:,} rows, more than it has bytes")
+            found += rows
+        return found
 
     def pictures(self, split: str) -> Iterator[tuple[np.ndarray, int]]:
         for path in self.files(split):
             for row, (cell, label) in enumerate(self._cells(path)):
                 try:
-                    yield decode(io.BytesIO(cell["bytes"])), label
+                    picture = decode(io.BytesIO(cell["bytes"]))
                 except (OSError, TypeError, KeyError):
                     raise DataError(f"{path}: row {row} holds no readable image") from None
+                yield picture, label
 
     def describe(self) -> str:
-        from PIL import Image
-
-        cell, _ = next(self._cells(self.files("train")[0]))
-        with Image.open(io.BytesIO(cell["bytes"])) as picture:
-            encoding = picture.format
+        path = self.files("train")[0]
+        try:
+            cell, _ = next(self._cells(path))
+            encoding, _ = format_of(io.BytesIO(cell["bytes"]))
+        except (StopIteration, OSError, TypeError, KeyError):
+            raise DataError(f"{path}: its first row holds no readable image") from None
         if encoding == "JPEG" and self.name.startswith("CIFAR"):
             return (
                 f"{self.name} re-encoded as JPEG (lossy): accuracies are below those on the "
@@ -202,22 +212,36 @@ class Parquet(Source):
         return columns
 
     def _open(self, path: Path):  # type: ignore[no-untyped-def]
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
+        with _readable(path):
+            if not path.is_file():
+                raise ValueError("not a file")
             return pq.ParquetFile(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise DataError(f"{path}: not a readable parquet file ({one_line(error)})") from None
 
     def _cells(self, path: Path) -> Iterator[tuple[dict, int]]:
         """Encoded image and label, row by row."""
         columns = self._columns(path)
         image = next(name for name in self.IMAGES if name in columns)
         label = next(name for name in self.LABELS if name in columns)
-        for part in self._open(path).iter_batches(batch_size=256, columns=[image, label]):
-            cells, labels = part.column(image).to_pylist(), part.column(label).to_pylist()
+        parts = self._open(path).iter_batches(batch_size=256, columns=[image, label])
+        while True:
+            with _readable(path):
+                part = next(parts, None)
+                if part is None:
+                    return
+                cells, labels = part.column(image).to_pylist(), part.column(label).to_pylist()
             yield from zip(cells, labels, strict=True)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """DataError for whatever pyarrow makes of bytes that are no Parquet file."""
+    try:
+        yield
+    except Exception as error:
+        reason = one_line(error)[:120]
+        raise DataError(f"{path}: not a readable parquet file ({reason})") from None
 
 
 class Folders(Source):
@@ -235,7 +259,11 @@ class Folders(Source):
     def files(self, split: str) -> list[Path]:
         if split not in self._found:
             place = self._place(split)
-            found = (path for path in place.glob("*/*") if path.suffix.lower() in IMAGE_SUFFIXES)
+            found = (
+                path
+                for path in place.glob("*/*")
+                if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+            )
             self._found[split] = sorted(found)
             if not self._found[split]:
                 raise DataError(f"--data {place}: no images; expected CLASS/*.jpg in it")
@@ -271,13 +299,10 @@ class Folders(Source):
     @cached_property
     def _one_size(self) -> bool:
         """Whether all images of both splits have one size; only their headers are read."""
-        from PIL import Image
-
         sizes: set[tuple[int, int]] = set()
         for path in (path for split in SPLITS for path in self.files(split)):
             try:
-                with Image.open(path) as picture:
-                    sizes.add(picture.size)
+                sizes.add(format_of(path)[1])
             except OSError:
                 raise DataError(f"{path}: no readable image") from None
             if len(sizes) > 1:
@@ -288,17 +313,6 @@ class Folders(Source):
 def images_folder() -> Path:
     """Where decoded images are kept, unless --cache names another folder."""
     return user_cache() / "images"
-
-
-def decode(stream: io.BytesIO | Path, side: int | None = None) -> np.ndarray:
-    """(3, H, W) uint8, grey made RGB; with ``side`` scaled and cut to a square. OSError."""
-    from PIL import Image, ImageOps
-
-    with Image.open(stream) as picture:
-        colour = picture.convert("RGB")
-        if side:
-            colour = ImageOps.fit(colour, (side, side), Image.Resampling.BILINEAR)
-        return np.asarray(colour).transpose(2, 0, 1)
 
 
 def name_of(text: str) -> str:

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from hwsim.cli import watched
+from hwsim.errors import one_line
 from hwsim.files import whole
 from hwsim.train.images.sources import DataError, Source, find_source
 
@@ -28,6 +29,8 @@ LUMA = (0.299, 0.587, 0.114)
 JITTER_PROBABILITY, GREY_PROBABILITY = 0.8, 0.2
 BRIGHTNESS, CONTRAST, SATURATION, HUE_TURNS = 0.4, 0.4, 0.4, 0.1
 ASPECT = (3 / 4, 4 / 3)
+
+MOST_CLASSES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,33 @@ def load_split(source: Source | Path, split: str, cache: Path) -> Split:
     source = find_source(source) if isinstance(source, Path) else source
     stamp = f"{_stamp(source, split)}{source.size_tag}"
     paths = [cache / f"{split}-{what}-{stamp}.npy" for what in ("images", "labels")]
-    if not all(path.exists() for path in paths):
+    found = _cached(*paths)
+    if found is None:
         cache.mkdir(parents=True, exist_ok=True)
         _decode(source, split, *paths)
-    # Mapped copy-on-write: torch wants memory that it may write to.
-    images, labels = (torch.from_numpy(np.load(p, "c", allow_pickle=False)) for p in paths)
-    return Split(images, labels)
+        found = _cached(*paths)
+    if found is None:
+        raise DataError(f"{paths[0]}: was changed as it was written; run the same again")
+    return found
+
+
+def _cached(images: Path, labels: Path) -> Split | None:
+    """None where they are not there, or damaged: they are decoded anew."""
+    if not images.is_file() or not labels.is_file():
+        return None
+    try:
+        # Mapped copy-on-write: torch wants memory that it may write to.
+        pixels, classes = (np.load(path, "c", allow_pickle=False) for path in (images, labels))
+    # Whatever NumPy makes of it.
+    except Exception:
+        return None
+    if (pixels.dtype, classes.dtype, classes.ndim) != (np.uint8, np.int64, 1):
+        return None
+    if pixels.ndim != 4 or pixels.shape[:2] != (len(classes), 3) or not pixels.size:
+        return None
+    if not 0 <= classes.min() <= classes.max() < MOST_CLASSES:
+        return None
+    return Split(torch.from_numpy(pixels), torch.from_numpy(classes))
 
 
 def _stamp(source: Source, split: str) -> str:
@@ -88,6 +112,13 @@ def _decode(source: Source, split: str, images: Path, labels: Path) -> None:
                 stored = np.lib.format.open_memmap(
                     images_part, "w+", np.uint8, (count, *pixels.shape)
                 )
+            if row == count:
+                raise DataError(f"{source.files(split)[-1]}: more images than it says")
+            if type(label) is not int or not 0 <= label < MOST_CLASSES:
+                raise DataError(
+                    f"{source.files(split)[0].parent}: label {one_line(label)[:40]} of {split} "
+                    f"image {row}; expected a class number from 0 to {MOST_CLASSES - 1}"
+                )
             if pixels.shape != stored.shape[1:]:
                 raise DataError(
                     f"{source.files(split)[0].parent}: images of one size were expected; number "
@@ -98,6 +129,8 @@ def _decode(source: Source, split: str, images: Path, labels: Path) -> None:
             found.append(label)
         if stored is None:
             raise DataError(f"{source.files(split)[0]}: no images in it")
+        if len(found) < count:
+            raise DataError(f"{source.files(split)[-1]}: fewer images than it says")
         stored.flush()
         with labels_part.open("wb") as handle:
             np.save(handle, np.array(found, np.int64), allow_pickle=False)

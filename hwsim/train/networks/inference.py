@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -22,6 +23,18 @@ BATCH = 64
 
 RECORDING_BATCH = 16
 """Images at once where masks are recorded: shipped traces can be reproduced bit by bit with it."""
+
+
+def device(text: str) -> str:
+    """Type of an option that names a device of torch: one that is there and computes."""
+    try:
+        computes = float(torch.ones(1, device=text).sum()) == 1
+    except (RuntimeError, AssertionError, NotImplementedError):
+        computes = False
+    if not computes:
+        there = ", ".join(["cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))])
+        raise argparse.ArgumentTypeError(f"no device {text!r} here; there is {there}")
+    return text
 
 
 @contextmanager

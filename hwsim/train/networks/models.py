@@ -16,11 +16,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hwsim.errors import UserError, one_line
+from hwsim.errors import UserError, nearest, one_line
 from hwsim.files import whole
 from hwsim.network import RESNET18, Network, resnet18
-from hwsim.train.networks.gating import Branch, DenseConv2d, GateNorm
-from hwsim.train.networks.methods import GATE_GROUPS, MASK_GROUP, Method, conv3x3, norm_after
+from hwsim.train.networks import archive
+from hwsim.train.networks.gating import GATE_NORMS, Branch, DenseConv2d, GateNorm
+from hwsim.train.networks.methods import (
+    GATE_GROUPS,
+    MASK_GROUP,
+    METHODS,
+    Method,
+    conv3x3,
+    norm_after,
+)
 
 ARCHITECTURE = ("stages", "gate_norm", "mask_group")
 """What a weights file has beside method and width; ResNet-18's defaults where it is missing."""
@@ -156,6 +164,9 @@ def round_to_fp16(encoder: ResNet18) -> None:
                 module.weight.copy_(module.weight.half())
 
 
+MOST_STAGES, MOST_WIDTH = 8, 1 << 16
+"""Of what a weights file may say: sizes of arrays stay far below 2^63."""
+
 TOP = "classifier."
 """Prefix of the arrays that a weights file has beside its encoder's."""
 
@@ -184,26 +195,78 @@ def save_weights(
 def load_weights(path: Path) -> tuple[ResNet18, dict[str, Any]]:
     """(encoder in evaluation mode, fp32; training) from a file of save_weights. WeightsError."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if not name.startswith(TOP)}
-        meta = json.loads(str(arrays.pop("meta")))
-        shape = {name: meta[name] for name in ARCHITECTURE if name in meta}
-        encoder = ResNet18(meta["method"], meta["width"], **shape)
+        arrays = {
+            name: array for name, array in archive.arrays(path).items() if not name.startswith(TOP)
+        }
+        meta = _meta(str(arrays.pop("meta", "")))
+        _require_fit(meta, arrays)
+        encoder = _built(meta)
         state = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        missing = encoder.load_state_dict(state, strict=False)
+        encoder.load_state_dict(state, strict=False)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such weights file") from None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    except archive.DAMAGED as error:
         reason = one_line(error)[:120]
         raise WeightsError(f"{path}: not a weights file of hwsim.train ({reason})") from None
-    # num_batches_tracked counts training batches and is not shipped.
-    absent = [n for n in missing.missing_keys if not n.endswith("num_batches_tracked")]
-    if absent or missing.unexpected_keys:
-        name = (absent or missing.unexpected_keys)[0]
-        raise WeightsError(
-            f"{path}: {name} is {'missing' if absent else 'not part of the network'}"
-        )
     return encoder.eval().to(memory_format=torch.channels_last), meta["training"]
+
+
+def _built(meta: Mapping[str, Any]) -> ResNet18:
+    shape = {name: meta[name] for name in ARCHITECTURE if name in meta}
+    return ResNet18(meta["method"], meta["width"], **shape)
+
+
+def _meta(text: str) -> dict[str, Any]:
+    """What a file says of its network, each value of its type. WeightsError, or ValueError."""
+
+    def no_number(word: str) -> Any:
+        raise ValueError(f"meta holds {word}")
+
+    meta = json.loads(text, parse_constant=no_number)
+    if not isinstance(meta, dict) or not isinstance(meta.get("training"), dict):
+        raise WeightsError("meta is no object with training in it")
+    if meta.get("method") not in METHODS:
+        given = one_line(meta.get("method"))[:40]
+        raise WeightsError(f"method {given!r}{nearest(given, METHODS)}")
+    stages = meta.get("stages", list(RESNET18))
+    counts = [meta.get("width"), meta.get("mask_group") or 1]
+    counts += stages if isinstance(stages, list) and 0 < len(stages) <= MOST_STAGES else [None]
+    if any(type(count) is not int or not 0 < count <= MOST_WIDTH for count in counts):
+        raise WeightsError("width, stages or mask_group of meta are no counts")
+    if meta.get("gate_norm", "batch") not in GATE_NORMS:
+        raise WeightsError(f"gate_norm of meta is none of {', '.join(GATE_NORMS)}")
+    for name in ("epochs", "epochs_total"):
+        if isinstance(meta["training"].get(name, 0.0), bool | str | list | dict):
+            raise WeightsError(f"training.{name} of meta is no number")
+    return meta
+
+
+def _require_fit(meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise WeightsError where arrays are not those of the network: names, shapes, numbers.
+
+    Nothing is made of what ``meta`` says before its sizes are known to be the arrays'.
+    """
+    if sum(meta.get("stages", RESNET18)) > len(arrays):
+        raise WeightsError("meta has more stages than there are arrays")
+    with torch.device("meta"):
+        state = _built(meta).state_dict()
+    # num_batches_tracked counts training batches and is not shipped.
+    wanted = {name: value for name, value in state.items() if value.dtype.is_floating_point}
+    if unlike := [*(wanted.keys() - arrays.keys()), *(arrays.keys() - wanted.keys())]:
+        name = min(unlike)
+        raise WeightsError(
+            f"{name} is {'missing' if name in wanted else 'not part of the network'}"
+        )
+    for name, value in wanted.items():
+        array = arrays[name]
+        if array.dtype not in (np.float16, np.float32) or array.shape != tuple(value.shape):
+            raise WeightsError(
+                f"{name} is {array.dtype}{array.shape}, expected floats {tuple(value.shape)}"
+            )
+        if not np.isfinite(array).all() or (name.endswith("running_var") and array.min() < 0):
+            raise WeightsError(f"{name} holds what is no weight: not finite, or a variance below 0")
 
 
 def network_of(encoder: ResNet18, size: int, classes: int) -> Network:
