@@ -23,7 +23,7 @@ from pathlib import Path
 from hwsim.cli import OneLineParser, positive, progress
 from hwsim.errors import nearest
 from tools.faults import inputs, places
-from tools.faults.disturb import Trial
+from tools.faults.disturb import NUMBERS, Trial
 from tools.faults.judge import Undisturbed, Verdict, tried
 from tools.faults.report import Report
 from tools.faults.running import Process
@@ -165,7 +165,8 @@ def _trials(
 ) -> Iterator[Trial]:
     """Rounds of every command with each of its faults, in an order of the seed's; the first N.
 
-    Half of the moments are in the first second, when modules are loaded.
+    Half of the moments are in the first second, when modules are loaded. Of the other signals,
+    half come while the command writes.
     """
     generator = random.Random(options.seed)
     number = 0
@@ -175,7 +176,9 @@ def _trials(
         generator.shuffle(of_round)
         for subject, fault in of_round:
             length = peace[subject.name].seconds
-            until = min(1.0, length) if generator.random() < 0.5 else length
+            kind = generator.random()
+            until = min(1.0, length) if kind < 0.5 else length
+            writing = kind >= 0.75 and fault in NUMBERS
             moment, share = until * generator.random(), generator.random()
             earlier = generator.random() < 0.5 and bool(subject.earlier)
             absent = not mounts and fault in MOUNTED
@@ -185,5 +188,5 @@ def _trials(
             if number == options.faults:
                 return
             if options.trial in (None, number):
-                yield Trial(number, subject, fault, moment, share, earlier)
+                yield Trial(number, subject, fault, moment, share, earlier, writing)
             number += 1

@@ -23,7 +23,8 @@ from tools.faults.subjects import ROOT, Subject
 class Trial:
     """One fault: at a ``moment`` in seconds; ``share``, of [0, 1), decides all else it is about.
 
-    ``earlier``: results of another run are in the folder.
+    ``writing``: a signal comes just after a name has appeared in the folder or beside it, in its
+    place. ``earlier``: results of another run are in the folder.
     """
 
     number: int
@@ -32,10 +33,12 @@ class Trial:
     moment: float
     share: float
     earlier: bool
+    writing: bool = False
 
     def __str__(self) -> str:
         beside = ", over an earlier run's" if self.earlier else ""
-        return f"{self.subject.name}, {self.fault} at {self.moment:.3f} s{beside}"
+        at = "while it writes" if self.writing else f"at {self.moment:.3f} s"
+        return f"{self.subject.name}, {self.fault} {at}{beside}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ class Place:
     disk: Path | None = None
     file_bytes: int | None = None
 
+
+WRITING_SECONDS = 0.06
+"""After a name has appeared: about as long as the files of a run take to be written."""
 
 NUMBERS = {"kill -9": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
 REDIRECTIONS = {"stdout closed": "exec >&-", "stderr closed": "exec 2>&-"}
@@ -76,10 +82,25 @@ def disturb(trial: Trial, where: Place) -> list[Ended]:
     return FAULTS.get(trial.fault, _signalled)(trial, where)
 
 
+def names(folder: Path) -> set[str]:
+    """What is in a folder and beside it."""
+    found: set[str] = set()
+    for each in (folder, folder.parent):
+        with suppress(OSError):
+            found.update(entry.path for entry in os.scandir(each))
+    return found - {str(folder)}
+
+
 def _signalled(trial: Trial, where: Place) -> list[Ended]:
+    before = names(where.out)
     process = Process(trial.subject.command(where.out))
-    if running := process.at(trial.moment):
-        process.send(NUMBERS[trial.fault], group=trial.share < 0.5)
+    if trial.writing:
+        running = process.until(lambda: names(where.out) != before)
+        time.sleep(WRITING_SECONDS * trial.share)
+    else:
+        running = process.at(trial.moment)
+    if running:
+        process.send(NUMBERS[trial.fault], group=trial.number % 2 == 0)
     return [process.ended(early=not running)]
 
 

@@ -23,7 +23,8 @@ class Report:
         self.trials: Counter[tuple[str, str]] = Counter()
         self.complaints: list[tuple[Verdict, str, str]] = []
         self.kinds: Counter[tuple[str, str]] = Counter()
-        self.early = self.before_ours = self.first_second = self.unsealed = 0
+        self.early = self.before_ours = self.first_second = 0
+        self.writing = self.unsealed = 0
         self.statuses: dict[str, Counter[int]] = {}
 
     def add(self, verdict: Verdict) -> None:
@@ -32,7 +33,8 @@ class Report:
         self.early += not verdict.met
         self.before_ours += verdict.before_ours
         self.unsealed += verdict.unsealed
-        self.first_second += trial.moment < 1
+        self.first_second += trial.moment < 1 and not trial.writing
+        self.writing += trial.writing
         self.statuses.setdefault(trial.fault, Counter()).update(verdict.statuses)
         self.complaints += [(verdict, kind, what) for kind, what in verdict.complaints]
         for kind in {kind for kind, _ in verdict.complaints}:
@@ -62,6 +64,7 @@ class Report:
             f"| versions | {versions()} |",
             f"| a full disk is | {disk} |",
             f"| moments in the first second | {self.first_second} |",
+            f"| signals while results are written | {self.writing} |",
             f"| commands that had ended before their moment | {self.early} |",
             f"| signals before the first line of the package had run | {self.before_ours} |",
             "| folders of a run left with whole files and without their manifest, which says so |"

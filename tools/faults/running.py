@@ -60,7 +60,7 @@ class Process:
         while self.popen.poll() is None:
             if happened():
                 return True
-            time.sleep(0.002)
+            time.sleep(0.0005)
         return False
 
     def send(self, number: signal.Signals, group: bool) -> None:
