@@ -118,20 +118,27 @@ _held: list[bool] = []
 
 
 def _ask(number: int, frame: FrameType | None) -> None:
+    """Handler of both signals, and of the alarm that brings the first of them again."""
     if number != signal.SIGALRM:
         _asked.append(number)
-    elif not _asked:
+    first = number == signal.SIGALRM or len(_asked) == 1
+    if first and (_held or _importing(frame)):
+        _again()
         return
-    if number == signal.SIGALRM or len(_asked) == 1:
-        if _held or _importing(frame):
-            _again()
-            return
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    _calm()
     raise stop(_asked[0])
 
 
 def _again() -> None:
+    signal.signal(signal.SIGALRM, _ask)
     signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+
+
+def _calm() -> None:
+    """No signal comes again; an alarm of somebody else's stays."""
+    if signal.getsignal(signal.SIGALRM) is _ask:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 @contextmanager
@@ -144,9 +151,8 @@ def raised() -> Iterator[None]:
     """
     import threading
 
-    alone = threading.current_thread() is threading.main_thread()  # signals are the main thread's
     before: dict[int, Any] = {}
-    if alone and signal.getsignal(signal.SIGALRM) is not _ask:
+    if threading.current_thread() is threading.main_thread():  # signals are its own
         before = {number: signal.getsignal(number) for number in SAID if _is_ours(number)}
     if not before:
         yield
@@ -154,22 +160,21 @@ def raised() -> Iterator[None]:
     hook = sys.unraisablehook
 
     def unraisable(of: Any) -> None:
-        if issubclass(of.exc_type, KeyboardInterrupt):
+        if _asked and issubclass(of.exc_type, KeyboardInterrupt):
             _again()
         else:
             hook(of)
 
     _asked.clear()
-    before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
     try:
         for number in before:
             signal.signal(number, _ask)
         sys.unraisablehook = unraisable
         yield
-        if signal.getitimer(signal.ITIMER_REAL)[0]:  # it came in the work's last import
+        if signal.getsignal(signal.SIGALRM) is _ask:  # it came in the work's last import
             raise stop(_asked[0])
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _calm()
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
