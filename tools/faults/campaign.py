@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shlex
 import shutil
 import signal
 import tempfile
@@ -102,15 +103,24 @@ def _campaign(options: argparse.Namespace, folder: Path) -> Report:
         shutil.rmtree(own, ignore_errors=True)
         return verdict
 
-    with ThreadPoolExecutor(options.jobs) as pool, progress("faults", len(trials)) as advance:
-        for verdict in pool.map(one, trials):
-            report.add(verdict)
-            for kind, what in verdict.complaints:
-                number = verdict.trial.number
-                repeat = f"--seed {options.seed} --faults {options.faults} --trial {number}"
-                print(f"{verdict.trial}: {kind}: {what}\n  repeat: {repeat}", flush=True)
-            advance(1)
+    pool = ThreadPoolExecutor(options.jobs)
+    try:
+        with progress("faults", len(trials)) as advance:
+            for verdict in pool.map(one, trials):
+                report.add(verdict)
+                _tell(verdict, options)
+                advance(1)
+    finally:
+        pool.shutdown(cancel_futures=True)  # those under way end, and clean up after themselves
     return report
+
+
+def _tell(verdict: Verdict, options: argparse.Namespace) -> None:
+    """Every complaint, and what repeats its trial."""
+    only = f" --only {shlex.join(options.only)}" if options.only else ""
+    repeat = f"--seed {options.seed} --trial {verdict.trial.number}{only}"
+    for kind, what in verdict.complaints:
+        print(f"{verdict.trial}: {kind}: {what}\n  repeat: {repeat}", flush=True)
 
 
 def _wanted(subject: Subject, only: Sequence[str]) -> bool:
@@ -185,7 +195,7 @@ def _trials(
             absent |= fault.startswith("Dask") and not find_spec("distributed")
             if absent or (kinds and fault not in kinds):
                 continue
-            if number == options.faults:
+            if number == (options.faults if options.trial is None else options.trial + 1):
                 return
             if options.trial in (None, number):
                 yield Trial(number, subject, fault, moment, share, earlier, writing)
