@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,10 +43,8 @@ MOUNTED = ("read-only disk", "stdout on a full disk")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign; 0 if there is no complaint, 1 otherwise, 130 if it was stopped."""
     options = _parse(arguments)
-    # A campaign in the background has inherited that interrupts are ignored; so would its commands.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="hwsim-faults-") as folder:
+    with _stoppable(), tempfile.TemporaryDirectory(prefix="hwsim-faults-") as folder:
         try:
             report = _campaign(options, Path(folder))
         except KeyboardInterrupt:
@@ -56,6 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write:
         PAGE.write_text(page, encoding="utf-8")
     return 1 if report.complaints else 0
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Both signals are raised: disks are unmounted.
+
+    A campaign in the background has inherited that interrupts are ignored; so would its commands.
+    """
+    both = signal.SIGINT, signal.SIGTERM
+    before = {number: signal.signal(number, signal.default_int_handler) for number in both}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
