@@ -173,6 +173,11 @@ def raised() -> Iterator[None]:
         yield
         if signal.getsignal(signal.SIGALRM) is _ask:  # it came in the work's last import
             raise stop(_asked[0])
+    except Exception as error:
+        # Compiled code may make another exception of it: NumPy's comparisons a TypeError.
+        if _asked:
+            raise stop(_asked[0]) from error
+        raise
     finally:
         _calm()
         sys.unraisablehook = hook

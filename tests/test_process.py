@@ -77,6 +77,18 @@ def test_work_is_tidied_up_once(
     assert got == (status, f"tidied\np: {said}; go on\n")
 
 
+def test_an_exception_that_a_signal_became_is_that_signal(tmp_path: Path) -> None:
+    """As NumPy makes a TypeError of what is raised inside its comparisons."""
+    code = (
+        "import time\nfrom hwsim.cli import status_of\ndef work():\n    try:\n"
+        "        print('here', flush=True)\n        time.sleep(60)\n"
+        "    except BaseException:\n        raise TypeError('cannot compare')\n"
+        "raise SystemExit(status_of('p', work))"
+    )
+    got = stopped([sys.executable, "-c", code], signal.SIGTERM, tmp_path)
+    assert got == (143, "p: terminated\n")
+
+
 def test_a_library_is_loaded_to_its_end(tmp_path: Path) -> None:
     """Many libraries catch what is raised while they are loaded, or print it."""
     (tmp_path / "slow.py").write_text(
