@@ -1,7 +1,7 @@
 """The process of a command, from its first import on: Ctrl-C, SIGTERM, closed standard streams.
 
-Nothing is loaded here that Python has not loaded for itself: a signal that comes before
-:func:`begin` ends in Python's own traceback.
+As little as can be is loaded here: a signal that comes before :func:`begin` ends in Python's own
+traceback.
 """
 
 from __future__ import annotations
