@@ -7,7 +7,7 @@ MODELS := $(addprefix tests/model/test_,by_hand.py closed_forms.py laws_of_model
 UNIT   := tests/arch tests/trace tests/energy tests/oracle tests/plots tests/run $(wildcard tests/test_*.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test unit test-slow test-modes notebooks docs verify mutate bench anchors negative-result campaign gpu-campaign \
+.PHONY: setup demo test unit test-slow test-modes notebooks docs verify faults mutate bench anchors negative-result campaign gpu-campaign \
         results iverilog rtl-test rtl-synth rtl-energy lint clean
 
 $(PY):
@@ -96,6 +96,11 @@ rtl-energy: $(VENV)/.simulator $(CELLS)/package iverilog
 verify: setup
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) -m tools.verification $(WRITE)
+
+# A quarter of an hour on two cores: commands killed, stopped, starved of disk; WRITE=--write keeps the report as
+# docs/evidence/faults.md, ARGS="--only SIGINT" runs a part. What the machine cannot do is named and left out.
+faults: setup
+	$(PY) -m tools.faults $(WRITE) $(ARGS)
 
 # Some minutes; ARGS=--write puts the tables into docs/evidence/benchmarks.md, ARGS=--help shows the rest.
 bench: $(VENV)/.simulator

@@ -7,6 +7,12 @@
 Names are imported when they are first used: ``import hwsim`` loads neither Numba nor pandas.
 """
 
+# isort: off
+# Before all else: a command is stopped in one line from its first import on.
+from hwsim import process
+
+process.begin()
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

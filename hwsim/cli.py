@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from hwsim import process
 from hwsim.errors import UserError, escaped, nearest, one_line, shown
 from hwsim.output import kept
 
@@ -222,11 +223,12 @@ def run_command(
 
 
 def status_of(program: str, work: Callable[[], object], interrupted: str = "interrupted") -> int:
-    """Does the work: 0, or 2 and one line for bad input, or 130 where it was interrupted.
+    """Does the work: 0; 2 and one line for bad input; 130 interrupted, 143 terminated by SIGTERM.
 
     Output that is lost (a full disk) is told at the end, and the status 2: the work is done all the
     same. A reader that goes away (`| head`) has seen enough: nothing is said, the status is 0.
     """
+    process.open_streams()
     with kept() as output:
         try:
             status = _status_of(program, work, interrupted)
@@ -242,7 +244,8 @@ def status_of(program: str, work: Callable[[], object], interrupted: str = "inte
 
 def _status_of(program: str, work: Callable[[], object], interrupted: str) -> int:
     try:
-        work()
+        with process.raised():
+            work()
     except UserError as error:
         print(f"{program}: {one_line(error)}", file=sys.stderr)
         return 2
@@ -263,9 +266,11 @@ def _status_of(program: str, work: Callable[[], object], interrupted: str) -> in
     except RecursionError:
         print(f"{program}: the input has too many parts inside each other", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"{program}: {interrupted}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        number = process.stopped_by(stop)
+        said = interrupted.replace("interrupted", process.SAID[number], 1)
+        print(f"{program}: {said}", file=sys.stderr)
+        return 128 + number
     return 0
 
 

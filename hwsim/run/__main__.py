@@ -2,8 +2,7 @@
 
     python -m hwsim.run --arch configs/pe16x16.yaml --trace
 
-prints a comparison of schemes on the shipped traces and what it says. Exit status 0; 2 for bad
-input, with one line that says what is wrong.
+prints a comparison of schemes on the shipped traces and what it says.
 """
 
 from __future__ import annotations
@@ -154,8 +153,7 @@ def _replay(options: argparse.Namespace, arch: ArchConfig, traces: Sequence[Mask
         files = _files(options, arch, traces, comparison, turns) | {"summary.json": report}
         write_together(options.out, files, MANIFEST, summaries["provenance"])
         if options.json != "-":
-            written = ", ".join(sorted([*files, MANIFEST]))
-            print(one_line(f"wrote {written} in {options.out}"))
+            print(one_line(f"wrote {', '.join(sorted([*files, MANIFEST]))} in {options.out}"))
 
 
 def _say_which_machine(name: str) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from hwsim import process
 from hwsim.errors import UserError
 
 
@@ -37,8 +38,15 @@ def workers_of(processes: int | None = None, scheduler: str | None = None) -> It
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
+    class Pool(ProcessPoolExecutor):
+        """Starts its processes where chunks are given out."""
+
+        def submit(self, work: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+            with process.held():
+                return super().submit(work, *arguments, **options)
+
     # A fork after the kernel's threads have run would hang: spawn.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_begin_worker)
+    pool = Pool(processes, get_context("spawn"), initializer=_begin_worker)
     try:
         with pool:
             yield Workers(pool, processes + 1)
@@ -65,6 +73,7 @@ def _begin_worker() -> None:
     from multiprocessing import parent_process
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process.release()
     gc.set_threshold(200_000)
 
     def end_with_parent() -> None:

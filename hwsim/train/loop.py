@@ -12,6 +12,7 @@ import torch
 
 from hwsim.errors import UserError, one_line
 from hwsim.files import write_whole
+from hwsim.process import stop
 from hwsim.train import options, report
 from hwsim.train.evaluate.features import knn
 from hwsim.train.finetune import FineTuner
@@ -46,7 +47,7 @@ def look(trainer: Trainer, train: views.Split, test: views.Split) -> str:
 def run_loop(trainer: Trainer, train: views.Split, test: views.Split) -> None:
     """Trains to the end of the budget, logging and saving on the way.
 
-    A run that is asked to stop is saved, and KeyboardInterrupt raised.
+    A run that is asked to stop is saved, and KeyboardInterrupt or Terminated raised.
     """
     args = trainer.args
     checkpoint = args.out / "checkpoint.pt"
@@ -72,7 +73,7 @@ def run_loop(trainer: Trainer, train: views.Split, test: views.Split) -> None:
                 trainer.save(checkpoint)
                 saved = time.monotonic()
             if asked:
-                raise KeyboardInterrupt
+                raise stop(asked[0])
     trainer.advance()
     trainer.save(checkpoint)
 

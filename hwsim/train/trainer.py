@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hwsim.files import whole
+from hwsim.files import write_whole
 from hwsim.train import checkpoint, controller, options
 from hwsim.train.fast import fast, refusal
 from hwsim.train.images import views
@@ -162,10 +163,11 @@ class Trainer:
         return loss.detach(), added.detach()
 
     def save(self, path: Path) -> None:
-        """Writes a temporary file first: a kill meanwhile leaves the old checkpoint whole."""
-        # Given a name, torch tells a full disk by a RuntimeError.
-        with whole(path) as temporary, temporary.open("wb") as handle:
-            torch.save(self.state_dict(), handle)
+        """The file appears whole: a kill meanwhile leaves the old checkpoint."""
+        # Where torch writes to a disk that fills, it raises a RuntimeError.
+        contents = io.BytesIO()
+        torch.save(self.state_dict(), contents)
+        write_whole(path, contents.getvalue())
 
     def state_dict(self) -> dict[str, Any]:
         return {
