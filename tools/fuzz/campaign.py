@@ -133,11 +133,12 @@ def _draw(kinds: Sequence[Kind], options: argparse.Namespace, scratch: Path, fou
                 process.start()
                 theirs.close()
                 running[ours] = process
-            for ready in wait(list(running), timeout=5):
+            waiting: list[Any] = wait(list(running), timeout=5)
+            for ready in waiting:
                 try:
-                    found.add(*ready.recv())  # type: ignore[union-attr]
+                    found.add(*ready.recv())
                 except EOFError:
-                    process = running.pop(ready)  # type: ignore[arg-type]
+                    process = running.pop(ready)
                     process.join()
                     if process.exitcode:
                         raise RuntimeError("an input could not be drawn") from None

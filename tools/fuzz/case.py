@@ -23,8 +23,8 @@ class Case:
     ``change``: what was drawn, in words. ``reference``: a folder in which the same command gives
     the right result; None where any result that makes sense is right. ``outputs``: names that the
     command may add to its folder, ``*`` any. ``skipped``: lines at the start of the output that
-    need not be equal. ``refused``: that there is no right result. ``changes``: files and folders that
-    the command may write to. ``sort``: what changes are alike, for the list of faults.
+    need not be equal. ``refused``: that there is no right result. ``changes``: files and folders
+    that the command may write to. ``sort``: what changes are alike, for the list of faults.
     """
 
     change: str
@@ -52,9 +52,11 @@ class Case:
     def read(cls, path: Path, reference: Path | None) -> Case:
         """What :meth:`as_json` gave, of a file that holds more than that."""
         data = json.loads(path.read_text())
-        lists = {name: tuple(data[name]) for name in ("argv", "outputs", "changes")}
-        told = {name: data[name] for name in ("change", "skipped", "refused", "sort")}
-        return cls(**told, **lists, reference=reference)
+        lists: dict[str, Any] = {name: tuple(data[name]) for name in ("argv", "outputs", "changes")}
+        told: dict[str, Any] = {
+            name: data[name] for name in ("change", "skipped", "refused", "sort")
+        }
+        return cls(reference=reference, **told, **lists)
 
 
 Prepare = Callable[[Path], None]

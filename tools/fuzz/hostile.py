@@ -17,23 +17,25 @@ FLOATS = (
 )  # fmt: skip
 
 TEXTS = (
-    "", " ", "a", "none", "null", "true", "0x10", "1e5", "1_000", "é", "\u2028", "\u202e", "\ud800", "\udcff", "\x00",
-    "\x1b[31mred\x1b[0m", "\r", "\n", "\t", "\x7f", "\x85", "\ufeff", "[bold]x[/bold]", "[/]", "$x_1$", "$\\frac{",
-    "%s", "{0}", "../up", "a/b", ".", "..", "-", "--", "~", "a" * 300, "b" * 5000, "'", '"', "`", "\\",
-    "\U0001f600", "e\u0301", "input", "input:", "first", "second", "pe16x16", "dense", "nan", "inf",
+    "", " ", "a", "none", "null", "true", "0x10", "1e5", "1_000", "é", "\u2028", "\u202e",
+    "\ud800", "\udcff", "\x00", "\x1b[31mred\x1b[0m", "\r", "\n", "\t", "\x7f", "\x85", "\ufeff",
+    "[bold]x[/bold]", "[/]", "$x_1$", "$\\frac{", "%s", "{0}", "../up", "a/b", ".", "..", "-",
+    "--", "~", "a" * 300, "b" * 5000, "'", '"', "`", "\\", "\U0001f600", "e\u0301", "input",
+    "input:", "first", "second", "pe16x16", "dense", "nan", "inf",
 )  # fmt: skip
 """Names and words: empty, long, of control characters, of markup, of what names other things."""
 
 SCALARS = (
-    "2026-11-28", "2026-02-30", "2026-11-28 10:00:00", "0x_", "0b", "0o9", "1:30", "190:20:30.15", "1__0",
-    "0x10", "010", "1e3", "1e400", "-1e400", ".inf", "-.inf", ".nan", ".NaN", "~", "null", "yes", "off", "on",
-    "true", "!!python/object/apply:os.getcwd []", "!!binary aGk=", "!!binary '?'", "!!set {a, b}",
-    "!!timestamp x", "!!int x", "!!float x", "!!bool x", "!!null x", "!!omap [a: 1]", "!!pairs [a: 1]",
-    "!!str 3", "!local x", "!!merge x", "&a 3", "*a", "*none", "&a [*a]", "<<: 1", "{<<: 1}", "=", "? a",
-    "[", "{", "]", "}", "[]", "{}", "[[]]", "{a: 1}", "{1: 2}", "{[1]: 2}", "{? {a: 1} : 2}", "'", '"\\ud800"',
-    '"\\x00"', '"\\uD83D"', "|", ">", "@", "`", "%", "%YAML 3.0", "---", "...", "#", "- 1", "a: b: c", ",", "16,",
-    "0.1", "16.0", "16.5", "+16", " 16 ", "'16'", "١٦", "１６", "1" * 5000, "-" + "9" * 4999, "[" * 200, "{a: " * 200,
-    "[" * 3000 + "]" * 3000, "!!float " + "9" * 400,
+    "2026-11-28", "2026-02-30", "2026-11-28 10:00:00", "0x_", "0b", "0o9", "1:30", "190:20:30.15",
+    "1__0", "0x10", "010", "1e3", "1e400", "-1e400", ".inf", "-.inf", ".nan", ".NaN", "~", "null",
+    "yes", "off", "on", "true", "!!python/object/apply:os.getcwd []", "!!binary aGk=",
+    "!!binary '?'", "!!set {a, b}", "!!timestamp x", "!!int x", "!!float x", "!!bool x",
+    "!!null x", "!!omap [a: 1]", "!!pairs [a: 1]", "!!str 3", "!local x", "!!merge x", "&a 3",
+    "*a", "*none", "&a [*a]", "<<: 1", "{<<: 1}", "=", "? a", "[", "{", "]", "}", "[]", "{}",
+    "[[]]", "{a: 1}", "{1: 2}", "{[1]: 2}", "{? {a: 1} : 2}", "'", '"\\ud800"', '"\\x00"',
+    '"\\uD83D"', "|", ">", "@", "`", "%", "%YAML 3.0", "---", "...", "#", "- 1", "a: b: c", ",",
+    "16,", "0.1", "16.0", "16.5", "+16", " 16 ", "'16'", "١٦", "１６", "1" * 5000, "-" + "9" * 4999,
+    "[" * 200, "{a: " * 200, "[" * 3000 + "]" * 3000, "!!float " + "9" * 400,
 )  # fmt: skip
 """YAML that is read as something else than it looks, or not at all."""
 
@@ -111,7 +113,8 @@ def damaged(random: Random, contents: bytes) -> tuple[str, bytes]:
 
 def mutated_text(random: Random, contents: str, words: Sequence[str] = ()) -> tuple[str, bytes]:
     """A text file with lines or words exchanged, or its bytes damaged; and what was done."""
-    how = random.choice(("bytes", "line gone", "line twice", "lines swapped", "word", "word", "word",
+    how = random.choice(("bytes", "line gone", "line twice", "lines swapped", "word", "word",
+                         "word",
                          "insert", "encoding"))  # fmt: skip
     lines = contents.splitlines(keepends=True)
     if how == "bytes" or not lines:

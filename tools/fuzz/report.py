@@ -145,10 +145,10 @@ good:
   that hwsim wrote itself, or at least holds no number that no run can give.
 - **one line**: status 2, nothing on standard output, and one line of clean UTF-8 on standard error.
 
-All else is a failure: a traceback, a signal, more than ten seconds (a minute where torch runs), more
-than 1 GiB beyond what a clean run takes, another status, several lines or control characters in a
-complaint, a warning, another result, an input that is changed, a file that is left behind. Inputs
-are functions of seed, kind and number; those that fail are kept in `.fuzz/`, each to be run again
+All else is a failure: a traceback, a signal, more than ten seconds (a minute where torch runs),
+more than 1 GiB beyond what a clean run takes, another status, several lines, more than 2,000
+characters or control characters in a complaint, a warning, another result, a number that no run can
+give, an input that is changed, a file that is left behind. Inputs are functions of seed, kind and number; those that fail are kept in `.fuzz/`, each to be run again
 by itself: `.venv/bin/python -m tools.fuzz --again FOLDER`. The base of every kind is small: a
 network of three layers, two images.
 

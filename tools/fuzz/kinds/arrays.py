@@ -1,4 +1,4 @@
-"""Arrays given to the Python interface: scripts of a few lines that write traces and replay them."""
+"""Arrays given to the Python interface: short scripts that write traces and replay them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ trace = MaskTrace.open("out.h5")
 MEMORY = """
 layers = header.network.by_name
 def bits(packed, shape):
-    return np.unpackbits(packed, axis=1, bitorder="little")[:, : int(np.prod(shape))].reshape(-1, *shape)
+    single = np.unpackbits(packed, axis=1, bitorder="little")[:, : int(np.prod(shape))]
+    return single.reshape(-1, *shape)
 whole = {name: bits(masks[name], header.mask_shape(layers[name])).astype(bool) for name in masks}
 CHANGE
 trace = MaskTrace.from_masks(header, whole, zeros, conditional)
@@ -54,15 +55,18 @@ PARTS = ("masks", "zeros", "salience", "scale", "conditional", "inputs")
 ARRAYS = (
     "{a}.astype('{type}')", "{a}.astype('{type}')", "{a}.astype('{type}')", "{a}[:-1]", "{a}[:0]",
     "{a}[..., :-1]", "{a}[..., None]", "{a}.ravel()", "{a}.T", "{a}.tolist()", "{a} * 1.5", "-{a}",
-    "{a} * 0", "np.asfortranarray({a})", "{a}[:, ::-1][:, ::-1]", "np.ma.array({a})", "{a}.view('i1')",
-    "np.concatenate([{a}, {a}])", "None", "'text'", "{a}.astype(object)", "{a}.tobytes()", "memoryview({a})",
-    "np.array({number})", "np.full({a}.shape, {number})", "np.full_like({a}, {number})", "{{}}", "[]",
-    "np.broadcast_to({a}[:1], {a}.shape)", "{a}.newbyteorder() if hasattr({a}, 'newbyteorder') else {a}.astype('>i8')",
+    "{a} * 0", "np.asfortranarray({a})", "{a}[:, ::-1][:, ::-1]", "np.ma.array({a})",
+    "{a}.view('i1')", "np.concatenate([{a}, {a}])", "None", "'text'", "{a}.astype(object)",
+    "{a}.tobytes()", "memoryview({a})", "np.array({number})", "np.full({a}.shape, {number})",
+    "np.full_like({a}, {number})", "{{}}", "[]", "np.broadcast_to({a}[:1], {a}.shape)",
+    "{a}.newbyteorder() if hasattr({a}, 'newbyteorder') else {a}.astype('>i8')",
 )  # fmt: skip
 """What takes the place of an array: most with other values or types, some with equal ones."""
 
-TYPES = ("int8", "int16", "uint16", "int32", "int64", "uint64", ">i8", "float16", "float32", "float64",
-         "complex64", "bool", "S3", "U3", "datetime64[s]", "object")  # fmt: skip
+TYPES = (
+    "int8", "int16", "uint16", "int32", "int64", "uint64", ">i8", "float16", "float32", "float64",
+    "complex64", "bool", "S3", "U3", "datetime64[s]", "object",
+)  # fmt: skip
 
 EQUAL, REFUSED, FREE = "equal", "refused", "free"
 """What a changed array has to give: the array's own result or a refusal; a refusal; anything that

@@ -24,10 +24,12 @@ SOUND: dict[str, tuple[tuple[str, ...], ...]] = {
         ("--network", NETWORK, "--threads", "1", "--images", "1"),
     ),
     "energy": ((), ("--table", "cacti22"), ("--markdown",)),
-    "sweep": (("--trace", TRACE, "--scheme", "dense", "--vary", "activation.banks=8", "--out", "out"),),
+    "sweep": (
+        ("--trace", TRACE, "--scheme", "dense", "--vary", "activation.banks=8", "--out", "out"),
+    ),
     "search": (
-        ("--trace", TRACE, "--scheme", "unstructured", "--vary", "activation.banks=8,16", "--trials",
-         "1", "--out", "out"),
+        ("--trace", TRACE, "--scheme", "unstructured", "--vary", "activation.banks=8,16",
+         "--trials", "1", "--out", "out"),
     ),
     "equal-area": (
         ("--trace", TRACE, "--scheme", "dense", "--vary", "activation.banks=8,16", "--starts", "1",
@@ -50,29 +52,26 @@ WRITTEN = ("out", "json", "cache")
 """Options of names that are written to."""
 
 COSTLY = (
-    "starts",
-    "trials",
-    "random",
-    "epochs",
-    "steps",
-    "minutes",
-    "threads",
-    "workers",
-    "scheduler",
-)
+    "starts", "trials", "random", "epochs", "steps", "minutes", "threads", "workers", "scheduler",
+)  # fmt: skip
 """Options whose large values are asked for and take long, or that reach for other machines."""
 
-FILES = ("t.h5", "n.yaml", "t.csv", "m.yaml", "pipe", "folder", "link", "zero", "empty", "none",
-         "\udcff", "a\x1b[31mb.h5", "e\u0301.yaml", "bytes.h5", "[b]x[i].h5", "x y.yaml", "n.onnx")  # fmt: skip
+FILES = (
+    "t.h5", "n.yaml", "t.csv", "m.yaml", "pipe", "folder", "link", "zero", "empty", "none",
+    "\udcff", "a\x1b[31mb.h5", "e\u0301.yaml", "bytes.h5", "[b]x[i].h5", "x y.yaml", "n.onnx",
+)  # fmt: skip
 """Names of inputs; some are pipes, folders, links to nothing and to a device without end."""
 
-TARGETS = ("out", INPUTS, f"{INPUTS}/folder", "none/x", "b" * 300, "\udcfe", "\x1b[31m", "", "é.yaml",
-           "out.h5", "out.json", "out.yaml", f"{INPUTS}/empty/x", "-", "a\nb", "out/", "x\x00y")  # fmt: skip
+TARGETS = (
+    "out", INPUTS, f"{INPUTS}/folder", "none/x", "b" * 300, "\udcfe", "\x1b[31m", "", "é.yaml",
+    "out.h5", "out.json", "out.yaml", f"{INPUTS}/empty/x", "-", "a\nb", "out/", "x\x00y",
+)  # fmt: skip
 """Names of outputs."""
 
 SHARED: tuple[tuple[str, ...], ...] = (
-    ("--help",), ("-h",), ("--version",), ("--",), ("-",), ("",), ("--arch",), ("--set", "x"), ("--nope",),
-    ("--images", "0"), ("--images", "-1"), ("-x",), ("--=",), ("--trace=",), ("@in/t.csv",),
+    ("--help",), ("-h",), ("--version",), ("--",), ("-",), ("",), ("--arch",), ("--set", "x"),
+    ("--nope",), ("--images", "0"), ("--images", "-1"), ("-x",), ("--=",), ("--trace=",),
+    ("@in/t.csv",),
 )  # fmt: skip
 
 
@@ -196,8 +195,8 @@ KIND = Kind(
     "commands",
     0.12,
     "command lines of every subcommand: words missing, repeated, moved; options of other commands; "
-    "values that are empty, of 100,000 characters, not UTF-8, of control characters; pipes, folders, "
-    "links and a device without end as files",
+    "values that are empty, of 100,000 characters, not UTF-8, of control characters; pipes, "
+    "folders, links and a device without end as files",
     prepare,
     draw,
 )

@@ -89,8 +89,12 @@ def valid(random: Random, key: str) -> str:
         return random.choice(("true", "false"))
     if model is str:
         return random.choice(("cacti22", "horowitz45", "x"))
-    bounds = {name: getattr(each, name) for each in field.metadata for name in ("gt", "ge", "le", "lt")
-              if hasattr(each, name)}  # fmt: skip
+    bounds = {
+        name: getattr(each, name)
+        for each in field.metadata
+        for name in ("gt", "ge", "le", "lt")
+        if hasattr(each, name)
+    }
     low = bounds.get("ge", bounds.get("gt", 0) + (model is int))
     high = bounds.get("le", bounds.get("lt", random.choice((64, 10**4, 10**9, 2**31, 2**62))))
     if model is int:
@@ -154,9 +158,9 @@ def _bomb(random: Random) -> str:
 KIND = Kind(
     "machines",
     0.18,
-    "machine files and `--set`: values that the schema takes, at its bounds too, and values that it "
-    "does not; scalars that YAML reads as something else (dates, `0x_`, 5,000 digits, tags, anchors, "
-    "nesting, surrogates), unknown and repeated keys, bases in circles, alias bombs, damaged bytes",
+    "machine files and `--set`: values that the schema takes, at its bounds too, and values that "
+    "it does not; scalars that YAML reads as something else (dates, `0x_`, 5,000 digits, tags, "
+    "anchors, nesting, surrogates), unknown and repeated keys, bases in circles, alias bombs, damaged bytes",
     prepare,
     draw,
 )

@@ -24,7 +24,7 @@ KEYS = ("name", "in_channels", "in_height", "in_width", "out_channels", "out_hei
         "kernel_size", "stride", "padding", "dilation", "conv_groups", "pool", "ceil_mode", "gated",
         "groups", "input", "residual", "weights_from", "scale", "operator")  # fmt: skip
 
-SMALL = (
+SMALL: tuple[Any, ...] = (
     0,
     1,
     2,
@@ -47,10 +47,11 @@ SMALL = (
 )
 
 TOPOLOGIES = (
-    "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n"
+    "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, "
+    "Strides,\n"
     "Conv1, 8, 8, 3, 3, 3, 8, 1,\nConv2DP, 6, 6, 3, 3, 8, 1, 1,\nConv3, 6, 6, 1, 1, 8, 16, 2, 2,\n",
     "Layer, M, N, K,\nproduct1, 16, 8, 32,\nproduct2, 4, 4, 4, 1:1,\n",
-)
+)  # fmt: skip
 
 
 def layers() -> list[dict[str, Any]]:
@@ -131,7 +132,8 @@ def _command(random: Random, file: str) -> tuple[str, ...]:
             ("network", "check", file, "--arch", "pe16x16"),
             ("network", "show", file),
             ("network", "show", file, "--json"),
-            ("run", "--network", file, "--images", "1", "--batch", "1", "--threads", "1", "--json", "-"),
+            ("run", "--network", file, "--images", "1", "--batch", "1", "--threads", "1", "--json",
+             "-"),
             ("run", "--network", file, "--images", "2", "--threads", "1"),
             ("trace", "synthetic", "--network", file, "--density", "0.5", "--images", "1",
              "--out", "out.h5"),
@@ -165,9 +167,9 @@ def _changed(random: Random) -> tuple[str, Any]:
         told.append(key)
     if random.random() < 0.03:
         data["layers"] = [
-            dict(layers()[0], name=f"l{n}", in_channels=3, out_channels=3) for n in range(3000)
+            dict(layers()[0], name=f"l{n}", in_channels=3, out_channels=3) for n in range(300)
         ]
-        told.append("3,000 layers")
+        told.append("300 layers")
     return "; ".join(told), data
 
 

@@ -20,9 +20,9 @@ TRACE = f"{INPUTS}/t.h5"
 SWEPT = f"{INPUTS}/swept"
 
 SWEEP = (
-    "sweep", "--trace", TRACE, "--vary", "activation.banks=8,16", "--scheme", "dense", "unstructured",
-    "--show", "cycles_per_image", "energy_uj_per_image", "area_mm2", "scheme", "--out", SWEPT,
-    "--workers", "1",
+    "sweep", "--trace", TRACE, "--vary", "activation.banks=8,16", "--scheme", "dense",
+    "unstructured", "--show", "cycles_per_image", "energy_uj_per_image", "area_mm2", "scheme",
+    "--out", SWEPT, "--workers", "1",
 )  # fmt: skip
 
 SEARCH = (
@@ -30,7 +30,12 @@ SEARCH = (
     "--trials", "3", "--out", f"{INPUTS}/searched", "--workers", "1",
 )  # fmt: skip
 
-RUN = ("run", "--trace", TRACE, "--threads", "1", "--scheme", "dense", "--out", f"{INPUTS}/run")
+RUN = (
+    "run", "--trace", TRACE, "--threads", "1", "--scheme", "dense", "--out", f"{INPUTS}/run",
+)  # fmt: skip
+
+COMMANDS: dict[str, tuple[str, ...]] = {"swept": SWEEP, "searched": SEARCH, "run": RUN}
+"""By the folder that each goes on with."""
 
 JOURNAL = "_search.journal"
 
@@ -46,9 +51,8 @@ def draw(random: Random, base: Path, folder: Path) -> Case:
     """A part, a journal or another file of a folder changed; then the same command again."""
     inputs = folder / INPUTS
     drawn = random.random()
-    name, argv = ("swept", SWEEP) if drawn < 0.75 else ("searched", SEARCH)
-    if drawn > 0.95:
-        name, argv = "run", RUN
+    name = "swept" if drawn < 0.75 else "searched" if drawn < 0.95 else "run"
+    argv = COMMANDS[name]
     (inputs / "t.h5").write_bytes((base / TRACE).read_bytes())
     copy_tree(base / INPUTS / name, inputs / name)
     place = inputs / name

@@ -9,7 +9,8 @@ from random import Random
 
 from tools.fuzz import hostile, sound
 from tools.fuzz.case import INPUTS, Case, Kind
-from tools.fuzz.kinds.changed_traces import CHANGES, REWRITES
+from tools.fuzz.kinds.changed_traces import CHANGES
+from tools.fuzz.kinds.rewritten_traces import REWRITES
 
 BASES = ("unstructured", "structured", "bare", "channels", "heads")
 
@@ -91,8 +92,8 @@ KIND = Kind(
     0.26,
     "HDF5 traces of five forms (element masks with and without counts, margins, input bits and a "
     "sample; masks of channels). Bytes flipped, cut, zeroed, inserted anywhere. Below the hashes: "
-    "other types and shapes, missing, further, linked, external and virtual datasets, chunks zeroed "
-    "or never written, attributes retyped. With hashes made right again: header values, counts, "
+    "other types and shapes, missing, further, linked, external and virtual datasets, chunks "
+    "zeroed or never written, attributes retyped. With hashes made right again: header values, counts, "
     "masks with padding bits, image ids, names and shapes of layers. Pipes and folders as files",
     prepare,
     draw,

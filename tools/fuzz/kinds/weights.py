@@ -35,22 +35,16 @@ TRAIN = (
 RECORD = ("record", "--weights", WEIGHTS, *IMAGES, "--images", "1", "--out", "out.h5")
 
 EVALUATE = (
-    "evaluate",
-    "--weights",
-    WEIGHTS,
-    *IMAGES,
-    "--what",
-    "knn",
-    "density",
-    "--device",
-    "cpu",
+    "evaluate", "--weights", WEIGHTS, *IMAGES, "--what", "knn", "density", "--device", "cpu",
     "--json",
-)
+)  # fmt: skip
 
-FURTHER = ("train", *IMAGES, "--weights", WEIGHTS, "--out", "out", "--resolution", "8", "--batch", "4",
-           "--steps", "1", "--images", "2", "--threads", "1", "--device", "cpu")  # fmt: skip
+FURTHER = (
+    "train", *IMAGES, "--weights", WEIGHTS, "--out", "out", "--resolution", "8", "--batch", "4",
+    "--steps", "1", "--images", "2", "--threads", "1", "--device", "cpu",
+)  # fmt: skip
 
-SOUND = {
+SOUND: dict[str, tuple[tuple[str, ...], ...]] = {
     "record": (RECORD[1:],),
     "evaluate": (EVALUATE[1:], (*EVALUATE[1:], "--save")),
     "train": (FURTHER[1:], TRAIN[1:]),
@@ -102,8 +96,8 @@ def draw(random: Random, base: Path, folder: Path) -> Case:
     if drawn < 0.55:
         return _weights(random, base, folder)
     run = folder / RUN
-    name = random.choice(("checkpoint.pt", "checkpoint.pt", "checkpoint.pt", "config.json", "log.csv",
-                          "evaluation.json"))  # fmt: skip
+    others = ("config.json", "log.csv", "evaluation.json")
+    name = "checkpoint.pt" if random.random() < 0.5 else random.choice(others)
     path = run / name
     if name == "checkpoint.pt":
         change = random.choice((_bytes, _bytes, _checkpoint, _checkpoint, _pickled))(random, path)
@@ -178,7 +172,8 @@ def _array(random: Random, path: Path) -> str:
     elif how == "objects":
         members[name] = _npy(np.array([print, 3], object), pickled=True)
     else:
-        header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({2 ** random.choice((34, 40, 61))},), }}"
+        size = 2 ** random.choice((34, 40, 61))
+        header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({size},), }}"
         text = header.encode() + b" " * 20 + b"\n"
         members[name] = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
     _pack(path, members)
@@ -243,15 +238,16 @@ def _checkpoint(random: Random, path: Path) -> str:
     """A value of a checkpoint, which torch reads without a word."""
     torch = _torch()
     state = torch.load(path, weights_only=True)
-    holder, told = state, []
+    holder, told = state, list[str]()
     while isinstance(holder, dict | list) and holder and (not told or random.random() < 0.75):
         keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
         key = random.choice(keys)
         above, holder = holder, holder[key]
         told.append(str(key))
-    values = (
-        None, -1, 10**12, float("nan"), "x", [], {}, torch.zeros(3), torch.zeros(0), torch.zeros(2, dtype=torch.int8),
-        torch.full((4, 4), float("nan")), hostile.number(random), True,
+    values: tuple[Any, ...] = (
+        None, -1, 10**12, float("nan"), "x", [], {}, torch.zeros(3), torch.zeros(0),
+        torch.zeros(2, dtype=torch.int8), torch.full((4, 4), float("nan")), hostile.number(random),
+        True,
     )  # fmt: skip
     if random.random() < 0.2:
         del above[key]
