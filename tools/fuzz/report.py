@@ -147,10 +147,11 @@ good:
 
 All else is a failure: a traceback, a signal, more than ten seconds (a minute where torch runs),
 more than 1 GiB beyond what a clean run takes, another status, several lines, more than 2,000
-characters or control characters in a complaint, a warning, another result, a number that no run can
-give, an input that is changed, a file that is left behind. Inputs are functions of seed, kind and number; those that fail are kept in `.fuzz/`, each to be run again
-by itself: `.venv/bin/python -m tools.fuzz --again FOLDER`. The base of every kind is small: a
-network of three layers, two images.
+characters or control characters in a complaint, a warning, another result, a number that no run
+can give, an input that is changed, a file that is left behind. Inputs are functions of seed, kind
+and number; those that fail are kept in `.fuzz/`, each to be run again by itself:
+`.venv/bin/python -m tools.fuzz --again FOLDER`. The base of every kind is small: a network of
+three layers, two images.
 
 The inputs are drawn from what the formats and the options say, and do not follow what code they
 reach.

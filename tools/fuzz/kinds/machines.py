@@ -160,7 +160,8 @@ KIND = Kind(
     0.18,
     "machine files and `--set`: values that the schema takes, at its bounds too, and values that "
     "it does not; scalars that YAML reads as something else (dates, `0x_`, 5,000 digits, tags, "
-    "anchors, nesting, surrogates), unknown and repeated keys, bases in circles, alias bombs, damaged bytes",
+    "anchors, nesting, surrogates), unknown and repeated keys, bases in circles, alias bombs, "
+    "damaged bytes",
     prepare,
     draw,
 )

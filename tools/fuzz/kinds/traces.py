@@ -93,8 +93,9 @@ KIND = Kind(
     "HDF5 traces of five forms (element masks with and without counts, margins, input bits and a "
     "sample; masks of channels). Bytes flipped, cut, zeroed, inserted anywhere. Below the hashes: "
     "other types and shapes, missing, further, linked, external and virtual datasets, chunks "
-    "zeroed or never written, attributes retyped. With hashes made right again: header values, counts, "
-    "masks with padding bits, image ids, names and shapes of layers. Pipes and folders as files",
+    "zeroed or never written, attributes retyped. With hashes made right again: header values, "
+    "counts, masks with padding bits, image ids, names and shapes of layers. Pipes and folders as "
+    "files",
     prepare,
     draw,
 )
