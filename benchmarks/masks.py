@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from hwsim.trace.files import find_traces
-from hwsim.trace.hdf5 import TraceContents
-from hwsim.trace.header import TraceError
+from hwsim.trace.format.contents import TraceContents
+from hwsim.trace.format.header import TraceError
 from hwsim.trace.mask_trace import MaskTrace
 
 MAIN_SCHEMES = {"cdg": "unstructured", "scdg": "structured-8x"}
@@ -34,6 +34,7 @@ class Repeated:
         self._trace, self._layer = trace, layer
         self._held = trace.packed(layer) if images > trace.images else None
         self.shape = (images, trace.packed(layer, 0, 1).shape[1])
+        self.dtype, self.first_read = np.dtype(np.uint8), []
 
     def __getitem__(self, images: slice) -> np.ndarray:
         wanted = range(self.shape[0])[images]
@@ -61,7 +62,7 @@ def with_inputs(trace: MaskTrace, images: int) -> MaskTrace:
     at = np.arange(images) % some.images
     for kind in ("masks", "zero_operand_macs", "zero_operand_macs_conditional", "input_bits"):
         contents[kind] = {
-            name: np.asarray(data)[at] for name, data in getattr(some.contents, kind).items()
+            name: np.asarray(data[:])[at] for name, data in getattr(some.contents, kind).items()
         }
     header = some.header.model_copy(update={"image_ids": tuple(range(images))})
     return MaskTrace(TraceContents(header, **contents))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # What __getattr__ finds, for type checkers and editors.
     from hwsim.sweep.search import run_search
     from hwsim.sweep.sweep import run_sweep
     from hwsim.trace.files import open_traces, verify, write_trace
-    from hwsim.trace.header import TraceHeader
+    from hwsim.trace.format.header import TraceHeader
     from hwsim.trace.mask_trace import MaskTrace
     from hwsim.trace.synthetic import synthetic_channels, synthetic_trace
 
@@ -35,7 +35,7 @@ _HOMES = {
     "Network": "network",
     "ResultsFolder": "sweep.folder",
     "SimResult": "run.results",
-    "TraceHeader": "trace.header",
+    "TraceHeader": "trace.format.header",
     "compare": "run.comparison",
     "density_sweep": "run.comparison",
     "layers_frame": "run.results",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oracle.cases import Case
 
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 
 

@@ -12,7 +12,7 @@ from oracle.residency import cut_channels, flattened, split
 
 from hwsim.arch.config import ArchConfig
 from hwsim.network import ConvLayer
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 
 

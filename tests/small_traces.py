@@ -8,8 +8,8 @@ import numpy as np
 
 from hwsim.network import Network
 from hwsim.trace.files import write_trace
-from hwsim.trace.header import TraceHeader
-from hwsim.trace.packing import pack_bits
+from hwsim.trace.format.header import TraceHeader
+from hwsim.trace.format.packing import pack_bits
 
 
 def write_small_trace(path: Path, network: Network, method: str, mask_group: int) -> Path:

@@ -17,7 +17,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.counters import DRAM_COUNTERS
 from hwsim.errors import UserError
 from hwsim.network import ConvLayer, Network
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_channels
 

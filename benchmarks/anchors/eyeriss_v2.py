@@ -22,10 +22,10 @@ from hwsim.errors import UserError
 from hwsim.network import ConvLayer, Network
 from hwsim.run.results import SimResult
 from hwsim.run.simulate import simulate
-from hwsim.trace.hdf5 import TraceContents
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.contents import TraceContents
+from hwsim.trace.format.header import TraceHeader
+from hwsim.trace.format.packing import pack_bits
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.trace.packing import pack_bits
 
 from .row import Row, Settings, not_run, verdict_of
 

@@ -28,7 +28,7 @@ from hwsim.mapping.residency import (
 from hwsim.mapping.tiles import Mapping, input_pixels
 from hwsim.network import AnyLayer, ConvLayer, Network
 from hwsim.trace.active_channels import predictors, selecting
-from hwsim.trace.header import Granularity, TraceHeader
+from hwsim.trace.format.header import Granularity, TraceHeader
 
 
 class Placed(NamedTuple):

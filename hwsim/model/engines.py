@@ -17,7 +17,7 @@ from hwsim.model.plan import LayerPlan
 from hwsim.model.skip_plan import with_lanes
 from hwsim.model.transfers import Moves
 from hwsim.trace.active_channels import Channels
-from hwsim.trace.packing import unpack_bits
+from hwsim.trace.format.packing import unpack_bits
 
 
 def run_channels(

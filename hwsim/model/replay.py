@@ -29,9 +29,9 @@ from hwsim.model.transfers import (
     tellers,
 )
 from hwsim.trace.active_channels import Channels, channels_of
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
+from hwsim.trace.format.packing import count_ones, unpack_bits
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.trace.packing import count_ones, unpack_bits
 
 SEGMENT_BYTES = 1 << 22, 1 << 24
 """Packed masks that are read and replayed at once, at least and at most; a few are in memory."""

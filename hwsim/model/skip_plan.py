@@ -21,7 +21,7 @@ from hwsim.model.kernel.lanes import LANES
 from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
 from hwsim.model.kernel.zero_skipping import STRETCH, Operands, Walk, fill_planes
 from hwsim.network import ConvLayer
-from hwsim.trace.packing import unpack_bits
+from hwsim.trace.format.packing import unpack_bits
 
 _BANK_STALL, _DRAIN = CAUSES.index("bank_stall"), CAUSES.index("drain")
 

@@ -24,6 +24,6 @@ def provenance(arch: ArchConfig, traces: Mapping[str, str | None]) -> dict[str, 
         "platform": platform.platform(),
         "versions": {
             name: metadata.version(name)
-            for name in ("numpy", "numba", "simpy", "pandas", "h5py", "pydantic")
+            for name in ("numpy", "numba", "simpy", "pandas", "pyfive", "pydantic")
         },
     }

@@ -24,7 +24,7 @@ from hwsim.energy.prices import COMPONENTS, price, prices
 from hwsim.energy.table import EnergyTable, PriceError
 from hwsim.model import Engine
 from hwsim.network import AnyLayer, ConvLayer, Network
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,7 +26,7 @@ from hwsim.run.simulate import require_inputs, require_usable, usable_schemes
 from hwsim.sweep.axes import Settings
 from hwsim.sweep.row_key import row_key
 from hwsim.trace.channel_order import NATURAL, images_apart, require_order, same_gates
-from hwsim.trace.header import TraceError, TraceHeader
+from hwsim.trace.format.header import TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 
 

@@ -27,7 +27,7 @@ from hwsim.sweep.points import Masks, Measured, Point
 from hwsim.sweep.row_key import model_sha256, version
 from hwsim.text_table import text_of, three_digits
 from hwsim.trace.channel_order import density_order, images_apart
-from hwsim.trace.header import TraceError
+from hwsim.trace.format.header import TraceError
 from hwsim.trace.mask_trace import MaskTrace
 
 if TYPE_CHECKING:

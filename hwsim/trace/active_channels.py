@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.network import ConvLayer, MapLayer, Network
-from hwsim.trace.header import Granularity
+from hwsim.trace.format.header import Granularity
 from hwsim.trace.mask_trace import MaskTrace
 
 IMAGES_AT_ONCE = 4096

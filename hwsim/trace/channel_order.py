@@ -16,8 +16,8 @@ import numpy as np
 
 from hwsim.errors import nearest
 from hwsim.network import AnyLayer, ConvLayer, Network
-from hwsim.trace.hdf5 import CHUNK_IMAGES
-from hwsim.trace.header import TraceError, TraceHeader
+from hwsim.trace.format.header import TraceError, TraceHeader
+from hwsim.trace.format.layout import CHUNK_IMAGES
 from hwsim.trace.mask_trace import MaskTrace
 
 ChannelOrder = Literal["natural", "density"]

@@ -14,9 +14,9 @@ from hwsim.errors import UserError
 from hwsim.files import asset_dir
 from hwsim.network import Network, load_network
 from hwsim.network.file import SUFFIXES
-from hwsim.trace.hdf5 import TraceContents
-from hwsim.trace.header import TraceError, TraceHeader
-from hwsim.trace.int8_sample import LayerSample
+from hwsim.trace.format.contents import TraceContents
+from hwsim.trace.format.header import TraceError, TraceHeader
+from hwsim.trace.format.int8_sample import LayerSample
 from hwsim.trace.mask_trace import MaskTrace
 
 
@@ -40,18 +40,20 @@ def write_trace(
     int8 (images, bits), margins in steps of ``salience_scale`` (units of Z), stored with gzip.
     ``sample``: one layer's int8 data. ``input_bits``: uint8 (images, ceil(C_in H W / 8)) of any
     layers, for the first images; bits in the order (channel, y, x), 1 where the input is not zero.
-    Raises :class:`TraceError` where the arrays do not fit the
-    header's layer list, and where ``path`` cannot be written.
+    Raises :class:`TraceError` where the arrays have other types or shapes, or hold what the
+    header's layers cannot give, and where ``path`` cannot be written.
     """
-    counted = zero_operand_macs_conditional or {}
     contents = TraceContents(
-        header.counted() if counted else header, masks, zero_operand_macs or {}, counted,
+        header, masks, zero_operand_macs or {}, zero_operand_macs_conditional or {},
         salience or {}, salience_scale or {}, sample, input_bits or {},
     )  # fmt: skip
+    # h5py, which writes, is not loaded where traces are only read.
+    from hwsim.trace.format.writer import write_contents
+
     path = Path(path)
     if not path.parent.is_dir():
         raise TraceError(f"{path}: cannot be written, there is no folder {path.parent}")
-    contents.write(path)
+    write_contents(contents, path)
 
 
 def find_traces(names: Sequence[str | Path]) -> list[Path]:
@@ -119,8 +121,7 @@ def open_network(path: str | Path) -> Network:
 
 
 def verify(path: str | Path) -> MaskTrace:
-    """Read everything once: every chunk's checksum, the contents' hash. Raises TraceError."""
+    """Read everything once and check it. Raises TraceError."""
     trace = MaskTrace.open(path)
-    if trace.contents.digest() != trace.sha256:
-        raise TraceError(f"{path}: contents do not match the recorded SHA-256")
+    trace.contents.check()
     return trace

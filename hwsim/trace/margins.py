@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 
 _LEVELS = np.arange(-128, 128)
 

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from hwsim.network import ConvLayer, Network
-from hwsim.trace.hdf5 import CHUNK_IMAGES, TraceContents
-from hwsim.trace.header import TraceError, TraceHeader
-from hwsim.trace.int8_sample import LayerSample
+from hwsim.trace.format.contents import TraceContents, conditional_zeros
+from hwsim.trace.format.header import TraceError, TraceHeader
+from hwsim.trace.format.int8_sample import LayerSample
+from hwsim.trace.format.layout import CHUNK_IMAGES
+from hwsim.trace.format.packing import count_ones, count_ones_of_images, pack_bits, unpack_bits
+from hwsim.trace.format.reader import read_contents
 from hwsim.trace.margins import Salience
-from hwsim.trace.packing import count_ones, pack_bits, unpack_bits
 
 
 class MaskTrace:
@@ -48,11 +50,8 @@ class MaskTrace:
         """
         packed = {name: pack_bits(bits) for name, bits in masks.items()}
         input_bits = {name: pack_bits(bits) for name, bits in (inputs or {}).items()}
-        counted = zero_operand_macs_conditional or {}
-        header = header.counted() if counted else header
-        return cls(
-            TraceContents(header, packed, zero_operand_macs or {}, counted, input_bits=input_bits)
-        )
+        counts = zero_operand_macs or {}, zero_operand_macs_conditional or {}
+        return cls(TraceContents(header, packed, *counts, input_bits=input_bits))
 
     @classmethod
     def of_network(cls, network: Network, images: int = 1) -> MaskTrace:
@@ -65,8 +64,11 @@ class MaskTrace:
 
     @classmethod
     def open(cls, path: str | Path) -> MaskTrace:
-        """Open a file and check its header; data are checked chunk by chunk as they are read."""
-        return cls(TraceContents.open(Path(path)))
+        """Open a file and check its header; data are checked chunk by chunk as they are read.
+
+        Raises TraceError.
+        """
+        return cls(read_contents(Path(path)))
 
     @property
     def header(self) -> TraceHeader:
@@ -199,11 +201,10 @@ class MaskTrace:
         names = [layer.name for layer in self.header.masked_layers]
         training = {**self.header.training, "threshold_shift": shift}
         packed = {name: pack_bits(salience.cut(name, shift)) for name in names}
-        part = self._part(salience.images, packed, training, margins={})
+        counts = {}
         if self.counts_conditional_zeros:
             counts = {name: self._rescaled_zeros(name, bits) for name, bits in packed.items()}
-            part.contents = replace(part.contents, zero_operand_macs_conditional=counts)
-        return part
+        return self._part(salience.images, packed, training, {}, counts)
 
     def _rescaled_zeros(self, name: str, packed: np.ndarray) -> np.ndarray:
         """int64 (images,): the recorded share of zero operands, of the MACs that masks let run.
@@ -211,18 +212,13 @@ class MaskTrace:
         Where an image's recorded mask is empty, the share of the dense convolution.
         """
         images, layer = len(packed), self.network.by_name[name]
-        before, after = (
-            np.bitwise_count(bits).sum(axis=1, dtype=np.int64)
-            for bits in (self.packed(name, 0, images), packed)
-        )
-        dense = self.zero_operand_macs(name)[:images]
-        if not layer.zeroes:
-            dense = dense - dense // layer.groups
+        before, after = map(count_ones_of_images, (self.packed(name, 0, images), packed))
+        dense = conditional_zeros(layer, self.zero_operand_macs(name)[:images])
         all_bits = self.header.layer_bits(layer)
         zeros = self.zero_operand_macs_conditional(name)[:images]
         empty = before == 0
         of, known = np.where(empty, all_bits, before), np.where(empty, dense, zeros)
-        return (known * after + of // 2) // of
+        return np.minimum((known * after + of // 2) // of, dense)
 
     def reordered(self, orders: Mapping[str, np.ndarray]) -> MaskTrace:
         """The same images, in memory; at place k of each gated layer list ``orders[layer][k]``.
@@ -252,10 +248,14 @@ class MaskTrace:
         packed: Mapping[str, np.ndarray],
         training: Mapping[str, Any],
         margins: Mapping[str, np.ndarray],
+        conditional: Mapping[str, np.ndarray] | None = None,
     ) -> MaskTrace:
-        """The first ``images`` images with masks ``packed``, in memory."""
+        """The first ``images`` images with masks ``packed``, in memory.
+
+        ``conditional``: zero operands of those masks; without any, they are as recorded.
+        """
         contents = self.contents
-        dense, conditional = (
+        dense, recorded = (
             {name: stored[:images] for name, stored in counts.items()}
             for counts in (contents.zero_operand_macs, contents.zero_operand_macs_conditional)
         )
@@ -264,8 +264,9 @@ class MaskTrace:
             header=self.header.head(images).model_copy(update={"training": training}),
             masks=packed,
             zero_operand_macs=dense,
-            zero_operand_macs_conditional=conditional,
+            zero_operand_macs_conditional=recorded if conditional is None else conditional,
             salience=margins,
+            salience_scale=contents.salience_scale if margins else {},
             sample=None,
             input_bits={
                 name: contents.packed_inputs(name, 0, images) for name in contents.input_bits
@@ -312,6 +313,8 @@ class MaskTrace:
                 f"{self.path or self.name}: no salience stored, thresholds cannot be shifted"
             )
         if self._margins is None:
+            for name in self.contents.salience:
+                self.contents.check_margins(name)
             margins = {name: self.contents.margins(name) for name in self.contents.salience}
             self._margins = Salience(margins, self.contents.salience_scale)
         return self._margins

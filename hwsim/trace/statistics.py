@@ -16,7 +16,7 @@ import numpy as np
 from hwsim.cli import Advance, progress
 from hwsim.errors import UserError
 from hwsim.network import ConvLayer
-from hwsim.trace.hdf5 import CHUNK_IMAGES
+from hwsim.trace.format.layout import CHUNK_IMAGES
 from hwsim.trace.mask_trace import MaskTrace
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hwsim.errors import UserError
 from hwsim.network import Network
 from hwsim.network.gates import ALL, gateable, with_gates
 from hwsim.trace.files import open_network
-from hwsim.trace.header import Granularity, TraceError, TraceHeader
+from hwsim.trace.format.header import Granularity, TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 
 
@@ -126,6 +126,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def draw(options: argparse.Namespace) -> None:
     """Everything is checked before anything is drawn."""
+    from hwsim.trace.format.writer import write_contents
+
     if not 0 <= options.correlation <= 1:
         raise UserError(f"--correlation {options.correlation}: expected a share between 0 and 1")
     if options.seed < 0:
@@ -141,7 +143,7 @@ def draw(options: argparse.Namespace) -> None:
         correlation=options.correlation,
         seed=options.seed,
     )
-    trace.contents.write(options.out)
+    write_contents(trace.contents, options.out)
     print(
         f"wrote {options.out}: {len(network.gated_layers)} of {len(network.convolutions)} "
         f"convolutions gated, {trace.images} images, synthetic"

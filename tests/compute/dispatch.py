@@ -9,7 +9,7 @@ from hwsim.arch.schemes import Scheme
 from hwsim.model.kernel import decoders
 from hwsim.model.kernel.mask_words import WORD
 from hwsim.model.plan import machine_of
-from hwsim.trace.packing import unpack_bits
+from hwsim.trace.format.packing import unpack_bits
 
 
 def rounds_of_list(arch: ArchConfig, scheme: Scheme, bits: np.ndarray) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from hwsim.network import ConvLayer, Network, resnet18
 from hwsim.run.simulate import simulate
 from hwsim.run.summary import summary
 from hwsim.trace.active_channels import kept_macs, predictors
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_channels
 

@@ -19,7 +19,7 @@ from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.tiles import MappingError
 from hwsim.network import Network
 from hwsim.run.simulate import replay_by_tile, simulate
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 
 

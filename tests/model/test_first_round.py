@@ -19,7 +19,7 @@ from hwsim.model import Engine
 from hwsim.model import replay as engines
 from hwsim.model.engines import ENGINES
 from hwsim.network import ConvLayer
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from rtl import layers
 from tools.verification.compare import Outcome, compare

@@ -12,7 +12,7 @@ from hwsim.mapping.residency import map_network
 from hwsim.model.kernel.bits import ones_before, popcount, through_nth
 from hwsim.model.kernel.jit import compiled
 from hwsim.model.kernel.mask_words import TileWords
-from hwsim.trace.packing import pack_bits
+from hwsim.trace.format.packing import pack_bits
 
 
 @compiled

@@ -15,7 +15,7 @@ from hwsim.run.answer import idle_column_cycles, sentences
 from hwsim.run.comparison import Comparison, compare
 from hwsim.run.price_sets import other_prices
 from hwsim.run.simulate import simulate
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 
 

@@ -16,6 +16,7 @@ from hwsim.run.__main__ import main
 from hwsim.run.comparison import compare
 from hwsim.run.simulate import simulate
 from hwsim.trace.files import open_network, open_traces, verify
+from hwsim.trace.format.writer import write_contents
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_trace
 
@@ -37,7 +38,9 @@ def test_zero_gating_without_zeros_is_told(
 ) -> None:
     assert main(["--network", str(file)]) == 0
     assert "a layer list knows no zeros: array.zero_gating is without" in capsys.readouterr().out
-    synthetic_trace(small_network, images=2, density=0.5).contents.write(tmp_path / "s.h5")
+    write_contents(
+        synthetic_trace(small_network, images=2, density=0.5).contents, tmp_path / "s.h5"
+    )
     assert main(["--trace", str(tmp_path / "s.h5"), "--batch", "2"]) == 0
     assert "s counts no zero operands: array.zero_gating is" in capsys.readouterr().out
 
@@ -146,10 +149,10 @@ def test_a_trace_without_masks_is_written_and_read(
     small_network: Network, tmp_path: Path, pe16x16: ArchConfig
 ) -> None:
     path = tmp_path / "none.h5"
-    MaskTrace.of_network(small_network, 2).contents.write(path)
+    write_contents(MaskTrace.of_network(small_network, 2).contents, path)
     trace = verify(path)
     assert not trace.header.has_masks
-    assert trace.header.format_version == 2
+    assert trace.header.format_version == 4
     assert trace.header.bits == 0
     assert trace.densities() == {}
     assert open_network(path) == small_network

@@ -51,6 +51,6 @@ def test_both_models_and_all_prices_are_hashed() -> None:
         "model/reference/machine.py",
         "mapping/tiles.py",
         "energy/tables/sram_22nm.csv",
-        "trace/hdf5.py",
+        "trace/format/reader.py",
     } <= names
     assert len(names) == len(list(hashed()))

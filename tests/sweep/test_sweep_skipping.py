@@ -10,9 +10,10 @@ import pytest
 from hwsim.errors import UserError
 from hwsim.run.simulate import simulate
 from hwsim.sweep.sweep import run_sweep
-from hwsim.trace.hdf5 import TraceContents
+from hwsim.trace.format.contents import TraceContents
+from hwsim.trace.format.packing import pack_bits
+from hwsim.trace.format.writer import write_contents
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.trace.packing import pack_bits
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +32,10 @@ def traces(trace_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list
         names = [layer.name for layer in trace.network.gated_layers]
         none = {name: np.zeros(trace.images, np.int64) for name in names}
         contents = TraceContents(
-            trace.header.counted(), {name: trace.packed(name) for name in names}, none, none,
+            trace.header, {name: trace.packed(name) for name in names}, none, none,
             input_bits={name: pack_bits(bits) for name, bits in inputs.items()},
         )  # fmt: skip
-        contents.write(folder / path.name)
+        write_contents(contents, folder / path.name)
         paths.append(folder / path.name)
     return paths
 

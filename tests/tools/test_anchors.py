@@ -24,7 +24,7 @@ from hwsim.errors import UserError
 from hwsim.model.kernel.jit import DISABLED
 from hwsim.network import ConvLayer, Network
 from hwsim.run.simulate import simulate
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 
 FOLDER = os.environ.get("HWSIM_ANCHORS")

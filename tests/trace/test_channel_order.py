@@ -17,7 +17,7 @@ from hwsim.sweep.__main__ import main
 from hwsim.sweep.sweep import run_sweep
 from hwsim.trace.channel_order import added_together, density_order, images_apart
 from hwsim.trace.files import write_trace
-from hwsim.trace.header import TraceError, TraceHeader
+from hwsim.trace.format.header import TraceError, TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_channels, synthetic_trace
 

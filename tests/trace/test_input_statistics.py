@@ -12,10 +12,10 @@ import pytest
 from hwsim.network import ConvLayer, Network
 from hwsim.trace.__main__ import main
 from hwsim.trace.files import open_traces, write_trace
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
+from hwsim.trace.format.packing import pack_bits
 from hwsim.trace.input_statistics import count_beats, input_statistics
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.trace.packing import pack_bits
 from hwsim.trace.statistics import ALL_LAYERS
 
 
@@ -223,4 +223,5 @@ def test_verify_covers_input_bits(tmp_path: Path, capsys: pytest.CaptureFixture[
     with h5py.File(copy, "r+") as file:
         file["input_bits/fc"][0, 0] ^= 1
     assert main(["verify", str(copy)]) == 2
-    assert "contents do not match the recorded SHA-256" in capsys.readouterr().err
+    said = "layer fc: data damaged: input_bits of images 0 to 0 do not match their SHA-256"
+    assert said in capsys.readouterr().err

@@ -11,10 +11,10 @@ import pytest
 
 from hwsim.network import Network
 from hwsim.trace.files import verify, write_trace
-from hwsim.trace.header import TraceError
-from hwsim.trace.int8_sample import ARRAYS, LayerSample
+from hwsim.trace.format.header import TraceError
+from hwsim.trace.format.int8_sample import ARRAYS, LayerSample
+from hwsim.trace.format.packing import pack_bits
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.trace.packing import pack_bits
 from hwsim.trace.synthetic import synthetic_trace
 
 LAYER = "layer1.0.conv1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.trace.packing import count_ones, pack_bits, unpack_bits
+from hwsim.trace.format.packing import count_ones, pack_bits, unpack_bits
 
 
 def test_bits_are_packed_least_significant_first() -> None:

@@ -19,7 +19,7 @@ from hwsim.network import ConvLayer, Network
 from hwsim.trace import statistics as module
 from hwsim.trace.__main__ import main
 from hwsim.trace.files import open_traces, write_trace
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.statistics import ALL_LAYERS, count_masks, mask_statistics
 from hwsim.trace.synthetic import synthetic_channels, synthetic_trace

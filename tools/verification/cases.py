@@ -192,7 +192,10 @@ def build(values: dict[str, Value], rng: Random) -> Case | None:
         scheme += SKIP if skipping == "suffix" else ""
     if v["zero gating"] == "on" or gated.name in inputs:
         ones = masks[gated.name].reshape(v["images"], -1).sum(axis=1) * v["mask group"]
-        conditional[gated.name] = noise.integers(0, ones * gated.conditional_steps + 1)
+        # Those of set bits are among the zeros of the conditional path.
+        base = zeros[gated.name] // gated.groups if gated.groups > 1 else 0
+        possible = np.minimum(ones * gated.conditional_steps, zeros[gated.name] - base)
+        conditional[gated.name] = noise.integers(0, possible + 1)
     return Case(
         arch, network, scheme, v["mask group"], v["batch"], v["images"], masks, zeros,
         v["gate normalisation"], conditional, inputs,

@@ -19,8 +19,8 @@ from hwsim.model import Engine
 from hwsim.model.engines import ENGINES
 from hwsim.model.plan import LayerPlan, plan_network
 from hwsim.run.simulate import chosen_shapes, replay_by_tile
+from hwsim.trace.format.packing import pack_bits
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.trace.packing import pack_bits
 
 from .rounds import Cut, Work, first_round
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hwsim.network import Network
 from hwsim.trace.active_channels import kept_macs
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.train.networks.gating import Branch, gated_layers
 from hwsim.train.networks.inference import batches, evaluating

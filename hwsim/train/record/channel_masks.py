@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from hwsim.network import Network
-from hwsim.trace.header import Granularity
-from hwsim.trace.packing import pack_bits
+from hwsim.trace.format.header import Granularity
+from hwsim.trace.format.packing import pack_bits
 from hwsim.train.networks.dgc import DGCConv2d, head_order, one_squeeze
 from hwsim.train.networks.gating import Branch, GatedConv2d
 from hwsim.train.networks.inference import evaluating, hooked, watched_batches

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hwsim.errors import UserError, nearest
 from hwsim.network import INPUT, ConvLayer, Network
-from hwsim.trace.packing import pack_bits
+from hwsim.trace.format.packing import pack_bits
 from hwsim.train.derive.follower import tensors_in
 from hwsim.train.networks.inference import Hook
 from hwsim.train.record.masks.layouts import as_map, map_in

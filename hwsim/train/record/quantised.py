@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hwsim.trace.int8_sample import LayerSample
-from hwsim.trace.packing import pack_bits
+from hwsim.trace.format.int8_sample import LayerSample
+from hwsim.trace.format.packing import pack_bits
 from hwsim.train.networks.gating import Branch, GatedConv2d, base_blocks, spread
 
 LEVELS = 127

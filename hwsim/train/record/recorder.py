@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from hwsim.network import Network
 from hwsim.trace.files import write_trace
-from hwsim.trace.header import TraceHeader
-from hwsim.trace.packing import pack_bits
+from hwsim.trace.format.header import TraceHeader
+from hwsim.trace.format.packing import pack_bits
 from hwsim.train.networks.gating import Branch
 from hwsim.train.record.batch import Batch, Reading
 from hwsim.train.record.input_bits import InputBits

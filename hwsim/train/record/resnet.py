@@ -10,8 +10,8 @@ from torch import Tensor
 from hwsim.errors import UserError
 from hwsim.network import Network
 from hwsim.trace.files import write_trace
-from hwsim.trace.header import TraceHeader
-from hwsim.trace.int8_sample import LayerSample
+from hwsim.trace.format.header import TraceHeader
+from hwsim.trace.format.int8_sample import LayerSample
 from hwsim.train.images import views
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import Branch, GatedConv2d, gated_layers

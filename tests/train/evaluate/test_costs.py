@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwsim.network import ConvLayer, Network, resnet18
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.train.evaluate.costs import channel_costs, costs
 

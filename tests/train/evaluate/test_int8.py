@@ -10,7 +10,7 @@ import torch
 from near import assert_near
 from torch import Tensor
 
-from hwsim.trace.packing import pack_bits
+from hwsim.trace.format.packing import pack_bits
 from hwsim.train.evaluate import int8
 from hwsim.train.images.views import plain
 from hwsim.train.networks import models

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from hwsim.network import ConvLayer, Network, resnet18
 from hwsim.trace.files import verify
+from hwsim.trace.format.packing import unpack_bits
 from hwsim.trace.mask_trace import MaskTrace
-from hwsim.trace.packing import unpack_bits
 from hwsim.train.images.views import plain
 from hwsim.train.networks import models
 from hwsim.train.networks.gating import gated_layers

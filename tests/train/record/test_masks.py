@@ -12,7 +12,7 @@ from small_gates import BODY, Masked, Net, Told, conv, images, recorded
 from torch import Tensor, nn
 
 from hwsim.network import ConvLayer, Network
-from hwsim.trace.header import TraceHeader
+from hwsim.trace.format.header import TraceHeader
 from hwsim.train.record.masks.form import Form
 from hwsim.train.record.masks.layouts import Layout
 from hwsim.train.record.masks.shapes import Mask, of_shape

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from hwsim.network import ConvLayer, Network
-from hwsim.trace.header import Granularity
+from hwsim.trace.format.header import Granularity
 from hwsim.train.record.masks.recording_error import RecordingError
 from hwsim.train.record.masks.shapes import Mask, mask_group_of
 

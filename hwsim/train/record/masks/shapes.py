@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from hwsim.network import ConvLayer
-from hwsim.trace.header import takes_mask_group
+from hwsim.trace.format.header import takes_mask_group
 from hwsim.train.record.masks.layouts import Layout
 from hwsim.train.record.masks.recording_error import RecordingError
 

@@ -26,5 +26,16 @@ def unpack_bits(packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def count_ones(packed: np.ndarray) -> int:
     """Set bits of packed masks, uint8 (n, bytes)."""
+    return int(np.bitwise_count(_words(packed)).sum())
+
+
+def count_ones_of_images(packed: np.ndarray) -> np.ndarray:
+    """The same of each image, int64 (n,)."""
+    ones: np.ndarray = np.bitwise_count(_words(packed)).sum(axis=1, dtype=np.int64)
+    return ones
+
+
+def _words(packed: np.ndarray) -> np.ndarray:
+    """The same bits, in words where that is possible."""
     whole = packed.shape[1] % 8 == 0 and packed.flags.c_contiguous
-    return int(np.bitwise_count(packed.view(np.uint64) if whole else packed).sum())
+    return packed.view(np.uint64) if whole else packed

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.trace.header import TraceError, TraceHeader
+from hwsim.trace.format.header import TraceError, TraceHeader
 
 ARRAYS = {"activations": "<i1", "weights": "<i1", "thresholds": "<i4", "mask": "<u1"}
 """Data and types, in the order in which they are hashed."""
@@ -31,17 +31,18 @@ class LayerSample:
     mask: np.ndarray
 
     @classmethod
-    def read(cls, group: Any) -> LayerSample:
-        """From an HDF5 group."""
-        data = {name: group[name][:] for name in ARRAYS}
-        return cls(str(group.attrs["layer"]), int(group.attrs["image"]), **data)
+    def read(cls, file: Any) -> LayerSample:
+        """From an open file, a hwsim.trace.format.container.Container."""
+        of = file.attributes("sample")
+        data = {name: file.dataset(f"sample/{name}")[:] for name in ARRAYS}
+        return cls(file.as_text(of["layer"]), int(of["image"]), **data)
 
     def write(self, group: Any) -> None:
         """Into an HDF5 group."""
         group.attrs.update({"layer": self.layer, "image": self.image})
         for name in ARRAYS:
             data = getattr(self, name)
-            group.create_dataset(name, data=data, chunks=data.shape, fletcher32=True)
+            group.create_dataset(name, data=data, chunks=data.shape)
 
     def contents(self) -> bytes:
         """What the trace's hash covers."""

@@ -1,14 +1,14 @@
 """The header of a trace: which network, which gates, which images, and how the masks came about.
 
-Format version 1 has masks of output activations; version 2 says in ``granularity`` what a mask bit
-decides. Element traces are still written as version 1, which every release reads.
+Format version 4 has a hash for each chunk of data. Versions 1 to 3 are read: 1 has masks of output
+activations, 2 says in ``granularity`` what a mask bit decides, 3 counts conditional zeros.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,9 +17,10 @@ from hwsim.network import AnyLayer, ConvLayer, Described, Network
 
 Granularity = Literal["element", "output-channel", "input-channel-by-head", "none"]
 
-ELEMENT_VERSION, CHANNEL_VERSION, COUNTED_VERSION = 1, 2, 3
-"""Format versions of traces of element masks, of masks of channels, and of element masks with the
-zero operands of conditional MACs counted."""
+CHANNEL_VERSION, CHUNKED_VERSION = 2, 4
+"""Format versions that brought masks of channels, and hashes of chunks; the last is written."""
+
+LARGEST_ID = (1 << 63) - 1
 
 
 def takes_mask_group(layer: ConvLayer, mask_group: int) -> bool:
@@ -42,10 +43,9 @@ class TraceHeader(Described):
     ``granularity``: what a mask bit decides, or that there are no masks; ``mask_group`` is 1 where
     it decides on channels.
     ``squeeze``: how far the predictors of ``input-channel-by-head`` masks narrow their input.
-    ``format_version`` follows from the granularity where it is not given.
     """
 
-    format_version: int = ELEMENT_VERSION
+    format_version: int = CHUNKED_VERSION
     network: Network
     method: str
     granularity: Granularity = "element"
@@ -54,25 +54,18 @@ class TraceHeader(Described):
     branch: str = "diagonal"
     gate_norm: Literal["batch", "instance"] = "batch"
     dataset: str
-    image_ids: tuple[int, ...] = Field(min_length=1)
+    image_ids: tuple[Annotated[int, Field(ge=0, le=LARGEST_ID)], ...] = Field(min_length=1)
     training: dict[str, Any] = Field(default_factory=dict)
     synthetic: bool = False
 
-    @model_validator(mode="before")
-    @classmethod
-    def _version_follows(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "format_version" not in data:
-            element = data.get("granularity", "element") == "element"
-            return {**data, "format_version": ELEMENT_VERSION if element else CHANNEL_VERSION}
-        return data
-
     @model_validator(mode="after")
     def _masks_fit(self) -> Self:
-        if self.format_version not in (ELEMENT_VERSION, CHANNEL_VERSION, COUNTED_VERSION):
+        if not 1 <= self.format_version <= CHUNKED_VERSION:
             raise ValueError(
-                f"format version {self.format_version}, this hwsim reads "
-                f"{ELEMENT_VERSION}, {CHANNEL_VERSION} and {COUNTED_VERSION}"
+                f"format version {self.format_version}, this hwsim reads 1 to {CHUNKED_VERSION}"
             )
+        if len(set(self.image_ids)) < len(self.image_ids):
+            raise ValueError("image_ids: an image is there twice")
         if not self.has_masks:
             if self.format_version < CHANNEL_VERSION:
                 raise ValueError(f"granularity none needs format version {CHANNEL_VERSION}")
@@ -102,7 +95,7 @@ class TraceHeader(Described):
 
     def as_json(self) -> str:
         """The text that is stored and hashed; version 1 has no keys that came later."""
-        later = {"granularity", "squeeze"} if self.format_version == ELEMENT_VERSION else None
+        later = {"granularity", "squeeze"} if self.format_version < CHANNEL_VERSION else None
         return self.model_dump_json(exclude=later)
 
     @property
@@ -143,9 +136,9 @@ class TraceHeader(Described):
     def images(self) -> int:
         return len(self.image_ids)
 
-    def counted(self) -> TraceHeader:
-        """Of a trace that counts the zero operands of conditional MACs."""
-        return self.model_copy(update={"format_version": COUNTED_VERSION})
+    def newest(self) -> TraceHeader:
+        """The same in the format version that is written."""
+        return self.model_copy(update={"format_version": CHUNKED_VERSION})
 
     def head(self, images: int) -> TraceHeader:
         """Of the first ``images`` images."""

@@ -1,0 +1,1 @@
+"""What a trace file holds, and how: written whole, read without trust."""
