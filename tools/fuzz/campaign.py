@@ -28,6 +28,7 @@ from tools.fuzz.kinds import KINDS
 from tools.fuzz.report import Found, report
 from tools.fuzz.sound import warm
 from tools.fuzz.trial import Bench, Trial
+from tools.fuzz.verdict import NOT_DRAWN
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evidence" / "fuzzing.md"
@@ -141,7 +142,7 @@ def _draw(kinds: Sequence[Kind], options: argparse.Namespace, scratch: Path, fou
                     process = running.pop(ready)
                     process.join()
                     if process.exitcode:
-                        raise RuntimeError("an input could not be drawn") from None
+                        raise RuntimeError("a process that draws has ended") from None
             if time.monotonic() - said > 60:
                 said = time.monotonic()
                 print(found.line(), file=sys.stderr, flush=True)
@@ -166,7 +167,7 @@ def _work(stint: Stint, seed: int, scratch: Path, told: Connection) -> None:
 
 def _keep(bench: Bench, trial: Trial, kept: dict[tuple[str, str], int]) -> str | None:
     """The folder in which a failure is kept; None of none, and where there are examples enough."""
-    if not trial.verdict.failed:
+    if not trial.verdict.failed or trial.verdict.what == NOT_DRAWN:
         return None
     group = trial.verdict.what, trial.verdict.where
     kept[group] = kept.get(group, 0) + 1

@@ -13,9 +13,9 @@ import numpy as np
 from hwsim.__main__ import COMMANDS, main
 from hwsim.network import ConvLayer, Network
 from hwsim.trace.files import write_trace
-from hwsim.trace.header import TraceHeader
-from hwsim.trace.int8_sample import LayerSample
-from hwsim.trace.packing import pack_bits
+from hwsim.trace.format.header import TraceHeader
+from hwsim.trace.format.int8_sample import LayerSample
+from hwsim.trace.format.packing import pack_bits
 
 IMAGES = 2
 

@@ -14,7 +14,7 @@ from random import Random
 
 from tools.fuzz.case import INPUTS, Case, Kind
 from tools.fuzz.runner import STACK, STDERR, STDOUT, Ended, run
-from tools.fuzz.verdict import Verdict, changed, digest_of, judge
+from tools.fuzz.verdict import NOT_DRAWN, SHOWN, Verdict, changed, digest_of, judge
 
 OWN = {STDOUT, STDERR, STACK, "tmp"}
 """Names that the runner itself puts into a run's folder."""
@@ -50,7 +50,12 @@ class Bench:
         """Draw, run, judge; nothing stays behind."""
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
         try:
-            case = self.draw(seed, folder)
+            try:
+                case = self.draw(seed, folder)
+            except Exception as error:
+                # A fault of what draws; the campaign goes on, and says so.
+                verdict = Verdict(NOT_DRAWN, type(error).__name__, f"{seed}: {error}"[:SHOWN])
+                return Trial(self.kind.name, seed, "", (), verdict, 0.0)
             verdict, seconds = self.try_case(case, folder)
             return Trial(self.kind.name, seed, case.change, case.argv, verdict, seconds)
         finally:

@@ -17,6 +17,9 @@ from tools.fuzz.runner import MEMORY, Ended
 RIGHT, LINE = "right result", "one line"
 """Outcomes that are no failure."""
 
+NOT_DRAWN = "not drawn"
+"""A fault of this program, not of hwsim."""
+
 MOST_CHARACTERS = 2_000
 """Of a line that refuses."""
 

@@ -193,7 +193,7 @@ def _key(random: Random) -> tuple[str, str, str, str]:
     value = repr(hostile.plain(random)).replace("inf", "np.inf").replace("nan", "np.nan")
     lines = (
         f"data = {{**header.model_dump(), {key!r}: {value}}}",
-        "from hwsim.trace.header import TraceHeader",
+        "from hwsim import TraceHeader",
         "header = TraceHeader(**data)",
     )
     change = f"{key} = {value[:60]}"

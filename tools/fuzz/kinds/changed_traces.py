@@ -102,7 +102,8 @@ def gone(random: Random, path: Path) -> str:
 
 def further(random: Random, path: Path) -> str:
     with h5py.File(path, "r+") as file:
-        group = random.choice([*file, ""])
+        groups = [name for name in file if isinstance(file[name], h5py.Group)]
+        group = random.choice([*groups, ""])
         name = random.choice(("x", "second ", "%", "%zz", "a b", "\u2028", "first", "SECOND"))
         place = f"{group}/{name}"
         if place in file:

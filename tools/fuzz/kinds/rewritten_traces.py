@@ -11,8 +11,8 @@ from typing import Any
 import h5py
 
 from hwsim.trace.files import write_trace
-from hwsim.trace.header import TraceHeader
-from hwsim.trace.int8_sample import LayerSample
+from hwsim.trace.format.header import TraceHeader
+from hwsim.trace.format.int8_sample import LayerSample
 from tools.fuzz import hostile
 from tools.fuzz.kinds.changed_traces import (
     further,
@@ -24,7 +24,7 @@ from tools.fuzz.kinds.changed_traces import (
     retyped,
     unwritten,
 )
-from tools.fuzz.rehash import rehash
+from tools.fuzz.rehash import SAMPLE, compact, rehash
 
 
 def _header_keys(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -37,6 +37,18 @@ def _header_keys(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]
     return found
 
 
+def _near(random: Random, value: Any) -> Any:
+    """Another value of the same type."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return random.choice((value + 1, value - 1, 2 * value, value // 2, 1, 2, 4, 8))
+    if isinstance(value, str):
+        names = (hostile.text(random), "first", "second", "input", "batch", "instance", "inverse")
+        return random.choice(names)
+    return random.choice((None, 1, "first", [1, 2], value))
+
+
 def header(random: Random, path: Path, twin: Path) -> tuple[str, bool]:
     """A value of the header, with every hash made right."""
     with h5py.File(path, "r") as file:
@@ -45,16 +57,15 @@ def header(random: Random, path: Path, twin: Path) -> tuple[str, bool]:
     part = data
     for key in above:
         part = part[key]
-    how = random.choice(("value", "value", "value", "gone", "further"))
+    how = random.choice(("near", "near", "near", "value", "value", "gone", "further"))
     if how == "gone" and isinstance(part, dict):
         del part[last]
     elif how == "further" and isinstance(part, dict):
         part[hostile.text(random)] = hostile.plain(random)
     else:
-        part[last] = hostile.plain(random)
-    text = json.dumps(data, ensure_ascii=random.random() < 0.5).replace("\x00", "")
+        part[last] = _near(random, part[last]) if how == "near" else hostile.plain(random)
     try:
-        rehash(path, text)
+        rehash(path, compact(data).replace("\x00", ""))
     except (UnicodeError, ValueError, OSError):
         rehash(path, json.dumps(data))
     return f"header {'.'.join(map(str, way))}: {how}", False
@@ -79,11 +90,21 @@ def masks(random: Random, path: Path, twin: Path) -> tuple[str, bool]:
         name = random.choice(list(file["masks"]))
         data = file["masks"][name][()]
         row, byte = random.randrange(len(data)), random.randrange(data.shape[1] - 1)
-        data[row, byte] ^= random.randrange(1, 256)
+        flipped = random.randrange(1, 256)
+        data[row, byte] ^= flipped
         file["masks"][name][...] = data
+        if "salience" in file:
+            _turn_margins(file["salience"][name], row, 8 * byte, flipped)
         _write_again(file, twin)
     rehash(path)
     return f"masks/{name}: byte {byte} of image {row}", True
+
+
+def _turn_margins(margins: h5py.Dataset, row: int, first: int, flipped: int) -> None:
+    """The margins of bits that were flipped: above zero where the bit is 1."""
+    for bit in range(8):
+        if flipped >> bit & 1:
+            margins[row, first + bit] = -1 if margins[row, first + bit] > 0 else 1
 
 
 def _write_again(file: h5py.File, path: Path) -> None:
@@ -94,7 +115,11 @@ def _write_again(file: h5py.File, path: Path) -> None:
         group: {name: stored[()] for name, stored in file.get(group, {}).items()} for group in names
     }
     scale = {name: stored.attrs["scale"] for name, stored in file.get("salience", {}).items()}
-    sample = LayerSample.read(file["sample"]) if "sample" in file else None
+    sample = None
+    if "sample" in file:
+        of = file["sample"]
+        contents = {name: of[name][()] for name, _ in SAMPLE}
+        sample = LayerSample(of.attrs["layer"], int(of.attrs["image"]), **contents)
     told = TraceHeader.model_validate_json(file.attrs["header"])
     masks, zeros, salience, conditional, inputs = (data[name] for name in names)
     write_trace(path, told, masks, zeros, salience, scale, sample, conditional, inputs)
@@ -104,14 +129,15 @@ def padding(random: Random, path: Path, twin: Path) -> tuple[str, bool]:
     """Bits behind the last one of a mask, or of a map of inputs."""
     twin.write_bytes(path.read_bytes())
     with h5py.File(path, "r+") as file:
-        names = [name for name in objects(file) if name.startswith(("masks/", "input_bits/"))]
-        name = random.choice(names)
+        padded = [n for n in objects(file) if n == "input_bits/first" or file[n].shape == (2, 7)]
+        if not padded:
+            return masks(random, path, twin)
+        name = random.choice(padded)
         data = file[name][()]
         data[random.randrange(len(data)), -1] |= random.choice((0x80, 0xC0, 0xF0))
         file[name][...] = data
     rehash(path)
-    padded = name == "input_bits/first" or data.shape[1] == 7
-    return f"padding of {name}", padded
+    return f"padding of {name}", True
 
 
 def image_ids(random: Random, path: Path, twin: Path) -> tuple[str, bool]:
@@ -121,7 +147,7 @@ def image_ids(random: Random, path: Path, twin: Path) -> tuple[str, bool]:
         ([3, 3], [-1, 1], [2**62, 1], [2**70, 1], [3], [3, 1, 2], [], [3.0, 1], [True, False],
          ["3", "1"], [None, 1], list(range(100_000)))
     )  # fmt: skip
-    rehash(path, json.dumps(data))
+    rehash(path, compact(data))
     return f"image_ids {str(data['image_ids'])[:40]}", False
 
 

@@ -11,8 +11,10 @@ from tools.fuzz import hostile, sound
 from tools.fuzz.case import INPUTS, Case, Kind
 from tools.fuzz.kinds.changed_traces import CHANGES
 from tools.fuzz.kinds.rewritten_traces import REWRITES
+from tools.fuzz.rehash import made_old
 
-BASES = ("unstructured", "structured", "bare", "channels", "heads")
+BASES = ("unstructured", "structured", "bare", "channels", "heads", "old")
+"""The last is of format version 3."""
 
 NAME = "t.h5"
 
@@ -43,6 +45,8 @@ def prepare(base: Path) -> None:
             sound.write_channels(folder / NAME, "input-channel-by-head")
         else:
             sound.write(folder / NAME, 8 if name == "structured" else 1, name != "bare")
+        if name == "old":
+            made_old(folder / NAME, 3)
 
 
 def draw(random: Random, base: Path, folder: Path) -> Case:
@@ -90,12 +94,12 @@ def _no_file(random: Random, folder: Path) -> Case:
 KIND = Kind(
     "traces",
     0.26,
-    "HDF5 traces of five forms (element masks with and without counts, margins, input bits and a "
-    "sample; masks of channels). Bytes flipped, cut, zeroed, inserted anywhere. Below the hashes: "
-    "other types and shapes, missing, further, linked, external and virtual datasets, chunks "
-    "zeroed or never written, attributes retyped. With hashes made right again: header values, "
-    "counts, masks with padding bits, image ids, names and shapes of layers. Pipes and folders as "
-    "files",
+    "HDF5 traces of six forms (of an older version; element masks with and without counts, "
+    "margins, input bits and a sample; masks of channels). Bytes flipped, cut, zeroed, inserted "
+    "anywhere. Below the hashes: other types and shapes, missing, further, linked, external and "
+    "virtual datasets, chunks zeroed or never written, attributes retyped. With hashes made right "
+    "again: header values, counts, masks with padding bits, image ids, names and shapes of "
+    "layers. Pipes and folders as files",
     prepare,
     draw,
 )
