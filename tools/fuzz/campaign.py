@@ -34,6 +34,9 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evidence" / "fuzzing.md"
 KEPT = ROOT / ".fuzz"
 
+MISSING = 3
+"""Status of a preparation that lacks a package."""
+
 EXAMPLES = 3
 """Inputs that a process keeps of each failure."""
 
@@ -92,22 +95,30 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _prepared(kind: Kind, scratch: Path) -> bool:
-    """Whether the kind's sound inputs are made; False, said, where a package is missing."""
+    """Whether the kind's sound inputs are made; False, said, where a package is missing.
+
+    RuntimeError where they cannot be made.
+    """
     base = scratch / kind.name
     (base / "in").mkdir(parents=True)
     process = FORK.Process(target=_prepare, args=(kind, base))
     process.start()
     process.join()
-    if process.exitcode:
-        print(f"NOT DRAWN: {kind.name} (its sound inputs cannot be made)", file=sys.stderr)
+    if process.exitcode == MISSING:
         return False
+    if process.exitcode:
+        raise RuntimeError(f"{kind.name}: the sound inputs cannot be made")
     return True
 
 
 def _prepare(kind: Kind, base: Path) -> None:
     os.chdir(base)
-    with contextlib.redirect_stdout(io.StringIO()):
-        kind.prepare(base)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            kind.prepare(base)
+    except ModuleNotFoundError as error:
+        print(f"NOT DRAWN: {kind.name} ({error})", file=sys.stderr, flush=True)
+        os._exit(MISSING)
 
 
 def _stints(kinds: Sequence[Kind], options: argparse.Namespace) -> Iterator[Stint]:
