@@ -85,7 +85,7 @@ def sound_inputs(reader: str, folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read mutated bytes until the time is over; UserError alone is let pass."""
-    import atheris  # type: ignore[import-not-found]
+    import atheris  # type: ignore[import-untyped, import-not-found]
 
     parser = argparse.ArgumentParser(prog="tools.fuzz.guided", description=__doc__.split("\n")[0])
     parser.add_argument("reader", choices=list(READERS))

@@ -153,8 +153,8 @@ and number; those that fail are kept in `.fuzz/`, each to be run again by itself
 `.venv/bin/python -m tools.fuzz --again FOLDER`. The base of every kind is small: a network of
 three layers, two images.
 
-The inputs are drawn from what formats and options say, and do not follow what code they reach. Where
-[Atheris](https://github.com/google/atheris) is installed, which no extra of hwsim asks for,
-`python -m tools.fuzz.guided READER` does that for the bytes of traces, machines, networks, topologies
-and points, read in one process; it is not part of the numbers below.
+The inputs are drawn from what formats and options say, and do not follow what code they reach.
+Where [Atheris](https://github.com/google/atheris) is installed, which no extra of hwsim asks for,
+`python -m tools.fuzz.guided READER` does that for the bytes of traces, machines, networks,
+topologies and points, read in one process; it is not part of the numbers below.
 """
