@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from hwsim.errors import UserError
@@ -85,7 +86,7 @@ def sound_inputs(reader: str, folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read mutated bytes until the time is over; UserError alone is let pass."""
-    import atheris  # type: ignore[import-untyped, import-not-found]
+    atheris = import_module("atheris")
 
     parser = argparse.ArgumentParser(prog="tools.fuzz.guided", description=__doc__.split("\n")[0])
     parser.add_argument("reader", choices=list(READERS))

@@ -98,6 +98,8 @@ def valid(random: Random, key: str) -> str:
     low = bounds.get("ge", bounds.get("gt", 0) + (model is int))
     high = bounds.get("le", bounds.get("lt", random.choice((64, 10**4, 10**9, 2**31, 2**62))))
     if model is int:
+        if random.random() < 0.5:
+            return str(random.choice((1, 2, 4, 8, 16, 32, 64, 128, 512, 4096)))
         return str(random.choice((low, high, random.randint(int(low), max(int(low), int(high))),
                                   random.choice((1, 2, 4, 8, 16, 32, 64)))))  # fmt: skip
     if model is float:

@@ -36,7 +36,7 @@ def draw(random: Random, base: Path, folder: Path) -> Case:
 
 
 def _value(random: Random, key: str) -> str:
-    return valid(random, key) if random.random() < 0.4 else hostile.scalar(random)
+    return valid(random, key) if random.random() < 0.65 else hostile.scalar(random)
 
 
 def _axis(random: Random) -> str:
