@@ -7,7 +7,7 @@ MODELS := $(addprefix tests/model/test_,by_hand.py closed_forms.py laws_of_model
 UNIT   := tests/arch tests/trace tests/energy tests/oracle tests/plots tests/run $(wildcard tests/test_*.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
-.PHONY: setup demo test unit test-slow test-modes notebooks docs verify faults mutate bench anchors negative-result campaign gpu-campaign \
+.PHONY: setup demo test unit test-slow test-modes notebooks docs verify fuzz faults mutate bench anchors negative-result campaign gpu-campaign \
         results iverilog rtl-test rtl-synth rtl-energy lint clean
 
 $(PY):
@@ -117,6 +117,13 @@ mutate: setup
 	-@$(MAKE) --no-print-directory iverilog
 	$(PY) -m tools.mutation $(WRITE)
 
+# Hostile inputs of every kind, SECONDS of them; those that fail are kept in .fuzz. An hour is SECONDS=3600;
+# WRITE=--write keeps the report as docs/evidence/fuzzing.md.
+SECONDS ?= 60
+SEED    ?= 0
+fuzz: setup
+	$(PY) -m tools.fuzz --seconds $(SECONDS) --seed $(SEED) $(WRITE)
+
 # Eight small networks, two minutes each on two idle cores; a killed run goes on where it was.
 RUNS ?= runs/negative-result
 negative-result:
@@ -155,4 +162,4 @@ lint: setup
 	$(VENV)/bin/mypy
 
 clean:
-	rm -rf $(VENV) build site benchmarks/.cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .mutation
+	rm -rf $(VENV) build site benchmarks/.cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .fuzz .mutation
