@@ -156,7 +156,7 @@ def test_a_damaged_log_is_told_and_kept(
     assert path.read_text() == changed
 
 
-@pytest.mark.parametrize("device", ["cuda:9", "foo", "meta", "", "cpu:x"])
+@pytest.mark.parametrize("device", ["cuda:9", "foo", "meta", "cpu:x"])
 def test_a_device_that_is_not_there_is_told(
     device: str, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
