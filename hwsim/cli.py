@@ -46,7 +46,7 @@ class OneLineParser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Of the arguments that can mean something: none is empty, or blanks alone, and none holds NUL."""
+        """Of the arguments that can mean something: none is empty or all blanks, or holds NUL."""
         given = list(sys.argv[1:] if args is None else args)
         for before, argument in zip(["", *given], given, strict=False):
             where = f"argument {escaped(before)}: " if before.startswith("-") else ""
