@@ -17,7 +17,7 @@ from hwsim.counters import CAUSES, COUNTERS, C
 from hwsim.mapping.pointers import pixel_addresses
 from hwsim.model.kernel import gated_layers as kernel
 from hwsim.model.kernel.bits import popcount
-from hwsim.model.kernel.jit import compiled
+from hwsim.model.kernel.jit import allocating
 from hwsim.model.kernel.pipeline import Results, Transfers, finish, start, visit
 from hwsim.model.plan import LayerPlan
 from hwsim.model.replay import segments
@@ -91,7 +91,7 @@ def gated_layers(arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int) ->
         yield Layer(plan, plan.words.gather(masks[plan.name]), transfers)
 
 
-@compiled
+@allocating
 def plain_batches(
     machine, beats, tiles, masks, mask_group, banks, first, transfers, cycles, counts
 ):
@@ -119,7 +119,7 @@ def plain_batches(
         finish(clock, cycles[b])
 
 
-@compiled
+@allocating
 def _decode_lists(machine, beats, tiles, t, masks, mask_group, indices, lengths, slots, counts):
     """The list of every lane group of a tile; returns how many there are."""
     pixels, lists = tiles.pixels[t], 0
@@ -141,7 +141,7 @@ def _decode_lists(machine, beats, tiles, t, masks, mask_group, indices, lengths,
     return lists
 
 
-@compiled
+@allocating
 def _decode(machine, words, pixels, indices, slots):
     """One list, an index or an empty index word a cycle; returns (ones, decoder cycles)."""
     found, slot, spent, total = 0, 0, 0, 0
@@ -163,7 +163,7 @@ def _decode(machine, words, pixels, indices, slots):
     return found, total + spent
 
 
-@compiled
+@allocating
 def _pass(machine, beats, indices, lengths, slots, banks, cycles, counts):
     """Rounds of all lists; a pixel is fetched once a round. Returns the cycles of the pass."""
     steps = beats.full * beats.full_steps + beats.short * beats.short_steps

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.network import ConvLayer, Network, as_name
-from hwsim.trace.format.contents import TraceContents, conditional_zeros
+from hwsim.trace.format.contents import TraceContents, conditional_zeros, pack_layers
 from hwsim.trace.format.header import TraceError, TraceHeader, numbered
 from hwsim.trace.format.int8_sample import LayerSample
 from hwsim.trace.format.layout import CHUNK_IMAGES
@@ -46,10 +46,11 @@ class MaskTrace:
     ) -> MaskTrace:
         """In memory, from bool arrays (N, *header.mask_shape(layer)) per gated layer.
 
-        ``inputs``: bool (images, C_in, H, W) of any layers, where an input is not zero.
+        ``inputs``: bool (images, C_in, H, W) of any layers, where an input is not zero. Raises
+        TraceError.
         """
-        packed = {name: pack_bits(bits) for name, bits in masks.items()}
-        input_bits = {name: pack_bits(bits) for name, bits in (inputs or {}).items()}
+        packed = pack_layers("masks", masks)
+        input_bits = pack_layers("inputs", inputs or {})
         counts = zero_operand_macs or {}, zero_operand_macs_conditional or {}
         return cls(TraceContents(header, packed, *counts, input_bits=input_bits))
 

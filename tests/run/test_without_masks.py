@@ -30,7 +30,7 @@ def file(tmp_path_factory: pytest.TempPathFactory, small_network: Network) -> Pa
 
 def test_a_file_is_no_folder_to_write_to(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal(capsys, main, ["--network", str(file), "--out", str(file)])
-    assert said.startswith(f"hwsim run: --out {file}: is a file; expected a folder")
+    assert said.startswith(f"hwsim run: {file}: is a file; expected a folder")
 
 
 def test_zero_gating_without_zeros_is_told(

@@ -12,6 +12,7 @@ from hwsim.sweep.row_key import PACKAGE, hashed
 NOT_FIGURES = {
     "hwsim/cli.py": "how commands end, progress",
     "hwsim/output.py": "how what is printed is kept",
+    "hwsim/process.py": "what signals and closed streams do to a command",
     "hwsim/text_table.py": "how rows are printed",
 }
 """Reached by imports, but no figure comes from it."""

@@ -126,11 +126,15 @@ def install(model: Engine, mutant: Mutant, compiled: bool = False) -> None:
 
 
 def _pass_on(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Give what a module has defined anew to those that imported it by name."""
+    """Give what a module has defined anew to those that imported it by name.
+
+    Not to the one that it came from: uncompiled, a compiled form is the function itself.
+    """
     for name, module in list(sys.modules.items()):
         if name.startswith("hwsim."):
             for own, value in list(vars(module).items()):
-                if own in before and value is before[own]:
+                foreign = getattr(value, "__module__", None) != name
+                if foreign and own in before and value is before[own]:
                     setattr(module, own, after[own])
 
 

@@ -19,7 +19,7 @@ from hwsim.model.kernel.jit import allocating, compiled, inlined
 from hwsim.model.kernel.passes import TileArrays
 from hwsim.model.kernel.pipeline import finish, start, visit
 from hwsim.model.kernel.rounds import busy_cycles, round_cycles, steps_of, waits
-from hwsim.model.kernel.run_ahead import Late, play_late, room_for_late
+from hwsim.model.kernel.run_ahead import play_late, room_for_late
 from hwsim.model.kernel.window import windowed_rounds
 from hwsim.model.kernel.zero_skipping import read_words_skipping, room_for_round
 
@@ -124,35 +124,17 @@ def sparse_batches(machine, conditional, masked, transfers, results, ahead, wind
     # One round, or with run-ahead those that wait to be played.
     late = room_for_late(1 if ahead is None else WAITING, machine.banks)
     scratch = None if skipping is None else room_for_round(skipping[0], skipping[1])
-    room = Room(unions, merged, slots, busy, spent, firsts, rounds, late)
+    room = unions, merged, slots, busy, spent, firsts, rounds, late
     _run_batches(
         machine, conditional, masked, transfers, results, ahead, window, skipping, room, scratch
     )
-
-
-class Room(NamedTuple):
-    """What the tiles of a batch are worked out in.
-
-    ``unions`` uint64 (rounds, words) and ``merged`` uint64 (1, words) of a tile. int64 by round,
-    one tile's behind the other's: ``slots`` S_i, ``busy`` and ``spent`` cycles of its beats and
-    steps. By tile: ``firsts``, where its rounds begin, and ``rounds``, how many there are.
-    """
-
-    unions: np.ndarray
-    merged: np.ndarray
-    slots: np.ndarray
-    busy: np.ndarray
-    spent: np.ndarray
-    firsts: np.ndarray
-    rounds: np.ndarray
-    late: Late
 
 
 @compiled
 def _run_batches(
     machine, conditional, masked, transfers, results, ahead, window, skipping, room, scratch
 ):  # fmt: skip
-    """The batches of :func:`sparse_batches`, one after the other."""
+    """The batches of :func:`sparse_batches`, one after the other, in its ``room``."""
     tiles, masks, mask_group, in_bank = masked
     cycles, counts, by_tile = results
     unions, merged, slots, busy, spent, firsts, rounds, late = room

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.errors import one_line
+from hwsim.errors import one_line, shown
 from hwsim.network import AnyLayer, ConvLayer
 from hwsim.trace.format.header import TraceError, TraceHeader
 from hwsim.trace.format.int8_sample import LayerSample
 from hwsim.trace.format.layout import CONDITIONAL, INPUT_BITS, MASKS, SALIENCE, TYPES, ZEROS, tables
-from hwsim.trace.format.packing import count_ones_of_images
+from hwsim.trace.format.packing import count_ones_of_images, pack_bits
 
 KEPT_BITS = 8 << 26
 """Masks of no more bits, 64 MiB, are read once and kept; larger ones are read as they are used."""
@@ -49,6 +49,8 @@ class TraceContents:
     _kept: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        for kind, by_layer in self._given().items():
+            _require_arrays(self._where, kind, by_layer)
         if self.header.of_channels and (self.salience or self.sample):
             raise TraceError(
                 f"{self._where}: salience and samples go with element masks, "
@@ -82,6 +84,16 @@ class TraceContents:
     @property
     def _where(self) -> str:
         return str(self.path or "trace")
+
+    def _given(self) -> dict[str, Mapping[str, Any]]:
+        """All data by kind, as they were given."""
+        return {
+            MASKS: self.masks,
+            ZEROS: self.zero_operand_macs,
+            CONDITIONAL: self.zero_operand_macs_conditional,
+            SALIENCE: self.salience,
+            INPUT_BITS: self.input_bits,
+        }
 
     def _check(
         self, kind: str, data: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
@@ -221,6 +233,28 @@ class TraceContents:
             raise TraceError(
                 f"{self._where}: layer {layer}: masks are not where salience is above 0"
             )
+
+
+def _require_arrays(where: str, kind: str, by_layer: Mapping[str, Any]) -> None:
+    """Raise TraceError where something is no array, or has no axis of images."""
+    if not isinstance(by_layer, Mapping):
+        raise TraceError(f"{where}: {kind}: expected arrays by layer, found {shown(by_layer)}")
+    for name, data in by_layer.items():
+        if not hasattr(data, "dtype") or not getattr(data, "shape", ()):
+            raise TraceError(
+                f"{where}: layer {name}: {kind}: expected an array of images, found {shown(data)}"
+            )
+
+
+def pack_layers(kind: str, by_layer: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Bool arrays (images, ...) by layer as packed bits. Raises TraceError for others."""
+    _require_arrays("trace", kind, by_layer)
+    for name, bits in by_layer.items():
+        if bits.dtype != bool:
+            raise TraceError(
+                f"trace: layer {name}: {kind} of type {bits.dtype}, expected bool: a bit each"
+            )
+    return {name: pack_bits(bits) for name, bits in by_layer.items()}
 
 
 def conditional_zeros(layer: ConvLayer, zeros: Any) -> Any:
