@@ -46,11 +46,11 @@ class OneLineParser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Of the arguments that can mean something: no path is empty, and none holds NUL."""
+        """Of the arguments that can mean something: none is empty or all blanks, or holds NUL."""
         given = list(sys.argv[1:] if args is None else args)
         for before, argument in zip(["", *given], given, strict=False):
             where = f"argument {escaped(before)}: " if before.startswith("-") else ""
-            if not argument:
+            if not argument.strip():
                 self.error(f"{where}an empty argument")
             if "\0" in argument:
                 self.error(f"{where}{shown(argument)} holds NUL, which no argument can")

@@ -165,7 +165,7 @@ MOST_TEXT = 16 << 20
 def read_text(path: Path) -> str:
     """A file of UTF-8, with a byte-order mark or without. Raises UserError, one line."""
     try:
-        with _open_file(path) as file:
+        with open_file(path) as file:
             read = file.read(MOST_TEXT + 1)
         text = read[:MOST_TEXT].decode("utf-8-sig") if len(read) <= MOST_TEXT else None
     except FileNotFoundError:
@@ -180,7 +180,7 @@ def read_text(path: Path) -> str:
     return io.StringIO(text, newline=None).read()
 
 
-def _open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BinaryIO:
     """A pipe or a device might never end, or never begin: UserError."""
     # Without O_NONBLOCK a pipe that nobody writes to is waited for when it is opened.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -63,6 +63,8 @@ OUT = ["--out", "nowhere/at/all"]
         ("hwsim.run", ["--images", TOO_LONG], "--images: expected a positive integer"),
         ("hwsim.run", ["--images", ""], "--images: an empty argument"),
         ("hwsim.run", ["--arch", ""], "--arch: an empty argument"),
+        ("hwsim.energy", ["--markdown", "\x85"], "--markdown: an empty argument"),
+        ("hwsim.energy", [" "], "an empty argument"),
         ("hwsim.run", ["--network", "a\0b"], "--network: 'a\\x00b' holds NUL"),
         ("hwsim.run", ["--arch", "x" * 100_000], "no such file, and no shipped machine"),
         ("hwsim.run", ["--set", "array.rows=" + "9" * 100_000], "a number of 100,000 digits"),

@@ -111,7 +111,7 @@ class Pricing(_Part):
     runs.
     """
 
-    table: Name
+    table: Literal["cacti22", "gates45", "horowitz45"]
     mac_scale: Factor = 1.0
     operand_network_scale: float = Field(default=1.0, ge=0, le=1e6)
     sram_scale: Factor = 1.0

@@ -29,7 +29,8 @@ def turning_points(frame: pd.DataFrame, widest: float = 16) -> Figure:
     ``frame``: rows of :func:`hwsim.run.turning_points.turning_points`. ``widest``: factors from
     1/widest to widest are drawn; pairs that no price turns within are left out.
     """
-    needed = [*FACTORS, SHARE[0], "less_scheme", "less_label", "more_scheme", "more_label"]
+    sides = [f"{side}_{of}" for side in ("less", "more") for of in ("scheme", "label", "trace")]
+    needed = [*FACTORS, SHARE[0], *sides]
     look.require_columns("turning_points", frame, needed)
     factors = pd.DataFrame(
         {name: frame[name].astype(float) / frame[f"own_{name}"] for name in FACTORS}
@@ -37,9 +38,10 @@ def turning_points(frame: pd.DataFrame, widest: float = 16) -> Figure:
     factors = factors.where((factors >= 1 / widest) & (factors <= widest))
     shares = frame[SHARE[0]].astype(float)
     shown = factors.notna().any(axis=1) | shares.notna()
+    masks = _masks(frame)
     names = [
-        f"{row.less_scheme} ({look.literal(row.less_label)})  <  "
-        f"{row.more_scheme} ({look.literal(row.more_label)})"
+        f"{row.less_scheme} ({masks[str(row.less_trace)]})  <  "
+        f"{row.more_scheme} ({masks[str(row.more_trace)]})"
         for row in frame[shown].itertuples()
     ]
     figure, (left, right) = look.panels(
@@ -65,6 +67,18 @@ def turning_points(frame: pd.DataFrame, widest: float = 16) -> Figure:
         figure, labels, "Prices that turn the order of two energies", "<: takes less energy now"
     )
     return figure
+
+
+def _masks(frame: pd.DataFrame) -> dict[str, str]:
+    """What a pair shows of each trace: its label, or its name where several share the label."""
+    labels: dict[str, str] = {}
+    for side in ("less", "more"):
+        labels |= dict(zip(frame[f"{side}_trace"], frame[f"{side}_label"], strict=True))
+    shared = list(labels.values())
+    return {
+        trace: look.literal(label if shared.count(label) == 1 else trace)
+        for trace, label in labels.items()
+    }
 
 
 def _rows(panel: Axes, names: list[str]) -> None:

@@ -98,10 +98,8 @@ def _run(options: argparse.Namespace) -> None:
     _say_which_machine(options.arch)
     traces = traces_of(options, arch)
     # Numba and the simulator are loaded once the input is known to be good.
-    from hwsim.energy.table import EnergyTable
     from hwsim.run.comparison import require_models
 
-    EnergyTable.load(arch.pricing.table)
     require_models(arch, traces, options.scheme, options.engine)
     _check_json(options)
     if options.engine == "reference":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError
-from hwsim.trace.files import find_traces, open_network
+from hwsim.trace.files import find_distinct, open_network
 from hwsim.trace.mask_trace import MaskTrace
 
 
@@ -24,7 +24,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 def traces_of(options: argparse.Namespace, arch: ArchConfig) -> list[MaskTrace]:
     """The traces meant, or one without masks, of --images or a batch. Raises UserError."""
     if options.network is None:
-        return [_open(path, options.images) for path in find_traces(options.trace or ())]
+        return [_open(path, options.images) for path in find_distinct(options.trace or ())]
     if options.trace is not None:
         raise UserError("--network runs without masks: leave --trace out, or --network")
     network = open_network(options.network)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwsim.counters import CAUSE_LABELS, CAUSES, DRAM_COUNTERS
@@ -202,8 +203,9 @@ def prices_table(rows: Sequence[Row]) -> None:
 
 def turning_points_table(rows: Sequence[Row], batch: int) -> None:
     """At which price, of a range, the order of two runs turns; pairs without one are counted."""
-    turned = [row for row in rows if any(_turn(price)(row) != "-" for price in TURNING_PRICES)]
-    pairs = [Column(f"{side} energy", _side(side)) for side in ("less", "more")]
+    named = _name_sides(rows)
+    turned = [row for row in named if any(_turn(price)(row) != "-" for price in TURNING_PRICES)]
+    pairs = [Column("less energy", itemgetter("less")), Column("more energy", itemgetter("more"))]
     figures = [
         Column("less\nuJ", lambda row: three_digits(row["less_uj"])),
         Column("more\nuJ", lambda row: three_digits(row["more_uj"])),
@@ -217,8 +219,16 @@ def turning_points_table(rows: Sequence[Row], batch: int) -> None:
     )
 
 
-def _side(side: str) -> Callable[[Row], str]:
-    return lambda row: f"{row[f'{side}_scheme']} ({method_of({'label': row[f'{side}_label']})})"
+def _name_sides(rows: Sequence[Row]) -> list[Row]:
+    """The rows with ``less`` and ``more``: scheme and masks, told apart as in other tables."""
+    found = [dict(row) for row in rows]
+    runs = [(row, side) for row in found for side in ("less", "more")]
+    masks = name_masks(
+        [{"trace": row[f"{side}_trace"], "label": row[f"{side}_label"]} for row, side in runs]
+    )
+    for (row, side), of in zip(runs, masks, strict=True):
+        row[side] = f"{row[f'{side}_scheme']} ({method_of(of)})"
+    return found
 
 
 def _turn(price: str) -> Callable[[Row], str]:

@@ -119,7 +119,10 @@ class Contest:
     def search(
         self, folder: ResultsFolder, workers: Workers, tell: Callable[[str], object] = silent
     ) -> pd.DataFrame:
-        """The front and the machine given, as rows; ``tell`` gets how much was looked at."""
+        """The front and the machine given, as rows; ``tell`` gets how much was looked at.
+
+        UserError where none of the machines to begin from can run the scheme.
+        """
         import pandas as pd
 
         space = self.space
@@ -130,8 +133,9 @@ class Contest:
             looked += len(states)
             points = [self.point(space.settings(state)) for state in states]
             wanted = list(dict.fromkeys(point for point in points if point))
-            if wanted:
-                run_points(wanted, [self.trace], folder, workers, True, priced=True)
+            if not wanted:
+                return [None] * len(states)
+            run_points(wanted, [self.trace], folder, workers, True, priced=True)
             rows = folder.read([point.key for point in wanted])
             # A sweep may have left rows without a price in the folder.
             rows = rows[rows["impossible"].isna() & rows[ENERGY].notna()]
@@ -142,6 +146,8 @@ class Contest:
 
         best = local_search(self.begin, space.around, replay)
         name = f"{space.scheme} with {self.trace.name}"
+        if not best:
+            raise UserError(f"{name}: none of the {looked:,} machines to begin from can run it")
         tell(f"{name}: {looked:,} machines, {len(best)} on the front")
         points = [self.point(space.settings(state)) for state in best]
         own = self.point({})
@@ -169,7 +175,7 @@ def run_equal_area(
     ``energy_delay`` (uJ x cycles), ``best`` (what of BEST the row has least of in its front,
     comma-separated), ``peak_bytes_per_cycle``, ``limit_mm2``, ``limit_bytes``. ``tell`` gets a line
     for each scheme that is done. Replays what folder ``out`` lacks. The same setup and seed give
-    the same rows. Raises UserError before anything runs.
+    the same rows. Raises UserError before anything runs, or where no machine runs a scheme.
     """
     from hwsim.sweep.folder import ResultsFolder
 

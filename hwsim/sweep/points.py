@@ -20,7 +20,6 @@ from hwsim.arch.schemes import (
     skipping_schemes,
     with_suffixes,
 )
-from hwsim.energy.table import EnergyTable
 from hwsim.errors import UserError, escaped, nearest, shown
 from hwsim.network import as_name
 from hwsim.run.simulate import require_inputs, require_usable, usable_schemes
@@ -245,7 +244,6 @@ def _machines(base: ArchConfig, setting: Settings, choice: Choice, where: str) -
         except CombinationError as error:
             yield Point(json.dumps(data), None, None, str(error))
         else:
-            EnergyTable.load(arch.pricing.table)
             yield Point(arch.model_dump_json(), None, None)
 
 

@@ -249,11 +249,11 @@ def _require_told(
     finished = [(trial, found) for trial, found in proposed if trial.state.is_finished()]
     costs_of = _costs_of([found for _, found in finished], problem, folder, workers)
     for trial, found in finished:
-        values = problem.outcome(found, costs_of)
-        told = trial.values if trial.state.name == "COMPLETE" else None
-        if (values is None) != (told is None) or not all(
+        values = problem.outcome(found, costs_of) or []
+        told = (trial.values if trial.state.name == "COMPLETE" else None) or []
+        if len(values) != len(told) or not all(
             math.isclose(one, other, rel_tol=NEARLY)
-            for one, other in zip(values or (), told or (), strict=True)
+            for one, other in zip(values, told, strict=True)
         ):
             raise damaged(journal, f"trial {trial.number} has other costs than its row")
 
@@ -318,3 +318,7 @@ def _show(rows: pd.DataFrame, columns: Sequence[str]) -> None:
         cells = [three_digits(each) if isinstance(each, float) else str(each) for each in values]
         lines.append([mark, *cells])
     print_table(["", *columns], lines, title="Pareto front")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwsim.errors import UserError
 from hwsim.files import asset_dir
-from hwsim.network import Network, load_network
+from hwsim.network import Network, as_name, load_network
 from hwsim.network.file import SUFFIXES
 from hwsim.trace.format.contents import TraceContents
 from hwsim.trace.format.header import TraceError, TraceHeader
@@ -77,6 +77,23 @@ def find_traces(names: Sequence[str | Path]) -> list[Path]:
     return paths
 
 
+def find_distinct(names: Sequence[str | Path]) -> list[Path]:
+    """The same for results, which tell traces by the names of their files.
+
+    Raises TraceError where two have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in find_traces(names):
+        name = as_name(path.stem)
+        if name in found:
+            raise TraceError(
+                f"{path}: results tell traces by name, and {found[name]} has the same; rename one, "
+                "or give it once"
+            )
+        found[name] = path
+    return [*found.values()]
+
+
 def as_traces(traces: MaskTrace | str | Path | Iterable[MaskTrace | str | Path]) -> list[MaskTrace]:
     """Traces as they are, files and folders opened.
 
@@ -98,8 +115,11 @@ def as_traces(traces: MaskTrace | str | Path | Iterable[MaskTrace | str | Path])
 
 
 def open_traces(*names: str | Path) -> list[MaskTrace]:
-    """Open the traces meant: without a name the shipped ones, CDG's and SCDG's."""
-    return [MaskTrace.open(path) for path in find_traces(names)]
+    """Open the traces meant: without a name the shipped ones, CDG's and SCDG's.
+
+    Raises TraceError, as :func:`find_distinct` does.
+    """
+    return [MaskTrace.open(path) for path in find_distinct(names)]
 
 
 def open_network(path: str | Path) -> Network:

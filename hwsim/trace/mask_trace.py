@@ -17,7 +17,7 @@ import numpy as np
 
 from hwsim.network import ConvLayer, Network, as_name
 from hwsim.trace.format.contents import TraceContents, conditional_zeros, pack_layers
-from hwsim.trace.format.header import TraceError, TraceHeader
+from hwsim.trace.format.header import TraceError, TraceHeader, numbered
 from hwsim.trace.format.int8_sample import LayerSample
 from hwsim.trace.format.layout import CHUNK_IMAGES
 from hwsim.trace.format.packing import count_ones, count_ones_of_images, pack_bits, unpack_bits
@@ -56,10 +56,13 @@ class MaskTrace:
 
     @classmethod
     def of_network(cls, network: Network, images: int = 1) -> MaskTrace:
-        """No masks at all: every layer runs dense, gated ones as well."""
+        """No masks at all: every layer runs dense, gated ones as well.
+
+        Raises TraceError where no trace has so many images.
+        """
         header = TraceHeader(
             network=network, method="no masks", granularity="none", mask_group=1, dataset="none",
-            image_ids=tuple(range(images)),
+            image_ids=numbered(images),
         )  # fmt: skip
         return cls(TraceContents(header, {}))
 

@@ -17,7 +17,7 @@ from hwsim.network import Network
 from hwsim.network.gates import ALL, gateable, with_gates
 from hwsim.text_table import counted
 from hwsim.trace.files import open_network
-from hwsim.trace.format.header import Granularity, TraceError, TraceHeader
+from hwsim.trace.format.header import Granularity, TraceError, TraceHeader, numbered
 from hwsim.trace.mask_trace import MaskTrace
 
 
@@ -38,6 +38,7 @@ def synthetic_trace(
     """
     if not 0 <= density <= 1:
         raise TraceError(f"density {density}: expected a share between 0 and 1")
+    numbers = numbered(images)
     generator = np.random.default_rng(seed)
     masks = {}
     for layer in network.gated_layers:
@@ -61,7 +62,7 @@ def synthetic_trace(
         method="synthetic",
         mask_group=mask_group,
         dataset=f"synthetic, density {density}, correlation {correlation}, bias {channel_bias}",
-        image_ids=tuple(range(images)),
+        image_ids=numbers,
         training={"seed": seed},
         synthetic=True,
     )
@@ -93,7 +94,7 @@ def synthetic_channels(
         granularity=granularity,
         mask_group=1,
         dataset=f"synthetic, {granularity}, density {density}, bias {channel_bias}",
-        image_ids=tuple(range(images)),
+        image_ids=numbered(images),
         training={"seed": seed},
         synthetic=True,
     )

@@ -44,15 +44,13 @@ def look(trainer: Trainer, train: views.Split, test: views.Split) -> str:
     return f"{trainer.accuracy(trainer.validation):.2f}" if len(trainer.validation) else ""
 
 
-def run_loop(trainer: Trainer, train: views.Split, test: views.Split) -> None:
+def run_loop(trainer: Trainer, log: Log, train: views.Split, test: views.Split) -> None:
     """Trains to the end of the budget, logging and saving on the way.
 
     A run that is asked to stop is saved, and KeyboardInterrupt or Terminated raised.
     """
     args = trainer.args
     checkpoint = args.out / "checkpoint.pt"
-    layers = list(dynamic_layers(trainer.model.encoder))
-    log = Log(args.out / "log.csv", layers, trainer.step, trainer.measured)
     saved, mark = time.monotonic(), (trainer.step, trainer.seconds)
     with stoppable() as asked:
         for _ in Status(trainer).watch():
@@ -112,12 +110,15 @@ def train_network(args: argparse.Namespace, train: views.Split, test: views.Spli
     args.out.mkdir(parents=True, exist_ok=True)
     trainer = FineTuner(args, train) if args.stage == "finetune" else Trainer(args, train)
     trainer.restore(args.out / "checkpoint.pt")
+    # A log that is refused is refused before anything is written or said.
+    layers = list(dynamic_layers(trainer.model.encoder))
+    log = Log(args.out / "log.csv", layers, trainer.step, trainer.measured)
     write_whole(args.out / "config.json", json.dumps(options.deciding(args), indent=2) + "\n")
     if trainer.why_plain and args.precision == "bf16":
         print(f"the plain path trains: {trainer.why_plain}", flush=True)
     if trainer.step:
         print(f"resumed at step {trainer.step}", flush=True)
-    run_loop(trainer, train, test)
+    run_loop(trainer, log, train, test)
     return trainer
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from refusal import refusal
 
-from hwsim.arch.load import arch_names, load_arch
+from hwsim.arch.load import ArchError, arch_names, load_arch
 from hwsim.arch.schemes import scheme_names
 from hwsim.counters import COUNTERS, DRAM_COUNTERS
 from hwsim.energy import table as table_module
@@ -169,6 +169,19 @@ def test_every_row_has_a_source(path):
 def test_three_tables_ship():
     assert table_names() == ["cacti22", "gates45", "horowitz45"]
     assert [EnergyTable.load(name).node_nm for name in table_names()] == [22, 45, 45]
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_a_machine_names_a_table_that_ships(name):
+    assert load_arch("pe16x16", {"pricing.table": name}).pricing.table == name
+
+
+@pytest.mark.parametrize("name", ["cacti21", "../../x", "", None])
+def test_a_machine_names_no_other_table(name, capsys):
+    with pytest.raises(ArchError, match="table: Input should be 'cacti22', 'gates45' or 'horo"):
+        load_arch("pe16x16", {"pricing.table": name})
+    said = refusal(capsys, main, ["--set", f"pricing.table={name}"])
+    assert "pricing.table: Input should be 'cacti22'" in said
 
 
 def test_the_mac_of_gates45_is_the_measured_one():

@@ -54,7 +54,8 @@ def sweep(name: str) -> pd.DataFrame:
 def turns(name: str) -> pd.DataFrame:
     prices = {price: 2.0 for price in FACTORS} | {f"own_{price}": 1.0 for price in FACTORS}
     schemes = {"less_scheme": "dense", "more_scheme": "unstructured", "gated_mac_share": None}
-    return pd.DataFrame([prices | schemes | {"less_label": name, "more_label": name}])
+    sides = (f"{side}_{of}" for side in ("less", "more") for of in ("label", "trace"))
+    return pd.DataFrame([prices | schemes | dict.fromkeys(sides, name)])
 
 
 FIGURES = {

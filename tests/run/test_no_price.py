@@ -14,7 +14,6 @@ from refusal import refusal
 from hwsim.arch.load import load_arch
 from hwsim.energy.table import PriceError
 from hwsim.run.__main__ import main
-from hwsim.run.comparison import compare
 from hwsim.run.simulate import simulate
 from hwsim.run.summary import summary
 from hwsim.sweep.equal_area import main as equal_area
@@ -51,12 +50,6 @@ def test_cycles_do_not_hang_on_prices(trace: MaskTrace) -> None:
     assert frame["energy_pj"].isna().all()
     assert frame["mac_pj"].isna().all()
     assert frame["cycles"].sum() == result.cycles
-
-
-def test_a_table_that_does_not_exist_is_still_refused(trace: MaskTrace) -> None:
-    arch = load_arch("pe16x16", {"pricing.table": "cacti21"})
-    with pytest.raises(PriceError, match="unknown; nearest valid: 'cacti22'"):
-        compare(arch, trace, ["dense"]).rows()
 
 
 def test_a_run_says_why_there_is_no_energy(

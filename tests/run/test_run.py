@@ -18,7 +18,8 @@ from hwsim.counters import CAUSES
 from hwsim.model.engines import ENGINES
 from hwsim.network import Network
 from hwsim.run.__main__ import main
-from hwsim.trace.files import write_trace
+from hwsim.trace.files import open_traces, write_trace
+from hwsim.trace.format.header import TraceError
 from hwsim.trace.synthetic import synthetic_trace
 
 
@@ -169,6 +170,18 @@ BAD = {
     ),
     "unknown table": (["--set", "pricing.table=cacti"], ["cacti", "cacti22"]),
 }
+
+
+def test_results_tell_traces_by_name(
+    trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = trace_folder / "small-cdg.h5", tmp_path / "small-cdg.h5"
+    shutil.copy(one, other)
+    for paths in ([one, other], [one, one], [trace_folder, other]):
+        err = refusal(capsys, main, ["--trace", *map(str, paths), "--scheme", "dense"])
+        assert f"{paths[-1]}: results tell traces by name, and {one} has the same; rename" in err
+        with pytest.raises(TraceError, match="results tell traces by name"):
+            open_traces(*paths)
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -10,7 +10,10 @@ import pytest
 from hwsim import plots
 from hwsim.arch.load import load_arch
 from hwsim.run.comparison import compare
+from hwsim.run.tables import turning_points_table
 from hwsim.run.turning_points import TURNING_PRICES, Line, turning_points
+from hwsim.trace.files import write_trace
+from hwsim.trace.mask_trace import MaskTrace
 
 KEYS = {
     price: f"{'dram.pj_per_bit' if price == 'dram_pj_per_bit' else f'pricing.{price}'}"
@@ -76,6 +79,26 @@ def test_at_the_price_both_take_the_same_and_beyond_it_they_have_changed(
     for value in {value for value, _ in energies} - {at}:
         before = value == row[f"own_{price}"]
         assert (energies[value, "less"] < energies[value, "more"]) == before
+
+
+def test_traces_of_one_method_are_told_by_their_names(
+    trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Masks of pixels and of groups of pixels, both of a method "cdg"."""
+    made = MaskTrace.open(trace_folder / "small-scdg.h5")
+    one, other = trace_folder / "small-cdg.h5", tmp_path / "coarse.h5"
+    packed = {layer.name: made.packed(layer.name) for layer in made.network.gated_layers}
+    write_trace(other, made.header.model_copy(update={"method": "cdg"}), packed)
+    rows = turning_points(compare("pe16x16", [one, other], batches=[2]).results())
+    turning_points_table(rows, 2)
+    printed = capsys.readouterr().out
+    figure = plots.turning_points(pd.DataFrame(rows), widest=1e6)
+    pairs = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    for text in (printed, *pairs):
+        assert "(cdg)" not in text
+    assert "(small-cdg)" in printed
+    assert "(coarse)" in printed
+    assert len(set(pairs)) == len(pairs) > 1
 
 
 def test_the_figure_marks_each_crossing(turned: pd.DataFrame) -> None:

@@ -119,6 +119,18 @@ def test_bad_setups_are_refused(
     assert not out.exists()
 
 
+def test_a_scheme_that_no_machine_runs_is_told(
+    trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Masks of 8 channels fit no lane group of 16, the only one that is searched."""
+    arguments = [
+        "--trace", str(trace_folder / "small-scdg.h5"), "--scheme", "structured", "--starts", "1",
+        "--images", "1", "--vary", "index.lane_group=16", "--workers", "1", "--out", str(tmp_path),
+    ]  # fmt: skip
+    said = refusal(capsys, main, arguments)
+    assert "structured with small-scdg: none of the 2 machines to begin from can run it" in said
+
+
 def test_the_command_prints_winners_and_draws_fronts(
     trace_folder: Path, found: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:

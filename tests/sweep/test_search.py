@@ -156,6 +156,10 @@ def changed(change: str, lines: list[dict[str, Any]]) -> None:
     told = next(line for line in lines if line["op_code"] == 6)
     if change == "a cost":
         told["values"][0] *= 1 + 1e-6
+    elif change == "a cost less":
+        del told["values"][0]
+    elif change == "no costs":
+        told["values"] = []
     elif change == "a state":
         told["state"] = 2
     elif change == "a position":
@@ -178,6 +182,8 @@ def changed(change: str, lines: list[dict[str, Any]]) -> None:
     ("change", "words"),
     [
         ("a cost", "trial 0 has other costs than its row"),
+        ("a cost less", "trial 0 has other costs than its row"),
+        ("no costs", "trial 0 has other costs than its row"),
         ("a state", "trial 0 has other costs than its row"),
         ("a position", "trial 0 has other costs than its row"),
         ("a position that no axis has", "is of other axes"),

@@ -192,6 +192,22 @@ def test_an_image_is_there_once(small_network: Network) -> None:
             header.model_copy(update={"image_ids": ids})
 
 
+@pytest.mark.parametrize("images", [0, -1, (1 << 20) + 1, 1 << 62, 10**400])
+def test_a_trace_has_no_more_images_than_a_command_takes(
+    images: int, small_network: Network
+) -> None:
+    with pytest.raises(TraceError, match="images: expected 1 to 1,048,576"):
+        MaskTrace.of_network(small_network, images)
+    with pytest.raises(TraceError, match="images: expected 1 to 1,048,576"):
+        synthetic_trace(small_network, 0.5, images=images)
+
+
+def test_a_header_has_no_more_images_than_a_command_takes(small_network: Network) -> None:
+    header = MaskTrace.of_network(small_network, 1 << 20).header
+    with pytest.raises(ValueError, match="image_ids: Tuple should have at most 1048576 items"):
+        header.model_copy(update={"image_ids": range((1 << 20) + 1)})
+
+
 def test_margins_decide_as_the_masks_do(tmp_path: Path, trace_folder: Path) -> None:
     small = MaskTrace.open(trace_folder / "small-cdg.h5")
     names = [layer.name for layer in small.network.gated_layers]

@@ -156,6 +156,17 @@ def test_a_damaged_log_is_told_and_kept(
     assert path.read_text() == changed
 
 
+def test_a_damaged_log_is_told_before_anything_is_done(
+    run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(run, out)
+    (out / "log.csv").write_text("step\n")
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    assert "log.csv: a log of other columns" in refusal(capsys, cli.main, command(drawn, out))
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
 @pytest.mark.parametrize("device", ["cuda:9", "foo", "meta", "cpu:x"])
 def test_a_device_that_is_not_there_is_told(
     device: str, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

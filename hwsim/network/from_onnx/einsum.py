@@ -7,8 +7,9 @@ from math import prod
 from typing import NamedTuple
 
 from hwsim.network.builder import Value
-from hwsim.network.from_onnx.graph import Constant, Node
+from hwsim.network.from_onnx.graph import Node
 from hwsim.network.from_onnx.model import Reader
+from hwsim.network.from_onnx.tensors import Constant
 
 
 class Letters(NamedTuple):

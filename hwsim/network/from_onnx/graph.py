@@ -13,31 +13,43 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, shape_inference
+from onnx import checker, helper, numpy_helper, shape_inference
 from onnx.inliner import inline_local_functions
 from onnx.reference import ReferenceEvaluator
 
 from hwsim.errors import UserError, escaped, one_line
+from hwsim.files import open_file
 from hwsim.network.description import as_name
-
-FOLDED = 1 << 14
-"""Constants of more values are known by their shapes alone."""
+from hwsim.network.from_onnx.tensors import (
+    FOLDED,
+    Constant,
+    is_beside,
+    read,
+    require_sound,
+    stored_in,
+)
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """In a node's properties: the modules that torch's exporter was in."""
 
 DOMAINS = ("", "ai.onnx")
 
+MOST_MODEL = (1 << 31) - 1
+"""Bytes of a model's file: protobuf has no larger ones."""
+
+COMPUTED = """
+    Constant Identity Cast CastLike Gather GatherElements GatherND Slice Concat Split Reshape
+    Flatten Squeeze Unsqueeze Transpose Expand Tile Range ConstantOfShape EyeLike NonZero Where Clip
+    Add Sub Mul Div Mod Pow Neg Abs Sign Sqrt Reciprocal Exp Log Floor Ceil Round Min Max Sum Mean
+    Equal Less LessOrEqual Greater GreaterOrEqual And Or Xor Not CumSum ReduceProd ReduceSum
+    ReduceMax ReduceMin ReduceMean ArgMax ArgMin ScatterElements ScatterND
+""".split()  # noqa: SIM905
+"""Operators by which models compute shapes. Each takes about as long as its tensors are large;
+others may take any time, and of what they make a shape is enough."""
+
 
 class OnnxError(UserError):
     """A model that cannot be read, or that a network cannot express; one line naming the node."""
-
-
-class Constant:
-    """A tensor that does not hang on the network's input: its shape, and perhaps its values."""
-
-    def __init__(self, shape: tuple[int, ...], values: np.ndarray | None = None) -> None:
-        self.shape, self.values = shape, values
 
 
 class Node:
@@ -56,7 +68,13 @@ class Node:
     @property
     def name(self) -> str:
         """As the file has it, or its first output's; room is left for ``.add`` and a number."""
-        return as_name(escaped(self.proto.name or self.outputs[0]))
+        return as_name(escaped(self.proto.name or "".join(self.outputs[:1])))
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether it runs operators of its own: a loop, a branch."""
+        kinds = onnx.AttributeProto
+        return any(each.type in (kinds.GRAPH, kinds.GRAPHS) for each in self.proto.attribute)
 
     @property
     def scope(self) -> str | None:
@@ -103,6 +121,14 @@ class Graph:
         model = _loaded(path)
         graph = model.graph
         self.stored = {tensor.name: tensor for tensor in graph.initializer}
+        for tensor in stored_in(graph):
+            try:
+                require_sound(tensor)
+            except ValueError as error:
+                raise self._tensor_error(tensor.name, error) from None
+        self._rules = checker.C.CheckerContext()
+        self._rules.ir_version = onnx.IR_VERSION
+        self._rules.opset_imports = {each.domain: each.version for each in model.opset_import}
         inputs = [each for each in graph.input if each.name not in self.stored]
         if len(inputs) != 1:
             names = ", ".join(each.name for each in inputs) or "none"
@@ -116,6 +142,18 @@ class Graph:
 
     def error(self, node: Node, why: str) -> OnnxError:
         return OnnxError(f"{self.path}: {node.operator} {node.name!r}: {why}")
+
+    def require_valid(self, node: Node) -> None:
+        """Raise OnnxError where onnx's rules for the operator do not allow this one."""
+        try:
+            checker.check_node(node.proto, self._rules, checker.C.LexicalScopeContext())
+        except checker.ValidationError as error:
+            raise self.error(node, one_line(str(error).partition("==>")[0])) from None
+        except UnicodeDecodeError:  # of the complaint, which repeats what it is about
+            raise self.error(node, "is not as onnx has it: text that is no UTF-8") from None
+
+    def _tensor_error(self, name: str, error: Exception) -> OnnxError:
+        return OnnxError(f"{self.path}: tensor {escaped(name)}: {one_line(error)}")
 
     def _fix_input(self, given: Any, shape: tuple[int, ...] | None) -> tuple[int, ...]:
         """Sizes that the file leaves open: of the batch 1, of others those of ``shape``."""
@@ -185,9 +223,17 @@ class Graph:
 
     def _values(self, node: Node, shapes: dict[str, tuple[int, ...]]) -> list[Any] | None:
         """What the operator gives, where that is a few known values."""
-        if node.operator in ("Shape", "Size") and node.inputs[0] in shapes:
+        if node.operator in ("Shape", "Size") and shapes.keys() & node.inputs[:1]:
+            self.require_valid(node)
             return [_sizes(node, shapes[node.inputs[0]])]
-        if any(prod(shapes.get(name, ())) > FOLDED for name in node.outputs):
+        if node.operator not in COMPUTED or node.domain not in DOMAINS:
+            return None
+        # How many values are not zero only they can tell; there are no more than they.
+        if node.operator != "NonZero" and any(
+            name not in shapes or prod(shapes[name]) > FOLDED for name in node.outputs if name
+        ):
+            return None
+        if any(is_beside(each.t) for each in node.proto.attribute):
             return None
         given = [self.constant(name) for name in node.inputs if name]
         if any(each is None or each.values is None for each in given):
@@ -202,15 +248,10 @@ class Graph:
     def constant(self, name: str) -> Constant | None:
         """A stored tensor, or one computed of such; None of what hangs on the input."""
         if name not in self.constants and name in self.stored:
-            tensor = self.stored[name]
-            shape = tuple(tensor.dims)
-            values = None
-            if prod(shape) <= FOLDED:
-                try:
-                    values = numpy_helper.to_array(tensor, str(self.path.parent))
-                except (OSError, ValueError, onnx.checker.ValidationError):
-                    values = None  # Weights in a file that is not there: their shape tells all.
-            self.constants[name] = Constant(shape, values)
+            try:
+                self.constants[name] = read(self.stored[name])
+            except (ValueError, TypeError, LookupError) as error:
+                raise self._tensor_error(name, error) from None
         return self.constants.get(name)
 
     def keep_constant(self, node: Node) -> None:
@@ -226,7 +267,9 @@ class Graph:
             return None
         found = self.constant(node.inputs[place])
         if found is None or found.values is None:
-            raise self.error(node, f"its input {node.inputs[place]!r} is computed, or too large")
+            raise self.error(
+                node, f"its input {node.inputs[place]!r} is computed, too large, or in another file"
+            )
         return [int(value) for value in np.ravel(found.values)]
 
     def output_shapes(self, node: Node) -> Iterator[tuple[int, ...]]:
@@ -239,12 +282,20 @@ class Graph:
 
 def _loaded(path: Path) -> Any:
     """The model with its functions inlined; weights in other files are left there."""
-    if not path.is_file():
-        raise OnnxError(f"{path}: no such file")
     try:
-        model = onnx.load(path, load_external_data=False)
+        with open_file(path) as file:
+            contents = file.read(MOST_MODEL + 1)
+    except FileNotFoundError:
+        raise OnnxError(f"{path}: no such file") from None
+    except UserError as error:
+        raise OnnxError(str(error)) from None
+    if len(contents) > MOST_MODEL:
+        raise OnnxError(f"{path}: more than 2 GiB; of a model so large the weights lie beside it")
+    try:
+        model = onnx.load_model_from_string(contents)
+        model = inline_local_functions(model) if model.functions else model
     except Exception as error:
         raise OnnxError(f"{path}: not an ONNX model ({one_line(error)})") from None
     if not model.graph.node:
         raise OnnxError(f"{path}: not an ONNX model, or one without operators")
-    return inline_local_functions(model) if model.functions else model
+    return model

@@ -15,7 +15,8 @@ from hwsim.errors import UserError
 from hwsim.network.axes import of
 from hwsim.network.builder import LayerListError, NetworkBuilder, Operand, Value
 from hwsim.network.description import as_name
-from hwsim.network.from_onnx.graph import DOMAINS, Constant, Graph, Node, OnnxError
+from hwsim.network.from_onnx.graph import DOMAINS, Graph, Node, OnnxError
+from hwsim.network.from_onnx.tensors import Constant
 from hwsim.network.network import Network
 
 
@@ -46,14 +47,23 @@ def _read(path: Path, shape: Sequence[int] | None, channels_last: bool) -> Netwo
         if node.domain not in DOMAINS:
             raise graph.error(node, f"of the domain {node.domain!r} is not known")
         if not reader.follows(node):
+            # What a loop or a branch reads is not among its inputs: it may be the map.
+            if node.has_graphs:
+                raise graph.error(node, "is not known: what it runs may be more than layers have")
             graph.keep_constant(node)
             continue
         if node.operator not in HANDLERS:
             raise graph.error(node, "is not known: what it computes may be more than layers have")
+        graph.require_valid(node)
         try:
             HANDLERS[node.operator](reader, node)
         except LayerListError as error:
             raise graph.error(node, str(error)) from None
+        except UserError:
+            raise
+        # Attributes and shapes that onnx's rules allow one by one, and that do not go together.
+        except (ArithmeticError, AssertionError, LookupError, ValueError):
+            raise graph.error(node, "its attributes and the shapes it reads do not fit") from None
     outputs = [reader.values[name] for name in graph.outputs if name in reader.values]
     if not any(each.kind == "convolution" for each in reader.builder.nodes):
         raise OnnxError(f"{path}: has no layer with MACs")

@@ -9,8 +9,9 @@ import numpy as np
 
 from hwsim.network.builder import Operand, Value
 from hwsim.network.from_onnx.einsum import einsum
-from hwsim.network.from_onnx.graph import Constant, Node
+from hwsim.network.from_onnx.graph import Node
 from hwsim.network.from_onnx.model import Reader
+from hwsim.network.from_onnx.tensors import Constant
 
 Handler = Callable[[Reader, Node], None]
 
@@ -222,7 +223,7 @@ def expanded(reader: Reader, node: Node) -> None:
 
 def concatenated(reader: Reader, node: Node) -> None:
     parts = [part for part in reader.operands(node) if isinstance(part, Value) or 0 not in part]
-    joined = reader.builder.concatenate(reader.name(node), parts, node.attributes["axis"])
+    joined = reader.builder.concatenate(reader.name(node), parts, node.attributes.get("axis", 1))
     reader.put(node, joined)
 
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from hwsim.errors import UserError
+from hwsim.cli import MOST_IMAGES
+from hwsim.errors import UserError, shown
 from hwsim.network import AnyLayer, ConvLayer, Described, Name, Network
 
 Granularity = Literal["element", "output-channel", "input-channel-by-head", "none"]
@@ -37,6 +38,13 @@ class TraceError(UserError):
     """A trace that cannot be read or used; the message names file, layer and reason."""
 
 
+def numbered(images: int) -> tuple[int, ...]:
+    """``image_ids`` of images that have no other numbers. Raises TraceError where none may be."""
+    if not 1 <= images <= MOST_IMAGES:
+        raise TraceError(f"{shown(images)} images: expected 1 to {MOST_IMAGES:,}")
+    return tuple(range(images))
+
+
 class TraceHeader(Described):
     """What a trace says of itself; ``training`` holds JSON values: how the masks came about.
 
@@ -54,7 +62,9 @@ class TraceHeader(Described):
     branch: Literal["diagonal", "inverse"] = "diagonal"
     gate_norm: Literal["batch", "instance"] = "batch"
     dataset: Name
-    image_ids: tuple[Annotated[int, Field(ge=0, le=LARGEST_ID)], ...] = Field(min_length=1)
+    image_ids: tuple[Annotated[int, Field(ge=0, le=LARGEST_ID)], ...] = Field(
+        min_length=1, max_length=MOST_IMAGES
+    )
     training: dict[str, Any] = Field(default_factory=dict)
     synthetic: bool = False
 
