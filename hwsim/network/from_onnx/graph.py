@@ -6,6 +6,7 @@ Only what is needed is read: of weights the shapes, of small integers the values
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -284,7 +285,9 @@ def _loaded(path: Path) -> Any:
     """The model with its functions inlined; weights in other files are left there."""
     try:
         with open_file(path) as file:
-            contents = file.read(MOST_MODEL + 1)
+            # As many bytes as may be read are reserved, whatever there is.
+            size = min(os.fstat(file.fileno()).st_size, MOST_MODEL)
+            contents = file.read(size + 1)
     except FileNotFoundError:
         raise OnnxError(f"{path}: no such file") from None
     except UserError as error:
