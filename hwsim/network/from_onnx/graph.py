@@ -6,6 +6,7 @@ Only what is needed is read: of weights the shapes, of small integers the values
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -284,12 +285,14 @@ def _loaded(path: Path) -> Any:
     """The model with its functions inlined; weights in other files are left there."""
     try:
         with open_file(path) as file:
-            contents = file.read(MOST_MODEL + 1)
+            # Asked for so many bytes, Python makes room for them first.
+            size = os.fstat(file.fileno()).st_size
+            contents = file.read(size) if size <= MOST_MODEL else None
     except FileNotFoundError:
         raise OnnxError(f"{path}: no such file") from None
     except UserError as error:
         raise OnnxError(str(error)) from None
-    if len(contents) > MOST_MODEL:
+    if contents is None:
         raise OnnxError(f"{path}: more than 2 GiB; of a model so large the weights lie beside it")
     try:
         model = onnx.load_model_from_string(contents)
