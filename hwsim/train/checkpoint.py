@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,9 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
     """
     try:
         archive.require_whole(path)
-        state = torch.load(path, map_location=device, weights_only=True)
+        # Of a pickle of another protocol torch warns, in lines of its own.
+        with warnings.catch_warnings(action="ignore"):
+            state = torch.load(path, map_location=device, weights_only=True)
         if not isinstance(state, dict) or not isinstance(state["config"], dict):
             raise ValueError("no state of a run")
     except archive.DAMAGED as error:

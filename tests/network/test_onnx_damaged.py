@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,22 @@ def test_a_pipe_is_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     os.mkfifo(path)
     told = refusal(capsys, main, ["show", str(path)])
     assert f"{path}: expected a file, and not a folder, a pipe or a device" in told
+
+
+def test_a_file_larger_than_a_model_can_be_is_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "large.onnx"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    assert "large.onnx: more than 2 GiB" in refusal(capsys, main, ["show", str(path)])
+
+
+def test_as_much_room_is_made_as_the_file_is_large(tmp_path: Path) -> None:
+    path = written(tmp_path, [node("Conv", "x w", "y")], {"w": (4, 8, 3, 3)})
+    tracemalloc.start()
+    try:
+        read_onnx(path)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,15 @@ def test_a_checkpoint_runs_no_code(
     torch.save({"config": Harmful(tmp_path / "harm")}, tmp_path / "checkpoint.pt")
     assert "not a whole checkpoint" in refusal(capsys, cli.main, command(drawn, tmp_path))
     assert not (tmp_path / "harm").exists()
+
+
+def test_a_checkpoint_of_another_protocol_is_told_in_one_line(
+    drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"config": 1}, tmp_path / "checkpoint.pt", pickle_protocol=4)
+    with warnings.catch_warnings(record=True) as warned:
+        assert "not a whole checkpoint" in refusal(capsys, cli.main, command(drawn, tmp_path))
+    assert not warned
 
 
 def rows(path: Path) -> list[list[str]]:

@@ -285,14 +285,14 @@ def _loaded(path: Path) -> Any:
     """The model with its functions inlined; weights in other files are left there."""
     try:
         with open_file(path) as file:
-            # As many bytes as may be read are reserved, whatever there is.
-            size = min(os.fstat(file.fileno()).st_size, MOST_MODEL)
-            contents = file.read(size + 1)
+            # Asked for so many bytes, Python makes room for them first.
+            size = os.fstat(file.fileno()).st_size
+            contents = file.read(size) if size <= MOST_MODEL else None
     except FileNotFoundError:
         raise OnnxError(f"{path}: no such file") from None
     except UserError as error:
         raise OnnxError(str(error)) from None
-    if len(contents) > MOST_MODEL:
+    if contents is None:
         raise OnnxError(f"{path}: more than 2 GiB; of a model so large the weights lie beside it")
     try:
         model = onnx.load_model_from_string(contents)

@@ -6,12 +6,15 @@ does.
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 
 def pack_bits(bits: np.ndarray) -> np.ndarray:
     """bool (n, ...) -> uint8 (n, ceil(bits/8)), each row flattened in C order."""
-    return np.packbits(bits.reshape(len(bits), -1), axis=1, bitorder="little")
+    flat = bits.reshape(len(bits), prod(bits.shape[1:]))
+    return np.packbits(flat, axis=1, bitorder="little")
 
 
 def unpack_bits(packed: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
