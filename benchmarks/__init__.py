@@ -1,1 +1,0 @@
-"""Speed against peers and limits: `make bench` (docs/evidence/benchmarks.md)."""

@@ -1,1 +1,0 @@
-"""What a trace file holds, and how: written whole, read without trust."""

@@ -1,1 +1,0 @@
-"""One-off experiments: each answers one question, with the package as it is."""
