@@ -9,6 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -89,6 +90,10 @@ class Bench:
         return ended
 
 
+WRITE_TO = ("--out", "--json")
+"""Options that are followed by where to write."""
+
+
 def _names(folder: Path) -> Iterator[str]:
     """What lies below a folder, relative to it; links are not followed."""
     for path, folders, files in os.walk(folder):
@@ -98,8 +103,11 @@ def _names(folder: Path) -> Iterator[str]:
 
 def _appeared(case: Case, folder: Path, before: dict[str, bytes]) -> str:
     """A name that is new and not asked for; a temporary file that is left."""
+    # A word that is left out gives an option another one's place.
+    own = (os.path.normpath(word) for option, word in pairwise(case.argv) if option in WRITE_TO)
+    wanted = {*case.outputs, *own}
     for name in _names(folder):
-        asked = any(each in ("*", name) or name.startswith(f"{each}/") for each in case.outputs)
+        asked = any(each in ("*", name) or name.startswith(f"{each}/") for each in wanted)
         if name not in before and name not in OWN and not asked:
             return name
     return ""
