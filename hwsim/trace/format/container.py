@@ -9,7 +9,6 @@ size does not warrant.
 from __future__ import annotations
 
 import os
-import stat
 import warnings
 import weakref
 import zlib
@@ -22,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.errors import one_line
+from hwsim.errors import UserError, one_line
+from hwsim.files import open_file
 from hwsim.trace.format.header import TraceError
 from hwsim.trace.format.layout import layer_of
 
@@ -59,16 +59,15 @@ class Container:
         """Raises TraceError where the path leads to no file, or to no HDF5 file."""
         self.path = path
         try:
-            # A pipe is not waited for.
-            self._handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            file = open_file(path)
+        except UserError:
+            raise TraceError(f"{path}: is no regular file; expected a trace") from None
         except (OSError, ValueError) as error:
             why = "no such file" if isinstance(error, FileNotFoundError) else one_line(error)
             raise TraceError(f"{path}: {why}") from None
-        weakref.finalize(self, os.close, self._handle)
-        about = os.fstat(self._handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise TraceError(f"{path}: is no regular file; expected a trace")
-        self.size = about.st_size
+        weakref.finalize(self, file.close)
+        self._handle = file.fileno()
+        self.size = os.fstat(self._handle).st_size
         self._stored_bytes = self._bytes = 0
         self._root = self._open()
         self._names = frozenset(self._root)

@@ -49,7 +49,7 @@ class TraceContents:
     _kept: dict[str, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for kind, by_layer in self._given().items():
+        for kind, by_layer in self.by_kind().items():
             _require_arrays(self._where, kind, by_layer)
         if self.header.of_channels and (self.salience or self.sample):
             raise TraceError(
@@ -85,8 +85,8 @@ class TraceContents:
     def _where(self) -> str:
         return str(self.path or "trace")
 
-    def _given(self) -> dict[str, Mapping[str, Any]]:
-        """All data by kind, as they were given."""
+    def by_kind(self) -> dict[str, Mapping[str, Any]]:
+        """All data by kind, in the order in which a layer's are hashed; input bits are the last."""
         return {
             MASKS: self.masks,
             ZEROS: self.zero_operand_macs,

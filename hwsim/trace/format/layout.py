@@ -42,19 +42,15 @@ class Table(NamedTuple):
 
 def tables(contents: TraceContents) -> Iterator[Table]:
     """All data, in the order in which they are hashed."""
-    of_masks = {
-        MASKS: contents.masks,
-        ZEROS: contents.zero_operand_macs,
-        CONDITIONAL: contents.zero_operand_macs_conditional,
-        SALIENCE: contents.salience,
-    }
+    of_masks = contents.by_kind()
+    inputs = of_masks.pop(INPUT_BITS)
     for layer in contents.header.masked_layers:
         for kind, by_layer in of_masks.items():
             if by_layer:
                 yield Table(kind, layer.name, by_layer[layer.name])
     for name in contents.header.network.by_name:
-        if name in contents.input_bits:
-            yield Table(INPUT_BITS, name, contents.input_bits[name])
+        if name in inputs:
+            yield Table(INPUT_BITS, name, inputs[name])
 
 
 def chunk_rows(kind: str, images: int) -> int:
