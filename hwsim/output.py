@@ -59,11 +59,10 @@ class Output:
 def kept() -> Iterator[Output]:
     """Inside, standard output, which is yielded, and standard error cannot fail.
 
-    Where the shell closed them nobody reads.
+    Both are open: :func:`hwsim.process.open_streams` sees to those that the shell closed.
     """
     before = sys.stdout, sys.stderr
-    out, err = (stream or open(os.devnull, "w") for stream in before)  # noqa: SIM115
-    sys.stdout, sys.stderr = output, errors = Output(out), Output(err)
+    sys.stdout, sys.stderr = output, errors = Output(before[0]), Output(before[1])
     try:
         yield output
     finally:

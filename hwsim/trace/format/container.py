@@ -38,6 +38,10 @@ GZIP, FLETCHER32 = 1, 3
 FLETCHER32_BYTES = 4
 
 
+_VERSION = cache(metadata.version)
+"""pyfive looks its own version up for each dataset, in a file: two thirds of its time."""
+
+
 @contextmanager
 def one_line_errors(path: Path, what: str = "damaged") -> Iterator[None]:
     """What reading a damaged file raises, and it may be anything, becomes a TraceError."""
@@ -75,8 +79,7 @@ class Container:
     def _open(self) -> Any:
         import pyfive
 
-        # It looks its own version up for each dataset, in a file: two thirds of its time.
-        pyfive.h5d.version = cache(metadata.version)
+        pyfive.h5d.version = _VERSION
         with one_line_errors(self.path, "not a readable HDF5 file, perhaps truncated"):
             return pyfive.File(_CountedFile(self._handle, self.size))
 
