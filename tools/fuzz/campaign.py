@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -60,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     try:
         kinds = [KINDS[name] for name in options.only or KINDS]
+        # What compiles takes memory for good, and each fork copies its pages: compiled code is
+        # made by a process that ends, and read here.
+        _alone(warm, scratch)
         warm(scratch)
         if options.again:
             return _again(options.again, scratch)
@@ -101,14 +104,18 @@ def _prepared(kind: Kind, scratch: Path) -> bool:
     """
     base = scratch / kind.name
     (base / "in").mkdir(parents=True)
-    process = FORK.Process(target=_prepare, args=(kind, base))
+    status = _alone(_prepare, kind, base)
+    if status not in (0, MISSING):
+        raise RuntimeError(f"{kind.name}: the sound inputs cannot be made")
+    return status == 0
+
+
+def _alone(work: Callable[..., None], *arguments: Any) -> int | None:
+    """Do it in a process of its own; its status."""
+    process = FORK.Process(target=work, args=arguments)
     process.start()
     process.join()
-    if process.exitcode == MISSING:
-        return False
-    if process.exitcode:
-        raise RuntimeError(f"{kind.name}: the sound inputs cannot be made")
-    return True
+    return process.exitcode
 
 
 def _prepare(kind: Kind, base: Path) -> None:

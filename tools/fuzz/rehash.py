@@ -119,6 +119,8 @@ def _chunks(data: Any, kind: str, images: int | None) -> Iterator[bytes]:
 def _bytes(data: Any, kind: str) -> bytes:
     """What is hashed of an array; of one that has no such numbers its own bytes."""
     array = np.asarray(data[()])
+    if np.iscomplexobj(array):
+        return array.tobytes()
     try:
         with np.errstate(all="ignore"):
             return array.astype(kind).tobytes()
