@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of, find_arch
@@ -23,11 +23,10 @@ from hwsim.errors import UserError, one_line
 from hwsim.files import made, write_together, write_whole
 from hwsim.model import Engine
 from hwsim.run.inputs import add_network, traces_of
-from hwsim.text_table import counted
 from hwsim.trace.mask_trace import MaskTrace
 
 if TYPE_CHECKING:
-    from hwsim.run.comparison import Comparison
+    from hwsim.run.record import Record
 
 PROGRAM = "hwsim run"
 
@@ -110,46 +109,31 @@ def _run(options: argparse.Namespace) -> None:
 
 def _replay(options: argparse.Namespace, arch: ArchConfig, traces: Sequence[MaskTrace]) -> None:
     """Replay, print, write."""
-    from hwsim.run.answer import notes
-    from hwsim.run.comparison import Comparison, compare, left_out, two_by_two
-    from hwsim.run.price_sets import other_prices
-    from hwsim.run.skipping import compare_skipping
+    from hwsim.run.record import record_run
     from hwsim.run.tables import turning_points_table
-    from hwsim.run.turning_points import turning_points
 
     shown = set(TABLES) if "all" in options.tables else set(options.tables)
     shown |= {"layers"} if options.layers else set()
-    comparison = compare(
-        arch, traces, options.scheme, options.batch, options.engine, options.threads
-    )
-    cells: list[dict[str, Any]] = []
-    if not options.scheme and ("masks" in shown or options.out or options.json):
-        cells = two_by_two(arch, traces, options.threads)
-    skipping = Comparison([])
-    if not options.scheme and options.engine == "kernel":
-        skipping = compare_skipping(arch, traces, options.threads)
-    runs = comparison.distinct().results()
-    largest = max(run.batch for run in runs)
-    of_largest = [run for run in runs if run.batch == largest]
-    prices, turns = other_prices(of_largest), turning_points(of_largest)
-    summaries = _report(arch, comparison, cells, prices, skipping) | {"turning_points": turns}
-    report = json.dumps(summaries, indent=2)
+    record = record_run(
+        arch, traces, options.scheme, options.batch, options.engine, options.threads,
+        changed=options.set, cells=bool("masks" in shown or options.out or options.json),
+    )  # fmt: skip
+    report = json.dumps(record.summary(), indent=2)
     if options.json == "-":
         print(report)
     else:
-        title = _title(arch, comparison, options.set)
-        _show(title, comparison, skipping, cells, prices, shown, all_batches=bool(options.batch))
+        _show(record, shown, all_batches=bool(options.batch))
         if "turns" in shown:
-            turning_points_table(turns, largest)
-        for line in left_out(arch, traces, options.scheme):
+            turning_points_table(record.turns, record.largest_batch)
+        for line in record.left_out:
             print(line)
-        for line in notes(arch, comparison.results()):
+        for line in record.notes():
             print(fill(line, 100, subsequent_indent="  ", break_on_hyphens=False))
     if options.json and options.json != "-":
         write_whole(Path(options.json), report)
     if options.out:
-        files = _files(options, arch, traces, comparison, turns) | {"summary.json": report}
-        write_together(options.out, files, MANIFEST, summaries["provenance"])
+        files = _files(options, arch, traces, record) | {"summary.json": report}
+        write_together(options.out, files, MANIFEST, record.summary()["provenance"])
         if options.json != "-":
             print(one_line(f"wrote {', '.join(sorted([*files, MANIFEST]))} in {options.out}"))
 
@@ -198,74 +182,25 @@ def _duration(seconds: float) -> str:
     return f"about {max(seconds, 1):.0f} s"
 
 
-def _report(
-    arch: ArchConfig,
-    comparison: Comparison,
-    cells: list[dict[str, Any]],
-    prices: list[dict[str, Any]],
-    skipping: Comparison,
-) -> dict[str, Any]:
-    """What ``summary.json`` holds."""
-    from hwsim.run.provenance import provenance
-
-    results = comparison.results()
-    runs = [
-        {"trace": run.trace_name, "scheme": run.scheme.name, "batch": run.batch}
-        | {"images": run.images, "engine": run.engine}
-        for run in results
-    ]
-    traces = {run.trace_name: run.trace_sha256 for run in results}
-    return {
-        "arch": arch.name,
-        "clock_mhz": arch.clock_mhz,
-        "energy_table": arch.pricing.table,
-        "schemes": comparison.rows(),
-        "mask_by_hardware": cells,
-        "other_prices": prices,
-        "zero_skipping": skipping.rows(),
-        "provenance": provenance(arch, traces) | {"runs": runs},
-    }
-
-
-def _title(arch: ArchConfig, comparison: Comparison, changed: Sequence[str]) -> str:
-    """Network, machine and what was changed of it, images, prices."""
-    first = comparison.results()[0]
-    machine = f"{arch.name} with {', '.join(changed)}" if changed else arch.name
-    images = counted(first.images, "image")
-    masked = any(result.header.has_masks for result in comparison.results())
-    images += "" if masked else ", no masks"
-    return f"{first.network.name} on {machine}, {images}, prices {arch.pricing.table}"
-
-
-def _show(
-    title: str,
-    comparison: Comparison,
-    skipping: Comparison,
-    cells: Sequence[dict[str, Any]],
-    prices: Sequence[dict[str, Any]],
-    shown: set[str],
-    all_batches: bool,
-) -> None:
+def _show(record: Record, shown: set[str], all_batches: bool) -> None:
     """The table of schemes, the sentences below it, then the tables asked for."""
     from hwsim.run import tables
-    from hwsim.run.answer import sentences, zeros_skipped
 
-    distinct = comparison.distinct()
+    title, skipping, cells, prices = record.title, record.skipping, record.cells, record.prices
+    distinct = record.comparison.distinct()
     rows = distinct.rows()
     batches = dict.fromkeys(row["batch"] for row in rows)
     pairs = list(zip(rows, distinct.dense_rows(), strict=True))
     for batch in batches if all_batches else [max(batches)]:
         at_batch = [pair for pair in pairs if pair[0]["batch"] == batch]
         tables.summary_table(f"{title}, batch {batch}", at_batch)
-    for sentence in sentences(distinct, prices):
+    for sentence in record.sentences():
         print(fill(sentence, 100, subsequent_indent="  "))
     print()
     if skipping.runs:
-        first, _ = skipping.runs[0]
-        images = f"where zeros are skipped: the {first.images} images with input bits"
         pairs = list(zip(skipping.rows(), skipping.dense_rows(), strict=True))
-        tables.summary_table(f"{images}, batch {first.batch}", pairs, dram=False)
-        for sentence in zeros_skipped(skipping):
+        tables.summary_table(record.skipping_title, pairs, dram=False)
+        for sentence in record.zeros_skipped():
             print(fill(sentence, 100, subsequent_indent="  ", break_on_hyphens=False))
         print()
     if "counts" in shown:
@@ -296,11 +231,7 @@ def _show(
 
 
 def _files(
-    options: argparse.Namespace,
-    arch: ArchConfig,
-    traces: Sequence[MaskTrace],
-    comparison: Comparison,
-    turns: list[dict[str, Any]],
+    options: argparse.Namespace, arch: ArchConfig, traces: Sequence[MaskTrace], record: Record
 ) -> dict[str, str | bytes]:
     """Tables and figures by the names of their files."""
     import io
@@ -311,6 +242,7 @@ def _files(
     from hwsim.run.comparison import density_sweep
     from hwsim.run.results import layers_frame
 
+    comparison, turns = record.comparison, record.turns
     frame = layers_frame(comparison.results())
     parquet = io.BytesIO()
     frame.to_parquet(parquet, index=False)

@@ -10,6 +10,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.schemes import BOUND, SKIP
 from hwsim.counters import CAUSE_LABELS, CAUSES
 from hwsim.energy.area import slow_memories
+from hwsim.energy.prices import COMPONENT_LABELS
 from hwsim.energy.table import EnergyTable
 from hwsim.run.comparison import Comparison
 from hwsim.run.price_sets import PRICE_KEYS
@@ -37,6 +38,8 @@ class Run(NamedTuple):
 def sentences(comparison: Comparison, prices: Sequence[Row]) -> list[str]:
     """Who is fastest and why not faster, who needs least energy, whether other prices agree.
 
+    Of dense runs alone: how long one takes, what stalls, what takes energy.
+
     ``prices``: :func:`hwsim.run.price_sets.other_prices` of the runs at the largest batch.
     """
     named = name_masks(comparison.rows())
@@ -44,6 +47,9 @@ def sentences(comparison: Comparison, prices: Sequence[Row]) -> list[str]:
     runs = [Run(*each) for each in rows]
     largest = max(run.row["batch"] for run in runs)
     of_largest = [run for run in runs if run.row["batch"] == largest]
+    if all(run.row["scheme"] == "dense" for run in runs):
+        several = len(of_largest) > 1
+        return [_alone(run, run.row["trace"] if several else "") for run in of_largest]
     return [
         *_speed([run for run in of_largest if _promises(run.row)]),
         *(_latency([run for run in runs if run.row["batch"] == 1]) if largest > 1 else ()),
@@ -55,6 +61,29 @@ def sentences(comparison: Comparison, prices: Sequence[Row]) -> list[str]:
 def _promises(row: Row) -> bool:
     """Whether masks or skipped zeros promise anything beside the dense run, the yardstick."""
     return row["share_realised"] is not None and row["scheme"] != "dense"
+
+
+def _alone(run: Run, trace: str) -> str:
+    """Of a dense run beside which there is no other: its time, its stalls, its energy."""
+    row = run.row
+    busy = [f"{100 * row['utilisation']:.0f} % of the PEs' cycles do a MAC"]
+    stalls = {cause: row["stalls"][cause] for cause in CAUSES if cause not in WORKING}
+    total = sum(row["stalls"].values())
+    worst = max(stalls, key=lambda cause: stalls[cause])
+    if stalls[worst] >= WORTH_NAMING * total:
+        busy.append(f"{100 * stalls[worst] / total:.0f} % of all cycles are {CAUSE_LABELS[worst]}")
+    told = (
+        f"Dense{trace and f' on {trace}'}: {row['cycles_per_image']:,.0f} cycles an image, "
+        f"{three_digits(1e3 / row['images_per_s'])} ms; {', '.join(busy)}."
+    )
+    if row["energy_uj"]:
+        most = max(row["energy_uj"], key=lambda name: row["energy_uj"][name])
+        share = 100 * row["energy_uj"][most] / row["energy_uj_per_image"]
+        told += (
+            f" It takes {three_digits(row['energy_uj_per_image'])} uJ an image, most of it for "
+            f"{COMPONENT_LABELS[most]} ({share:.0f} %)."
+        )
+    return told
 
 
 def zeros_skipped(skipping: Comparison) -> Iterator[str]:

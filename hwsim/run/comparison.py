@@ -1,4 +1,4 @@
-"""Comparisons: schemes x traces x batches, the 2x2 of mask by hardware, and the density axis."""
+"""Comparisons: schemes x traces x batches, mask by hardware, zeros skipped, the density axis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hwsim.arch.schemes import lane_group_scheme, parse_scheme, with_suffixes
 from hwsim.cli import Advance, progress
 from hwsim.errors import UserError
 from hwsim.model import Engine
-from hwsim.run.price_sets import PRICE_KEYS, other_prices
+from hwsim.run.price_sets import PRICE_KEYS, other_prices, under_tables
 from hwsim.run.results import SimResult
 from hwsim.run.simulate import masks_of, require_model, runs_needed, simulate, usable_schemes
 from hwsim.run.summary import flat, summary
@@ -213,6 +213,44 @@ def two_by_two(
     return rows
 
 
+def compare_skipping(
+    arch: str | Path | ArchConfig, traces: Traces, threads: int | None = None
+) -> Comparison:
+    """Schemes beside the same with zeros skipped, and their bound, on the images with input bits.
+
+    Of each trace that has any: dense, and hardware of the masks' own lane group, at the machine's
+    batch.
+    Empty on a machine that skips zeros itself.
+    """
+    arch = as_arch(arch)
+    runs: list[tuple[SimResult, SimResult]] = []
+    some = [trace.head(trace.input_images) for trace in as_traces(traces) if trace.input_images]
+    work = [(trace, _skipping(arch, trace)) for trace in some]
+    total = runs_needed(arch) * sum(trace.images * len(names) for trace, names in work)
+    with progress("skipping zeros", total) as advance:
+        for trace, names in work:
+            dense: SimResult | None = None
+            for name in names:
+                result = simulated(arch, trace, name, arch.batch, advance, threads=threads)
+                dense = dense or result
+                runs.append((result, dense))
+    return Comparison(runs)
+
+
+def _skipping(arch: ArchConfig, trace: MaskTrace) -> list[str]:
+    """Dense, and the hardware that the masks are made for, each with its forms that skip zeros."""
+    own = "unstructured" if trace.header.has_masks else "dense"
+    if trace.mask_group > 1:
+        own = lane_group_scheme(arch, trace.mask_group, trace.network.layers)
+    if not with_suffixes([own], arch):
+        return []
+    return [
+        each
+        for name in dict.fromkeys(("dense", own))
+        for each in (name, *with_suffixes([name], arch))
+    ]
+
+
 def density_sweep(
     arch: str | Path | ArchConfig,
     traces: Traces,
@@ -223,7 +261,8 @@ def density_sweep(
     """Energy and cycles against density, one real network replayed at shifted thresholds.
 
     One row per trace, scheme and point: the summary's figures, ``threshold_shift`` (units of Z; 0
-    is the recorded network) and one ``<component>_uj`` each. Traces without margins have none.
+    is the recorded network), one ``<component>_uj`` each, and ``energy_uj_per_image_<table>`` under
+    each energy table. Traces without margins have none.
     """
     arch = as_arch(arch)
     traces = as_traces(traces)
@@ -245,7 +284,8 @@ def density_sweep(
                 result = dense
                 if name != "dense":
                     result = simulated(arch, shifted, name, arch.batch, advance, threads=threads)
-                rows.append(flat(summary(result, dense)) | {"threshold_shift": shift})
+                told = {"threshold_shift": shift} | under_tables(result)
+                rows.append(flat(summary(result, dense)) | told)
     return pd.DataFrame(rows)
 
 

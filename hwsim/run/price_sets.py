@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hwsim.energy.table import table_names
 from hwsim.run.results import SimResult
 
 PRICES: tuple[dict[str, str | float], ...] = (
@@ -51,6 +52,16 @@ def other_prices(results: Sequence[SimResult]) -> list[dict[str, Any]]:
         priced = [(other, zeros_run) for other, zeros_run in sets if not other.no_price]
         rows += [_row(result, other, zeros_run) for other, zeros_run in priced]
     return rows
+
+
+def under_tables(result: SimResult) -> dict[str, float | None]:
+    """Energy per image, uJ, under each energy table, all else as it is; None: it lacks a price."""
+    found: dict[str, float | None] = {}
+    for name in table_names():
+        other = result.repriced(table=name)
+        priced = None if other.no_price else sum(other.energy_pj.values()) / other.images / 1e6
+        found[f"energy_uj_per_image_{name}"] = priced
+    return found
 
 
 def _row(result: SimResult, other: SimResult, zeros_run: bool) -> dict[str, Any]:

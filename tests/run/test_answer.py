@@ -70,7 +70,15 @@ def test_without_a_gain_nobody_is_called_fastest(pe16x16: ArchConfig) -> None:
 
 
 def test_dense_alone_says_nothing_of_masks(pe16x16: ArchConfig) -> None:
-    assert told(compare(pe16x16, [trace_of(0.2)], ["dense"], [2])) == ""
+    """Its time in cycles and ms, and what most of its energy is for, are those of the summary."""
+    comparison = compare(pe16x16, [trace_of(0.2)], ["dense"], [2])
+    (row,) = comparison.rows()
+    text = told(comparison)
+    assert f"Dense: {row['cycles_per_image']:,.0f} cycles an image, " in text
+    assert f"{row['cycles_per_image'] / 500e3:.3g} ms; {100 * row['utilisation']:.0f} % of" in text
+    most = max(row["energy_uj"].values()) / sum(row["energy_uj"].values())
+    assert f"({100 * most:.0f} %)." in text
+    assert "masks" not in text
 
 
 @pytest.mark.parametrize("columns", [16, 32])

@@ -203,7 +203,7 @@ def test_an_interrupted_run_leaves_no_folder(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hwsim.run.comparison.compare", interrupted)
+    monkeypatch.setattr("hwsim.run.record.compare", interrupted)
     asked = ["--trace", str(trace_folder / "small-scdg.h5"), "--out", str(tmp_path / "a" / "b")]
     assert main(asked) == 130
     assert not list(tmp_path.iterdir())
