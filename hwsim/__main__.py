@@ -23,6 +23,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "run": Command("hwsim.run.__main__", "replay masks on a machine and compare schemes"),
+    "report": Command("hwsim.report.__main__", "one page of HTML to send: charts, tables"),
     "energy": Command("hwsim.energy.__main__", "prices of every counter, areas"),
     "sweep": Command("hwsim.sweep.__main__", "replay masks on many machines"),
     "search": Command("hwsim.sweep.search", "find the machines that trade energy, time, area best"),

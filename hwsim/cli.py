@@ -25,6 +25,8 @@ EXTRAS = {
     "distributed": "cluster",
     "shtab": "completion",
     "onnx": "onnx",
+    "plotly": "report",
+    "jinja2": "report",
 }
 """The extra of the package that brings a library which not every command needs."""
 

@@ -24,14 +24,15 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 def traces_of(options: argparse.Namespace, arch: ArchConfig) -> list[MaskTrace]:
     """The traces meant, or one without masks, of --images or a batch. Raises UserError."""
     if options.network is None:
-        return [_open(path, options.images) for path in find_distinct(options.trace or ())]
+        return [open_trace(path, options.images) for path in find_distinct(options.trace or ())]
     if options.trace is not None:
         raise UserError("--network runs without masks: leave --trace out, or --network")
     network = open_network(options.network)
     return [MaskTrace.of_network(network, options.images or arch.batch)]
 
 
-def _open(path: Path, images: int | None) -> MaskTrace:
+def open_trace(path: Path, images: int | None) -> MaskTrace:
+    """The first ``images`` of a trace, or all. Raises UserError where it holds fewer."""
     trace = MaskTrace.open(path)
     if images and images > trace.images:
         raise UserError(f"--images {images}: {path} holds {trace.images}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hwsim.energy.table import table_names
@@ -62,6 +62,15 @@ def under_tables(result: SimResult) -> dict[str, float | None]:
         priced = None if other.no_price else sum(other.energy_pj.values()) / other.images / 1e6
         found[f"energy_uj_per_image_{name}"] = priced
     return found
+
+
+def prices_heading(row: Mapping[str, Any]) -> str:
+    """The set of prices of a row of :func:`other_prices`, in a few short lines."""
+    heading = f"{row['table']}\nx{row['operand_network_scale']:g}"
+    heading += f"\nMAC x{row['mac_scale']:g}" if row["mac_scale"] != 1 else ""
+    heading += f"\nDRAM {row['dram_pj_per_bit']:g}"
+    heading += f"\ngated {row['gated_mac_share']:g}" if row["gated_mac_share"] else ""
+    return heading + ("\nzeros run" if row["zeros_run"] else "")
 
 
 def _row(result: SimResult, other: SimResult, zeros_run: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwsim.counters import CAUSE_LABELS, CAUSES, DRAM_COUNTERS
 from hwsim.energy.prices import COMPONENT_LABELS
+from hwsim.run.price_sets import prices_heading
 from hwsim.run.turning_points import TURNING_PRICES, WIDEST
 from hwsim.text_table import print_table, three_digits
 
@@ -184,16 +185,10 @@ def mask_by_hardware_table(rows: Sequence[Row]) -> None:
 def prices_table(rows: Sequence[Row]) -> None:
     """Energy per image under other prices, one column per set of prices."""
     runs: dict[tuple[str, str], Row] = {}
-    headings: dict[str, None] = {}
+    headings = dict.fromkeys(map(prices_heading, rows))
     for row in rows:
-        heading = f"{row['table']}\nx{row['operand_network_scale']:g}"
-        heading += f"\nMAC x{row['mac_scale']:g}" if row["mac_scale"] != 1 else ""
-        heading += f"\nDRAM {row['dram_pj_per_bit']:g}"
-        heading += f"\ngated {row['gated_mac_share']:g}" if row["gated_mac_share"] else ""
-        heading += "\nzeros run" if row["zeros_run"] else ""
-        headings[heading] = None
         run = runs.setdefault((row["trace"], row["scheme"]), dict(row))
-        run[heading] = row["energy_uj_per_image"]
+        run[prices_heading(row)] = row["energy_uj_per_image"]
     title = (
         f"Energy, uJ/image, under other prices, batch {rows[0]['batch']} "
         "(operand network: x times the assumed price; DRAM: pJ/bit; gated PEs: share of a MAC)"
