@@ -45,7 +45,7 @@ def page_of(parts: Sequence[Part], title: str) -> str:
         for key, chart in _charts(number, part)
     }
     chosen = {
-        f"{number}-{name}": next(iter(choice.options))
+        f"{number}-{name}": choice.start
         for number, part in enumerate(parts)
         for name, choice in part.choices.items()
         if choice.options
@@ -70,7 +70,7 @@ def _values_of(number: int, chosen: Mapping[str, str]) -> str:
 
 def _begins(part: Part, chosen: Mapping[str, str]) -> bool:
     """Whether this is what the page shows to begin with."""
-    return all(next(iter(part.choices[name].options)) == value for name, value in chosen.items())
+    return all(part.choices[name].start == value for name, value in chosen.items())
 
 
 def _listed(value: Any) -> str:

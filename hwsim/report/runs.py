@@ -18,6 +18,7 @@ from hwsim.report.figures.machine import drawing
 from hwsim.report.figures.masks import Pictures, has_maps, layers_shown, mask_charts
 from hwsim.report.figures.parts import Choice, Drawing, Part, Section
 from hwsim.report.figures.priced import Priced, Run, runs_of
+from hwsim.run.answer import WORKING
 
 if TYPE_CHECKING:
     from hwsim.trace.mask_trace import MaskTrace
@@ -46,7 +47,11 @@ def part_of_run(data: RunData) -> Part:
     sections = [section for section in _sections(data, runs, priced) if section]
     return Part(
         title=data.summary["title"],
-        answer=[*answer["sentences"], *answer["zeros_skipped"]],
+        # On a terminal the last of them names the table that this page has at the end.
+        answer=[
+            told.replace("(--tables prices)", "(table Other prices)")
+            for told in (*answer["sentences"], *answer["zeros_skipped"])
+        ],
         notes=answer["notes"],
         choices=_choices(data, runs, priced),
         sections=sections,
@@ -60,6 +65,21 @@ def _keys(runs: Sequence[Run]) -> list[str]:
 
 def _layers(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(str(name) for run in runs for name in run.layers["layer"]))
+
+
+def _stalled(run: Run) -> tuple[int, float]:
+    """To find the run of most stalls among those of the largest batch."""
+    stalls = run.row["stalls"]
+    waiting = sum(cycles for cause, cycles in stalls.items() if cause not in WORKING)
+    return run.batch, waiting / sum(stalls.values())
+
+
+def _longest(runs: Sequence[Run]) -> int:
+    """The position of the layer that differs most between schemes, in cycles."""
+    largest = [run.layers for run in runs if run.batch == runs[0].batch]
+    cycles = pd.concat(largest)[["layer", "cycles"]]
+    spread = cycles.groupby("layer", sort=False)["cycles"].agg(lambda own: own.max() - own.min())
+    return _layers(runs).index(str(spread.idxmax()))
 
 
 def _hardware(runs: Sequence[Run]) -> dict[str, tuple[str, int]]:
@@ -78,17 +98,17 @@ def _choices(data: RunData, runs: Sequence[Run], priced: Priced) -> dict[str, Ch
         "price": Choice("Prices", priced.labels),
         "batch": Choice("Batch", {batch: f"{batch} images" for batch in batches}),
         "hardware": Choice("Hardware of", {
-            key: scheme if schemes.count(scheme) == 1 else f"{scheme}, masks of {group} channels"
+            key: scheme + (f", decisions of {group}" if schemes.count(scheme) > 1 else "")
             for key, (scheme, group) in hardware.items()
         }),
         "run": Choice("Run", {
             key: escaped(f"{run.name}, batch {run.batch}")
             for key, run in zip(_keys(runs), runs, strict=True)
-        }),
+        }, str(max(range(len(runs)), key=lambda at: _stalled(runs[at])))),
         "scale": Choice("Show", SCALES),
         "layer": Choice("Layer", {
             str(at): escaped(name, look.LONGEST_LAYER) for at, name in enumerate(_layers(runs))
-        }),
+        }, str(_longest(runs))),
     }  # fmt: skip
     for at, trace in enumerate(filter(has_maps, data.traces)):
         shown = layers_shown(trace)
@@ -181,6 +201,4 @@ def _tables(
         ["price"],
         tables=[*sheets.run_tables(runs, priced), *(each for each in (skipping, prices) if each)],
     )
-    yield Section(
-        "All layers", [], ["run", "price"], tables=sheets.layer_tables(runs, keys, priced)
-    )
+    yield Section("All layers", [], ["run"], tables=sheets.layer_tables(runs, keys, priced))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,14 +21,13 @@ from hwsim.report.figures.points import AREA, CYCLES, ENERGY, Points, cell
 from hwsim.report.figures.sweeps import ALONE, PAIRS, over_key, scatter, stacks
 from hwsim.text_table import counted, three_digits
 
-MOST_ROWS, MOST_BARS = 2_000, 24
-"""Points of charts and tables, and bars of the front: of more, the best are shown."""
+MOST_ROWS = 2_000
+"""Points of charts and tables: of more, those of the front and the fastest others are shown."""
 
 
 def part_of_sweep(points: Points) -> Part:
-    # The front first: where points are too many for a page, the others are left out.
-    order = np.argsort(~points.front.to_numpy(bool), kind="stable")
-    shown = points.rows.iloc[order[:MOST_ROWS]]
+    order = np.lexsort((points.rows[CYCLES], ~points.front.to_numpy(bool)))
+    shown = points.rows.iloc[order[:MOST_ROWS]].sort_values([CYCLES, ENERGY], kind="stable")
     schemes = ", ".join(dict.fromkeys(points.rows["scheme"]))
     title = f"{counted(points.all, 'point')} of {escaped(points.path.name)}: {schemes}"
     machines = _machines(points)
@@ -156,9 +155,9 @@ def _sections(
                 for trace, own in shown.groupby("trace", sort=False)
             ],
         )
-    best = points.rows[points.front].sort_values([CYCLES, ENERGY]).head(MOST_BARS)
-    said = ["Points of the fronts, fewest cycles first."]
-    yield Section("What the best spend", said, [], charts=list(stacks(points, best)))
+    said = "Points of the fronts, fewest cycles first; the column front below has their numbers."
+    for heading, chart in stacks(points).items():
+        yield Section(f"{heading} of the best", [said], charts=[chart])
     yield Section("All points", ["A click on a heading sorts."], [], tables=[_table(points, shown)])
 
 
@@ -169,15 +168,14 @@ def _drawings(machines: Mapping[str, tuple[str, pd.Series[Any], ArchConfig]]) ->
             yield drawing(arch, str(row["scheme"]), int(row["mask_group"]), table, when)
 
 
-COLUMNS = {
-    "front": Head("front"),
-    CYCLES: Head("cycles", "cycles/image"),
-    "speedup": Head("speed-up", "x dense"),
-    "ideal_speedup_network": Head("ideal speed-up", "x dense"),
-    "utilisation": Head("utilisation", "share of PE cycles"),
-    ENERGY: Head("energy", "uJ/image"),
-    AREA: Head("area", "mm2"),
-    "dram_bytes_per_image": Head("DRAM", "bytes/image"),
+COLUMNS: dict[str, tuple[Head, Callable[[float], str]]] = {
+    CYCLES: (Head("cycles", "cycles/image"), "{:,.0f}".format),
+    "speedup": (Head("speed-up", "x dense"), "{:.2f}".format),
+    "ideal_speedup_network": (Head("ideal speed-up", "x dense"), "{:.2f}".format),
+    "utilisation": (Head("utilisation", "share of PE cycles"), "{:.3f}".format),
+    ENERGY: (Head("energy", "uJ/image"), three_digits),
+    AREA: (Head("area", "mm2"), "{:.3f}".format),
+    "dram_bytes_per_image": (Head("DRAM", "bytes/image"), "{:,.0f}".format),
 }
 
 UNITS_OF_KEYS = {
@@ -196,12 +194,15 @@ def _table(points: Points, shown: pd.DataFrame) -> Table:
     heads = [Head("masks"), Head("scheme")]
     heads += [Head(key, UNITS_OF_KEYS.get(key, "")) for key in points.varied]
     rows = []
-    for front, (_, row) in zip(points.front[shown.index], shown.iterrows(), strict=True):
+    numbers = {at: str(number) for number, at in enumerate(points.best.index, start=1)}
+    for at, row in shown.iterrows():
         cells = [str(row["method"]), str(row["scheme"]), *(cell(row[key]) for key in points.varied)]
-        cells.append("yes" if front else "")
-        cells += [cell(row[column]) for column in COLUMNS if column != "front"]
+        cells.append(numbers.get(at, ""))
+        figures = [(row[name], write) for name, (_, write) in COLUMNS.items()]
+        cells += ["-" if value != value else write(value) for value, write in figures]
         rows.append(cells)
-    return Table("All points", [*heads, *COLUMNS.values()], rows, 2)
+    heads += [Head("front"), *(head for head, _ in COLUMNS.values())]
+    return Table("All points", heads, rows, 2)
 
 
 def _provenance(points: Points) -> dict[str, Any]:

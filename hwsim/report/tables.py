@@ -90,10 +90,17 @@ def energy_tables(runs: Sequence[Run], priced: Priced) -> list[Table]:
 
 def area_tables(runs: Sequence[Run], priced: Priced) -> list[Table]:
     """Area by component, a column per hardware."""
-    hardware = {(run.scheme, run.row["mask_group"]): run for run in runs}
+    hardware: dict[tuple[str, int], Run] = {}
+    seen: set[tuple[str, str]] = set()
+    for run in runs:
+        # A decision's channels make no difference to a scheme without decisions.
+        own = (run.scheme, repr(priced.areas_mm2(run, priced.tables[0])))
+        if own not in seen:
+            hardware.setdefault((run.scheme, run.row["mask_group"]), run)
+        seen.add(own)
     schemes = [scheme for scheme, _ in hardware]
     heads = [Head("component")] + [
-        Head(scheme if schemes.count(scheme) == 1 else f"{scheme}, masks of {group}", "mm2")
+        Head(scheme if schemes.count(scheme) == 1 else f"{scheme}, decisions of {group}", "mm2")
         for scheme, group in hardware
     ]
     tables = []

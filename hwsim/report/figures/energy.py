@@ -10,7 +10,7 @@ import pandas as pd
 from hwsim.analysis import break_even
 from hwsim.energy.prices import COMPONENT_LABELS
 from hwsim.plots import style as look
-from hwsim.plots.energy import ASSUMED, BREAK_EVENS
+from hwsim.plots.energy import BREAK_EVENS
 from hwsim.report.figures.chart import (
     INK,
     SYMBOLS,
@@ -28,6 +28,10 @@ from hwsim.report.figures.chart import (
 from hwsim.report.figures.priced import Priced, Run
 from hwsim.text_table import three_digits
 
+STACKED: Data = {
+    "barmode": "stack", "bargap": 0.25, "hovermode": "closest", "legend": {"traceorder": "normal"},
+}  # fmt: skip
+
 BAR, BESIDE = 34, 190
 """Pixels of a row of bars, and of legend and axes."""
 
@@ -44,13 +48,15 @@ def energy_vs_sparsity(frame: pd.DataFrame, tables: Sequence[str]) -> list[Chart
         note = notes_of(of_trace["label"])
         charts.append(
             Chart(
-                heading=f"Masks of {of_trace['method'].iloc[0]}" + (f" ({note})" if note else ""),
+                heading=f"Masks of {of_trace['method'].iloc[0]}"
+                + (f" ({note})" if note else "")
+                + ": sparsity of the conditional path; large: as recorded; crosses: break-even",
                 label=f"Energy per image over sparsity, a line per scheme, masks of {name}",
                 height=460,
                 by=("price",),
                 variants=variants,
                 layout={
-                    "xaxis": axis("sparsity of the conditional path, MAC-weighted (%)"),
+                    "xaxis": axis("MAC-weighted sparsity (%)"),
                     "yaxis": axis("energy per image (µJ)", rangemode="tozero"),
                     "hovermode": "closest",
                 },
@@ -104,7 +110,7 @@ def _over_sparsity(of_trace: pd.DataFrame, table: str) -> Data:
     for drawn in data:
         drawn.setdefault("legendgroup", drawn["name"])
     said = "; ".join(told) if told else "No scheme breaks even with a dense machine in this range"
-    return {"data": data, "said": f"{said}. Large markers: the network as recorded."}
+    return {"data": data, "said": f"{said}."}
 
 
 def by_component(runs: Sequence[Run], priced: Priced) -> Chart | None:
@@ -120,12 +126,12 @@ def by_component(runs: Sequence[Run], priced: Priced) -> Chart | None:
         return None
     most = max(len(variant["layout"]["yaxis"]["tickvals"]) for variant in variants.values())
     return Chart(
-        heading="Energy by component",
+        heading="Energy per image by component; the operand network has an assumed price",
         label="Energy per image by component, a bar per scheme",
         height=BESIDE + BAR * most,
         by=("price", "batch"),
         variants=variants,
-        layout={"barmode": "stack", "bargap": 0.25, "hovermode": "closest"},
+        layout=STACKED,
     )
 
 
@@ -135,7 +141,7 @@ def _stack(bars: Sequence[Run], found: Sequence[dict[str, float]]) -> Data:
     data: list[Data] = [
         {
             "type": "bar", "orientation": "h", "y": rows, "marker": filled(colour, hatch),
-            "name": COMPONENT_LABELS[component] + ASSUMED.get(component, ""),
+            "name": COMPONENT_LABELS[component],
             "x": rounded(energies[component] for energies in found),
             "customdata": rounded(
                 100 * energies[component] / total
@@ -149,8 +155,9 @@ def _stack(bars: Sequence[Run], found: Sequence[dict[str, float]]) -> Data:
     least = min(range(len(bars)), key=lambda at: totals[at])
     most = max(found[least], key=lambda component: found[least][component])
     share = 100 * found[least][most] / totals[least]
+    first = "Least: " if len(bars) > 1 else ""
     said = (
-        f"Least: {bars[least].name}, {three_digits(totals[least])} µJ, of which "
+        f"{first}{bars[least].name}, {three_digits(totals[least])} µJ, of which "
         f"{COMPONENT_LABELS[most]} takes {share:.0f} %."
     )
     layout = {
@@ -180,12 +187,12 @@ def realised(runs: Sequence[Run]) -> Chart | None:
     }
     most = max(sum(run.batch == batch for run in gated) for batch in _batches(gated))
     return Chart(
-        heading="Speed-up: realised against ideal",
+        heading="Bars: speed-up over dense. Lines: ideal, what the masks allow; %: share realised",
         label="Speed-up over dense, a bar per scheme, beside the ideal that the masks allow",
         height=BESIDE + BAR * most,
         by=("batch",),
         variants=variants,
-        layout={"barmode": "overlay", "bargap": 0.3, "hovermode": "closest"},
+        layout={"barmode": "overlay", "hovermode": "closest"},
     )
 
 
@@ -198,7 +205,7 @@ def _speedups(runs: Sequence[Run]) -> Data:
             {
                 "type": "bar", "orientation": "h", "name": text(scheme), "y": list(own),
                 "x": rounded(run.row["speedup"] for run in own.values()),
-                "marker": {"color": look.scheme_style(scheme).colour},
+                "marker": {"color": look.scheme_style(scheme).colour}, "width": 0.66,
                 "hovertemplate": "%{x:.2f}x dense",
             }
         )  # fmt: skip
@@ -213,7 +220,7 @@ def _speedups(runs: Sequence[Run]) -> Data:
         }
     )  # fmt: skip
     shares = [run.row["share_realised"] for run in runs]
-    told = ["" if share is None else f"{100 * share:.0f} %" for share in shares]
+    told = ["" if share is None else f"{round(100 * share)} %" for share in shares]
     ends = [
         max(run.row["speedup"], ideal if math.isfinite(ideal) else 0)
         for run, ideal in zip(runs, ideals, strict=True)
@@ -237,7 +244,7 @@ def _best(runs: Sequence[Run]) -> Iterator[str]:
     if known:
         best = max(known, key=lambda run: run.row["share_realised"])
         yield (
-            f"Largest share of the promised saving in time (the % beside a line): {best.name}, "
+            f"Largest share of the promised saving in time: {best.name}, "
             f"{100 * best.row['share_realised']:.0f} %."
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from hwsim.report.figures.chart import (
     scheme_marker,
     text,
 )
-from hwsim.report.figures.energy import BAR, BESIDE
+from hwsim.report.figures.energy import BAR, BESIDE, STACKED
 from hwsim.report.figures.priced import Run
 from hwsim.run.answer import WORKING
 
@@ -44,7 +45,7 @@ def stalls_by_layer(runs: Sequence[Run], keys: Sequence[str]) -> Chart:
         by=("run", "scale"),
         common=_bars("v"),
         variants=variants,
-        layout={"barmode": "stack", "bargap": 0.2, "hovermode": "closest"},
+        layout=STACKED,
     )
 
 
@@ -56,7 +57,7 @@ def _causes_of(run: Run, scale: str) -> Data:
     stalled = layers[waiting].sum(axis=1)
     worst = int(np.argmax(stalled))
     share = 100 * stalled.sum() / layers["cycles"].sum()
-    said = f"{run.name}, batch {run.batch}: {share:.0f} % of all cycles are stalls"
+    said = f"{run.name}, batch {run.batch}: {share:.1f} % of all cycles are stalls"
     if stalled.sum():
         said += f", {100 * stalled.iloc[worst] / stalled.sum():.0f} % of them in {names[worst]}"
     layout = {
@@ -97,13 +98,13 @@ def one_layer(runs: Sequence[Run], layers: Sequence[str]) -> Chart:
             variants[str(key), str(batch)] = _layer_in(own, layer)
     most = max(len(variant["layout"]["yaxis"]["tickvals"]) for variant in variants.values())
     return Chart(
-        heading="One layer in every scheme",
+        heading="Cycles of one layer by cause, a bar per scheme",
         label="Cycles of the chosen layer by cause, a bar per scheme",
         height=BESIDE + BAR * most,
         by=("layer", "batch"),
         common=_bars("h"),
         variants=variants,
-        layout={"barmode": "stack", "bargap": 0.25, "hovermode": "closest"},
+        layout=STACKED,
     )
 
 
@@ -136,7 +137,7 @@ def rooflines(runs: Sequence[Run], arch: ArchConfig) -> list[Chart]:
         "x": rounded([left, ridge, right]), "y": rounded([left * bandwidth, compute, compute]),
         "hovertemplate": "roof: %{y:.4~r} MACs per cycle",
     }  # fmt: skip
-    logarithmic: dict[str, Any] = {"type": "log", "dtick": "D2", "exponentformat": "none"}
+    logarithmic: dict[str, Any] = {"type": "log", "dtick": math.log10(4), "exponentformat": "none"}
     layout = {
         "xaxis": axis(
             "executed MACs per DRAM byte", range=list(np.log10([left, right])), **logarithmic
@@ -153,7 +154,7 @@ def rooflines(runs: Sequence[Run], arch: ArchConfig) -> list[Chart]:
         method = str(own[0].row["masks"] or own[0].row["method"])
         charts.append(
             Chart(
-                heading=f"Roofline, {method}",
+                heading=f"Roofline, masks of {method}",
                 label=f"MACs per cycle over MACs per DRAM byte, a point per layer, {text(method)}",
                 height=460,
                 by=("batch",),
@@ -179,15 +180,18 @@ def _points(
             & (points["batch"] == batch)
         ]
         bound = int((own["macs_per_dram_byte"] < ridge).sum())
-        told.append(f"{bound} of {len(own)} in {run.scheme}")
+        if bound:
+            told.append(f"{bound} of {len(own)} in {run.scheme}")
         data.append(
             {
                 "type": "scatter", "mode": "markers", "name": text(run.scheme),
                 "x": rounded(own["macs_per_dram_byte"]), "y": rounded(own["macs_per_cycle"]),
                 "text": [text(name, look.LONGEST_LAYER) for name in own["layer"]],
-                "marker": scheme_marker(run.scheme, opacity=0.8),
+                "marker": scheme_marker(run.scheme, opacity=0.9),
                 "hovertemplate": "%{text}: %{y:.4~r} MACs per cycle, %{x:.4~r} per DRAM byte",
             }
         )  # fmt: skip
-    said = f"Layers left of the ridge, where DRAM sets the roof: {', '.join(told)}."
-    return {"data": data, "said": said if told else ""}
+    said = (
+        f"Layers whose roof DRAM sets: {', '.join(told)}" if told else "DRAM sets no layer's roof"
+    )
+    return {"data": data, "said": f"{said}."}

@@ -14,7 +14,7 @@ from hwsim.errors import escaped
 from hwsim.report.figures.parts import Drawing
 from hwsim.text_table import three_digits
 
-WIDTH, HEIGHT = 560, 706
+WIDTH, HEIGHT = 560, 742
 """Of the drawing's coordinates: readable as wide as a telephone, and on half a screen."""
 
 MOST_CELLS = 32
@@ -102,7 +102,7 @@ def _units(arch: ArchConfig, hardware: Hardware, told: _Told) -> list[Unit]:
         Unit("Index memory, decoders", [
             f"{hardware.lists} lists of up to {hardware.list_bits:,} bits ({lists})"
             if hardware.index_bits else "none: nothing is skipped",
-            f"{hardware.decoders} decoders, {index.format}, words of {index.word_bits} bits"
+            f"{hardware.decoders} decoders, {index.format}, {index.word_bits}-bit words"
             if hardware.decoders else "no decoder of pixels",
             told.area("index_memory", "decoders"),
             told.pj("word read", "index", "index_words_read"),
@@ -137,7 +137,7 @@ def _units(arch: ArchConfig, hardware: Hardware, told: _Told) -> list[Unit]:
         Unit("Output stage", [
             f"scale, residual, ReLU: {told.area('output_stage')}, "
             + told.pj("an output", "output_stage", "output_ops"),
-        ], LEFT, 664, FULL, 38),
+        ], LEFT, 682, FULL, 52),
     ]  # fmt: skip
 
 

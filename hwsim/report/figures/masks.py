@@ -54,7 +54,7 @@ def mask_charts(trace: MaskTrace, choice: str, pictures: Pictures | None = None)
             Chart(
                 heading=f"Image {number}, masks of {trace.header.method}",
                 label=f"Share of open gates at each output pixel of a layer, image {number}",
-                height=330,
+                height=370,
                 by=(choice,),
                 variants={
                     (str(key),): _map(share[place], share.max(), layer, source is not None)
@@ -76,10 +76,19 @@ def _map(share: np.ndarray, most: float, layer: str, over_picture: bool) -> Data
     drawn: Data = {
         "type": "heatmap", "z": packed(np.rint(share).astype(np.uint8)), "colorscale": "Cividis",
         "zmin": 0, "zmax": max(1, round(most)), "hoverongaps": False, "name": text(layer),
-        "colorbar": {"title": {"text": "open gates (%)", "side": "right"}, "thickness": 12},
+        "colorbar": {
+            "orientation": "h", "thickness": 10, "title": {"text": "open gates (%)", "side": "top"},
+            "y": -0.27, "yanchor": "top",
+        },
         "hovertemplate": "row %{y}, column %{x}: %{z} %<extra></extra>",
     }  # fmt: skip
-    whole = {"tickformat": "d", "nticks": 6, "zeroline": False, "constrain": "domain"}
+    whole = {
+        "tickformat": "d",
+        "nticks": 6,
+        "zeroline": False,
+        "showgrid": False,
+        "constrain": "domain",
+    }
     layout: Data = {
         "xaxis": axis("output column (pixels)", **whole),
         "yaxis": axis(
@@ -97,7 +106,7 @@ def _map(share: np.ndarray, most: float, layer: str, over_picture: bool) -> Data
     return {
         "data": [drawn],
         "layout": layout,
-        "said": f"{share.mean():.0f} % of the gates are open.",
+        "said": f"{share.mean():.0f} % of the gates are open",
     }
 
 

@@ -10,10 +10,16 @@ from hwsim.report.figures.chart import Chart
 
 
 class Choice(NamedTuple):
-    """A list to choose from: ``options`` are texts by value; the first is chosen to begin with."""
+    """A list to choose from: ``options`` are texts by value; ``begin``: the first unless given."""
 
     label: str
     options: Mapping[str, str]
+    begin: str = ""
+
+    @property
+    def start(self) -> str:
+        """The value that is chosen to begin with."""
+        return self.begin or next(iter(self.options))
 
 
 class Head(NamedTuple):

@@ -38,7 +38,16 @@ class Points:
         """Keys of the machine, and what is beside them, that differ."""
         keys = [*known_keys(), *BESIDE_KEYS]
         there = [key for key in dict.fromkeys(keys) if key in self.rows and key != "name"]
-        return [key for key in there if self.rows[key].nunique(dropna=False) > 1]
+        differ = [key for key in there if self.rows[key].nunique(dropna=False) > 1]
+        if "trace" in differ and self.rows.groupby("method")["trace"].nunique().max() == 1:
+            differ.remove("trace")
+        return differ
+
+    @cached_property
+    def best(self) -> pd.DataFrame:
+        """The front, fewest cycles first; of points that differ in nothing they spend, one."""
+        spent = ["trace", "scheme", CYCLES, ENERGY]
+        return self.rows[self.front].sort_values([CYCLES, ENERGY]).drop_duplicates(spent)
 
     @cached_property
     def front(self) -> pd.Series[bool]:

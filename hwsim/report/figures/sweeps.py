@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ from hwsim.report.figures.chart import (
     scheme_marker,
     text,
 )
-from hwsim.report.figures.energy import BAR, BESIDE
+from hwsim.report.figures.energy import BAR, BESIDE, STACKED
 from hwsim.report.figures.points import AREA, CYCLES, ENERGY, Points, cell
 
 PAIRS = {
@@ -34,6 +34,9 @@ PAIRS = {
     "3": (CYCLES, "dram_bytes_per_image", "DRAM traffic over cycles"),
 }
 """Figures of the scatter: x, y, and how the choice calls them; less is better of all."""
+
+MOST_BARS = 24
+"""Of the front; of more, those of fewest cycles are shown."""
 
 ALONE = {"0": CYCLES, "1": ENERGY, "2": AREA, "3": "speedup"}
 """Figures that are shown over a key of the machine."""
@@ -54,7 +57,7 @@ def scatter(points: Points, own: pd.DataFrame, trace: str, pairs: Sequence[str])
         common.append(
             {
                 "type": "scatter", "mode": "markers", "name": text(scheme), "text": told,
-                "legendgroup": scheme, "marker": scheme_marker(scheme, opacity=0.75),
+                "legendgroup": scheme, "marker": scheme_marker(scheme, opacity=0.9),
                 "hovertemplate": "%{text}<br>%{x:,.4~r}, %{y:,.4~r}",
             }
         )  # fmt: skip
@@ -90,7 +93,7 @@ def over_key(points: Points, own: pd.DataFrame, trace: str, figures: Sequence[st
     common: list[Data] = [
         {
             "type": "scatter", "mode": "markers", "name": text(scheme), "legendgroup": scheme,
-            "marker": scheme_marker(scheme, opacity=0.6), "hovertemplate": "%{y:,.4~r}",
+            "marker": scheme_marker(scheme, opacity=0.8), "hovertemplate": "%{y:,.4~r}",
         }
         for scheme, _ in schemes
     ]  # fmt: skip
@@ -135,38 +138,42 @@ def _over(
     return {"data": [*data, *lines], "layout": layout}
 
 
-def stacks(points: Points, best: pd.DataFrame) -> Iterator[Chart]:
-    """Energy by component and cycles by cause of the best points."""
-    names = [points.told(row) for _, row in best.iterrows()]
+def stacks(points: Points) -> dict[str, Chart]:
+    """Energy by component and cycles by cause of the best points, which are numbered from 1."""
+    best = points.best.head(MOST_BARS)
+    rows = [row for _, row in best.iterrows()]
+    names = [f"{at}. {row['method']}: {row['scheme']}" for at, row in enumerate(rows, start=1)]
+    told_of = [text(points.told(row), look.LONGEST_TITLE) for row in rows]
+    charts: dict[str, Chart] = {}
     told = {
-        "Energy by component": (
+        ("Energy", "component"): (
             {f"{name}_uj": label for name, label in COMPONENT_LABELS.items()},
             list(look.COMPONENT_COLOURS.values()), "energy per image (µJ)",
         ),
-        "Cycles by cause": (
+        ("Cycles", "cause"): (
             {f"{cause}_cycles_per_image": label for cause, label in CAUSE_LABELS.items()},
             list(look.CAUSE_COLOURS.values()), "cycles per image",
         ),
     }  # fmt: skip
-    for heading, (columns, colours, unit) in told.items():
-        rows = best[best[list(columns)].notna().all(axis=1)]
-        if rows.empty:
+    for (heading, part), (columns, colours, unit) in told.items():
+        if best[list(columns)].isna().any(axis=None):
             continue
-        own = [name for name, at in zip(names, best.index, strict=True) if at in rows.index]
         data: list[Data] = [
             {
-                "type": "bar", "orientation": "h", "name": label, "x": rounded(rows[column]),
-                "y": list(range(len(rows))), "marker": filled(*colour),
-                "hovertemplate": "%{x:,.4~r}",
+                "type": "bar", "orientation": "h", "name": label, "x": rounded(best[column]),
+                "y": list(range(len(best))), "marker": filled(*colour), "hovertext": told_of,
+                "hovertemplate": "%{hovertext}: %{x:,.4~r}",
             }
             for (column, label), colour in zip(columns.items(), colours, strict=True)
         ]  # fmt: skip
         layout = {
-            "barmode": "stack", "bargap": 0.25, "hovermode": "closest",
+            **STACKED,
             "xaxis": axis(unit, rangemode="tozero", nticks=6),
-            "yaxis": named_axis(own, 60, autorange="reversed"),
+            "yaxis": named_axis(names, autorange="reversed"),
         }  # fmt: skip
-        yield Chart(
-            heading=heading, label=f"{heading}, a bar per point of the fronts",
-            height=BESIDE + BAR * len(rows), variants={(): {"data": data}}, layout=layout,
+        charts[heading] = Chart(
+            heading=f"{heading} by {part}, a bar per point",
+            label=f"{heading} by {part}, a bar per point of the fronts",
+            height=BESIDE + BAR * len(best), variants={(): {"data": data}}, layout=layout,
         )  # fmt: skip
+    return charts

@@ -17,7 +17,7 @@
         paper_bgcolor: value("--paper"), plot_bgcolor: value("--plot"),
         xaxis: lines, yaxis: lines,
         hoverlabel: { bgcolor: value("--box"), bordercolor: value("--line"), font: { color: value("--ink") } },
-        legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" },
+        legend: { orientation: "h", xref: "container", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" },
         margin: { l: 56, r: 16, t: 24, b: 48 },
         modebar: { bgcolor: "rgba(0,0,0,0)", color: value("--soft"), activecolor: value("--ink") },
       },
@@ -42,7 +42,7 @@
     const data = inked(variant.data.map((own, at) => ({ ...chart.common[at], ...variant.each, ...own })));
     const layout = inked({ autosize: true, ...chart.layout, ...variant.layout, template: look() });
     for (const image of layout.images || []) image.source = chart.picture;
-    place.setAttribute("aria-label", [chart.label, said.textContent].filter(Boolean).join(". "));
+    place.setAttribute("aria-label", [chart.label, said.textContent].filter(Boolean).join(": "));
     return Plotly.react(place, data, layout, CONFIG);
   }
 
@@ -122,7 +122,6 @@
   });
 
   for (const select of document.querySelectorAll("select")) {
-    select.value = select.options[0].value;
     select.addEventListener("change", () => choose(select.dataset.choice, select.value));
   }
   Object.assign(chosen, JSON.parse(document.getElementById("chosen").textContent));
