@@ -1,4 +1,7 @@
-"""Names that are allowed and awkward, names that are refused, and a network of the first."""
+"""Names that are allowed and awkward, names that are refused, and a network of the first.
+
+``LAYERS`` and ``METHOD`` are what a page of HTML could take for something else.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,12 @@ REFUSED = [
 ]  # fmt: skip
 """Empty, blanks at an end, line breaks, tabs, ANSI, NUL, right-to-left and zero-width marks, a
 byte-order mark, half a character, too long."""
+
+
+LAYERS = ["stem", "<script>alert(1)</script>", "</script><b>&amp;", 'it\'s "quoted" $x^{_ %{y}']
+"""Names of layers that are markup, entities, quotes, TeX, and a template of Plotly's."""
+
+METHOD = "a \"method\" of 'quotes' <i>"
 
 
 def network_named(names: list[str]) -> Network:

@@ -196,8 +196,10 @@ def _layers(path: Path, text: str, summary: dict[str, Any]) -> pd.DataFrame:
     if not shaped.all():
         found = shown(frame["array"][~shaped].iloc[0])
         raise UserError(f"{path}: array: expected rows x columns such as 16x16, found {found}")
-    there = set(zip(frame["trace"], frame["scheme"], frame["batch"], strict=True))
+    cycles = frame.groupby(["trace", "scheme", "batch"])["cycles"].sum().to_dict()
     for row in summary["schemes"]:
-        if (row["trace"], row["scheme"], row["batch"]) not in there:
-            raise UserError(f"{path}: no layers of {one_line(row['trace'])}, {row['scheme']}")
+        key = (row["trace"], row["scheme"], row["batch"])
+        if cycles.get(key) != sum(row["stalls"].values()):
+            told = f"layers of {one_line(row['trace'])}, {row['scheme']}, batch {row['batch']}"
+            raise UserError(f"{path}: {told}: not all cycles of {SUMMARY} are theirs")
     return frame

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import known_keys, load_arch, with_keys
 from hwsim.energy.table import table_names
 from hwsim.errors import UserError, escaped, one_line
+from hwsim.network.written import parse_yaml
 from hwsim.plots.tradeoffs import LEAST, MOST
 from hwsim.report.figures.chart import notes_of
 from hwsim.report.figures.machine import drawing
@@ -93,8 +93,8 @@ def _machines(points: Points) -> dict[str, tuple[str, pd.Series[Any], ArchConfig
 def _arch_of(points: Points, row: pd.Series[Any]) -> ArchConfig:
     """The machine of a row. Raises UserError where its keys make none."""
     keys = {key: _plain(row[key]) for key in known_keys() if key != "name"}
-    keys["array.reshape"] = json.loads(keys["array.reshape"] or "[]")
     try:
+        keys["array.reshape"] = parse_yaml(str(keys["array.reshape"] or "[]"))
         return with_keys(load_arch("pe16x16"), keys | {"name": str(row["arch"])})
     except UserError as error:
         raise UserError(f"{points.path}: row {row['key']}: {one_line(error)}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from hwsim.analysis import pareto_front
 from hwsim.arch.load import known_keys
@@ -15,7 +16,7 @@ from hwsim.counters import CAUSES
 from hwsim.energy.prices import COMPONENTS
 from hwsim.errors import UserError
 from hwsim.sweep.folder import ResultsFolder
-from hwsim.sweep.rows import FIGURES, IDENTITY, OF_MASKS
+from hwsim.sweep.rows import FIGURES, IDENTITY, OF_MASKS, SCHEMA
 from hwsim.text_table import counted, three_digits
 
 CYCLES, ENERGY, AREA = "cycles_per_image", "energy_uj_per_image", "area_mm2"
@@ -73,10 +74,24 @@ def read_points(folder: Path) -> Points:
     missing = [name for name in needed if name not in rows]
     if missing:
         raise UserError(f"{folder}: rows without column {missing[0]!r}: of an earlier version")
-    known = rows[rows["impossible"].isna() & rows[CYCLES].notna()].reset_index(drop=True)
+    known = rows[rows["impossible"].isna() & rows["scheme"].notna()].reset_index(drop=True)
+    _require_figures(folder, known)
     if known.empty:
         raise UserError(f"{folder}: none of its {counted(len(rows), 'row')} has figures")
     return Points(folder, known, len(rows), len(rows) - len(known))
+
+
+def _require_figures(folder: Path, rows: pd.DataFrame) -> None:
+    """Raise UserError for a column whose type is not a sweep's, and for figures of no machine."""
+    for field in SCHEMA:
+        if field.name not in rows or pa.types.is_string(field.type):
+            continue
+        if not (pd.api.types.is_numeric_dtype(rows[field.name]) or rows[field.name].isna().all()):
+            raise UserError(f"{folder}: column {field.name!r} holds no numbers")
+    for name in ("mask_group", "images", "batch", CYCLES, "speedup"):
+        wrong = rows[name][~(rows[name] > 0)]
+        if len(wrong):
+            raise UserError(f"{folder}: {name} of a row is {wrong.iloc[0]}; expected more than 0")
 
 
 def cell(value: Any) -> str:

@@ -17,7 +17,7 @@
         paper_bgcolor: value("--paper"), plot_bgcolor: value("--plot"),
         xaxis: lines, yaxis: lines,
         hoverlabel: { bgcolor: value("--box"), bordercolor: value("--line"), font: { color: value("--ink") } },
-        legend: { orientation: "h", xref: "container", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" },
+        legend: { orientation: "h", xref: "container", yref: "container", x: 0, xanchor: "left", y: 1, yanchor: "top", maxheight: 0.8 },
         margin: { l: 56, r: 16, t: 24, b: 48 },
         modebar: { bgcolor: "rgba(0,0,0,0)", color: value("--soft"), activecolor: value("--ink") },
       },
@@ -27,6 +27,12 @@
   // What is black on paper is the ink of the page.
   function inked(part) {
     return JSON.parse(JSON.stringify(part).replaceAll(`"${INK}"`, `"${value("--ink")}"`));
+  }
+
+  // Beside the names of bars a narrow page leaves room for one entry of the legend in a row.
+  function beside(place, data) {
+    const lying = data.some((trace) => trace.orientation === "h");
+    return lying && place.clientWidth < 560 ? 19 * Math.max(0, data.length - 4) : 0;
   }
 
   function draw(id) {
@@ -43,6 +49,7 @@
     const layout = inked({ autosize: true, ...chart.layout, ...variant.layout, template: look() });
     for (const image of layout.images || []) image.source = chart.picture;
     place.setAttribute("aria-label", [chart.label, said.textContent].filter(Boolean).join(": "));
+    place.style.height = `${chart.height + beside(place, data)}px`;
     return Plotly.react(place, data, layout, CONFIG);
   }
 
