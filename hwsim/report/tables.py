@@ -92,7 +92,8 @@ def area_tables(runs: Sequence[Run], priced: Priced) -> list[Table]:
     """Area by component, a column per hardware."""
     hardware: dict[tuple[str, int], Run] = {}
     seen: set[tuple[str, str]] = set()
-    for run in runs:
+    # Gating zeros adds no hardware that is priced.
+    for run in [each for each in runs if each.scheme != "dense-zero-gated"] or runs:
         # A decision's channels make no difference to a scheme without decisions.
         own = (run.scheme, repr(priced.areas_mm2(run, priced.tables[0])))
         if own not in seen:
@@ -181,9 +182,9 @@ def skipping_table(title: str, rows: Sequence[Row]) -> Table | None:
     if not rows:
         return None
     columns = [column for column in SUMMARY if "DRAM" not in column.heading]
-    dense = {row["trace"]: row for row in rows if row["scheme"] == "dense"}
+    dense = {row["trace"]: row["energy_uj_per_image"] for row in rows if row["scheme"] == "dense"}
     told = []
     for row in name_masks(rows):
-        own, base = row["energy_uj_per_image"], dense[row["trace"]]["energy_uj_per_image"]
+        own, base = row["energy_uj_per_image"], dense.get(row["trace"])
         told.append(row | {"energy_vs_dense": own / base if own and base else None})
     return _table(title[:1].upper() + title[1:], NAMES, columns, told, {})

@@ -240,7 +240,7 @@ def compare_skipping(
 def _skipping(arch: ArchConfig, trace: MaskTrace) -> list[str]:
     """Dense, and the hardware that the masks are made for, each with its forms that skip zeros."""
     own = "unstructured" if trace.header.has_masks else "dense"
-    if trace.mask_group > 1:
+    if trace.mask_group > 1 and arch.index.lane_group > 1:
         own = lane_group_scheme(arch, trace.mask_group, trace.network.layers)
     if not with_suffixes([own], arch):
         return []
