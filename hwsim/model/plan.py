@@ -11,12 +11,11 @@ from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating, Scheme, parse_scheme
 from hwsim.counters import CAUSES, COUNTERS, C
 from hwsim.mapping.residency import map_network
-from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles, tile_layer
+from hwsim.mapping.tiles import Mapping, Tiles, tile_layer
 from hwsim.model.beats import NO_PASS, Kind, beats_of, blocks_of, consecutive_words, pixels_in_banks
 from hwsim.model.kernel import decoders, passes
 from hwsim.model.kernel.gated_layers import Masked
 from hwsim.model.kernel.mask_words import TileWords
-from hwsim.model.kernel.pipeline import Transfers
 from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
 from hwsim.model.kernel.window import Lists, room_for_lists
 from hwsim.model.skip_plan import Pass, SkipPlan, walk_of
@@ -29,7 +28,7 @@ class LayerPlan:
     """One layer of a batch under a scheme; cycles and counts int64, by visit unless said.
 
     ``row``: the layer of the network for which it counts; ``conditional``, ``sequence``: beats of
-    its conditional pass; ``moves``: DMA of dense maps.
+    its conditional pass; ``moves``: bytes of dense maps.
     """
 
     row: int
@@ -44,7 +43,7 @@ class LayerPlan:
     fixed_cycles: np.ndarray
     fixed_counts: np.ndarray
     moves: Moves
-    first_weights_cycles: int
+    first_weights_bytes: int
 
     @property
     def name(self) -> str:
@@ -54,29 +53,6 @@ class LayerPlan:
     def skips(self) -> bool:
         """Whether steps without operands are skipped, where input bits tell them."""
         return self.scheme.skipping != "none"
-
-    def transfers(
-        self,
-        fixed_cycles: np.ndarray,
-        first_load: np.ndarray,
-        next_load: np.ndarray,
-        moves: Moves | None = None,
-    ) -> Transfers:
-        """What visits wait for, with the loads of each batch around them: int64 (batches,).
-
-        ``fixed_cycles``: by cause, of all batches (visits, CAUSES), or of each; ``moves``: the
-        layer's own unless told.
-        """
-        moves = moves or self.moves
-        return Transfers(
-            computed=np.atleast_2d(fixed_cycles.sum(axis=-1)),
-            emptied=self.tiles.emptied_pixels,
-            loads=moves.loads,
-            stores=moves.stores,
-            exposed=moves.exposed,
-            first_load=first_load,
-            next_load=next_load,
-        )
 
     @cached_property
     def in_bank(self) -> np.ndarray:
@@ -138,7 +114,7 @@ def plan_network(
 ) -> tuple[LayerPlan, ...]:
     """Every layer for a batch of ``images``, with the array in these shapes.
 
-    Remembered, because comparisons and sweeps ask again.
+    Remembered, because comparisons and sweeps ask again; ``arch.core`` says all that it hangs on.
     Raises MappingError where the machine cannot hold a layer.
     """
     mappings = map_network(network, arch, images, gating, shapes)
@@ -170,7 +146,7 @@ def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> L
         fixed_cycles=cycles,
         fixed_counts=counts,
         moves=moves_of(mapping, tiles),
-        first_weights_cycles=int(dma_cycles(tiles.weight_bytes[:1], arch)[0]),
+        first_weights_bytes=int(tiles.weight_bytes[0]),
     )
 
 

@@ -19,6 +19,8 @@ from hwsim.counters import CAUSES
 from hwsim.energy.area import AREA_COMPONENTS
 from hwsim.energy.prices import COMPONENTS
 from hwsim.errors import UserError, nearest
+from hwsim.model.memory import Memory
+from hwsim.model.replay import Work
 from hwsim.network import Network
 from hwsim.run.results import SimResult
 from hwsim.run.simulate import simulate
@@ -138,6 +140,8 @@ REMEMBERED = 4096
 
 _runs: dict[tuple[str, Masks, str], SimResult] = {}
 
+_memory: Memory[list[Work]] = Memory(1 << 26)
+
 
 def _replayed(point: Point, masks: Masks, scheme: str) -> SimResult:
     """The run of a point's machine, priced as any machine of equal counts that was replayed."""
@@ -145,7 +149,7 @@ def _replayed(point: Point, masks: Masks, scheme: str) -> SimResult:
     if key not in _runs:
         if len(_runs) >= REMEMBERED:
             del _runs[next(iter(_runs))]
-        _runs[key] = simulate(point.arch, _trace(masks), scheme, threads=1)
+        _runs[key] = simulate(point.arch, _trace(masks), scheme, threads=1, memory=_memory)
     return _runs[key]
 
 
