@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.tiles import dma_ratio
 from hwsim.model import Engine
 from hwsim.model.channel_plan import ChannelPlan
+from hwsim.model.fixed import fixed_by_visit
 from hwsim.model.kernel import gated_layers
 from hwsim.model.kernel.channels import layers as channel_layers
 from hwsim.model.kernel.pipeline import Results, Transfers
@@ -45,6 +46,10 @@ def run_channels(
     return results.cycles, results.counts
 
 
+LayerRun: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Cycles by cause and counters, a row per batch, and each visit's cycles (batches, visits)."""
+
+
 def run_kernel(
     plan: LayerPlan,
     packed: np.ndarray | None,
@@ -52,19 +57,24 @@ def run_kernel(
     batches: int,
     *,
     by_tile: bool,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> LayerRun:
     """Cycles and counters of a layer, a row per batch, without the stalls between its visits.
 
     And what each visit takes, int64 (batches, visits). ``by_tile``: of one batch, a row per visit.
     """
     results = _results(len(plan.tiles) if by_tile else batches, by_tile)
-    fixed, skipping, ahead = (plan.fixed_cycles, plan.fixed_counts), None, plan.ahead
-    if inputs is not None:
-        skipped = plan.skip.run(inputs)
-        fixed = fixed[0] + skipped.cycles, fixed[1] + skipped.counts
-        skipping, ahead = skipped.conditional, ahead and with_lanes(ahead)
-    computed = np.empty((batches, len(plan.tiles)), np.int64)
-    computed[:] = fixed[0].sum(axis=-1)
+    computed, skipping, ahead = np.empty((batches, len(plan.tiles)), np.int64), None, plan.ahead
+    if inputs is None and not by_tile:
+        computed[:], *fixed = plan.fixed
+    else:
+        by_visit = fixed_by_visit(plan.setting)
+        if inputs is not None:
+            skipped = plan.skip.run(inputs)
+            by_visit = by_visit[0] + skipped.cycles, by_visit[1] + skipped.counts
+            skipping, ahead = skipped.conditional, ahead and with_lanes(ahead)
+        computed[:] = by_visit[0].sum(axis=-1)
+        fixed = [each.reshape(-1, *each.shape[-2:]) for each in by_visit]
+        fixed = [each[0] if by_tile else each.sum(axis=1) for each in fixed]
     if packed is not None:
         masked, machine = plan.masked(packed), (plan.machine, plan.conditional)
         if plan.scheme.kind == "clock-gated":
@@ -72,10 +82,6 @@ def run_kernel(
         else:
             options = ahead, plan.window(), skipping
             gated_layers.sparse_batches(*machine, masked, computed, results, *options)
-    if not by_tile:
-        fixed = fixed[0].sum(axis=-2), fixed[1].sum(axis=-2)
-    elif inputs is not None:
-        fixed = fixed[0][0], fixed[1][0]
     return results.cycles + fixed[0], results.counts + fixed[1], computed
 
 

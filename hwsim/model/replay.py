@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Scheme
 from hwsim.counters import CAUSES, COUNTERS
 from hwsim.model import Engine
-from hwsim.model.engines import run_kernel
+from hwsim.model.engines import LayerRun, run_kernel
 from hwsim.model.memory import Memory
 from hwsim.model.plan import LayerPlan
 from hwsim.model.segment import Bits, Segment, segments
@@ -68,6 +69,13 @@ class Work:
         return Totals(causes, self.totals.counters, batch_cycles, self.totals.ones)
 
 
+class Memories(NamedTuple):
+    """What a sweep's machines did: whole runs of a core, and layers of arrays that see the same."""
+
+    works: Memory[list[Work]]
+    layers: Memory[LayerRun]
+
+
 def batch_sizes(images: int, batch: int) -> set[int]:
     """Sizes of the batches in which ``images`` run: ``batch``, and that of a smaller last one."""
     return {batch, images % batch or batch}
@@ -83,15 +91,15 @@ def replay(
     engine: Engine = "kernel",
     threads: int | None = None,
     on_images: Callable[[int], None] | None = None,
-    memory: Memory[list[Work]] | None = None,
+    memories: Memories | None = None,
 ) -> Totals:
     """Every batch of the trace, in segments: one is read while others are computed.
 
-    ``memory``: of the kernel's work, in which machines of one core find what others have done.
+    ``memories``: of the kernel's work, in which machines find what others have done.
     """
     on_images = on_images or (lambda images: None)
     key = trace, arch.core, scheme, batch, shapes
-    known = memory.get(key) if memory is not None else None
+    known = memories.works.get(key) if memories else None
     if known is not None:
         on_images(trace.images)
         return _sum(work.on(arch) for work in known)
@@ -104,17 +112,17 @@ def replay(
     cut = segments(arch, trace, scheme, batch, shapes, at_once)
     # Nothing to overlap; and a reference in a thread could not be interrupted.
     if at_once >= trace.images or engine == "reference":
-        done = _one_by_one(cut, trace, engine)
+        done = _one_by_one(cut, trace, engine, memories)
     else:
-        done = _overlapped(cut, trace, threads)
+        done = _overlapped(cut, trace, threads, memories)
     runs, works = [], []
     for segment, (totals, work) in done:
         runs.append(totals)
-        if memory is not None and work is not None:
+        if memories and work is not None:
             works.append(work)
         on_images(segment.images)
-    if memory is not None and len(works) == len(runs):
-        memory.keep(key, works, sum(work.nbytes for work in works))
+    if memories and len(works) == len(runs):
+        memories.works.keep(key, works, sum(work.nbytes for work in works))
     return _sum(runs)
 
 
@@ -123,21 +131,22 @@ Run = tuple[Totals, Work | None]
 
 
 def _one_by_one(
-    cut: Iterable[Segment], trace: MaskTrace, engine: Engine
+    cut: Iterable[Segment], trace: MaskTrace, engine: Engine, memories: Memories | None
 ) -> Iterator[tuple[Segment, Run]]:
     for segment in cut:
-        yield segment, _run(engine, segment, segment.read(trace))
+        yield segment, _run(engine, segment, trace, segment.read(trace), memories)
 
 
 def _overlapped(
-    cut: Iterable[Segment], trace: MaskTrace, threads: int
+    cut: Iterable[Segment], trace: MaskTrace, threads: int, memories: Memories | None
 ) -> Iterator[tuple[Segment, Run]]:
     """The kernel's runs in order, so many at once, while one thread reads."""
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
         running: deque[tuple[Segment, Future[Run]]] = deque()
         for segment in cut:
             reading = reader.submit(segment.read, trace)
-            running.append((segment, workers.submit(_run_when_read, segment, reading)))
+            work = workers.submit(_run_when_read, segment, trace, reading, memories)
+            running.append((segment, work))
             if len(running) > threads:
                 done, result = running.popleft()
                 yield done, result.result()
@@ -145,8 +154,10 @@ def _overlapped(
             yield done, result.result()
 
 
-def _run_when_read(segment: Segment, reading: Future[Bits]) -> Run:
-    return _run("kernel", segment, reading.result())
+def _run_when_read(
+    segment: Segment, trace: MaskTrace, reading: Future[Bits], memories: Memories | None
+) -> Run:
+    return _run("kernel", segment, trace, reading.result(), memories)
 
 
 def _sum(runs: Iterable[Totals]) -> Totals:
@@ -162,15 +173,17 @@ def _sum(runs: Iterable[Totals]) -> Totals:
     )
 
 
-def _run(engine: Engine, segment: Segment, bits: Bits) -> Run:
+def _run(
+    engine: Engine, segment: Segment, trace: MaskTrace, bits: Bits, memories: Memories | None
+) -> Run:
     """A segment, layer by layer."""
     if engine == "reference":
         return _by_reference(segment, bits), None
-    work = _work(segment, bits)
+    work = _work(segment, trace, bits, memories)
     return work.on(segment.arch), None if segment.selects else work
 
 
-def _work(segment: Segment, bits: Bits) -> Work:
+def _work(segment: Segment, trace: MaskTrace, bits: Bits, memories: Memories | None) -> Work:
     """The kernel's."""
     causes, counters = _empty(segment)
     batch_cycles = np.zeros(segment.batches, np.int64)
@@ -178,8 +191,14 @@ def _work(segment: Segment, bits: Bits) -> Work:
     positions, computed = [], []
     for position, plan in enumerate(segment.plans):
         if isinstance(plan, LayerPlan):
-            own = segment.of_layer(bits, plan)
-            cycles, counts, visits = run_kernel(plan, *own, segment.batches, by_tile=False)
+            key = trace, segment.start, segment.batches, plan.name, plan.seen
+            done = memories.layers.get(key) if memories else None
+            if done is None:
+                own = segment.of_layer(bits, plan)
+                done = run_kernel(plan, *own, segment.batches, by_tile=False)
+                if memories:
+                    memories.layers.keep(key, done, sum(array.nbytes for array in done))
+            cycles, counts, visits = done
             counters[plan.row] += segment.moved_counts(bits, position)
             positions.append(position)
             computed.append(visits)

@@ -51,11 +51,12 @@ class Bytes(NamedTuple):
         rows = max(len(of_layer) for of_layer in moves)
 
         def joined(name: str) -> np.ndarray:
-            parts = [np.stack([getattr(one, name) for one in of_layer]) for of_layer in moves]
+            if rows == 1:
+                parts = [np.atleast_1d(getattr(only, name)) for (only,) in moves]
+                return np.concatenate(parts)[None]
+            parts = [np.array([getattr(one, name) for one in of_layer]) for of_layer in moves]
             parts = [part.reshape(len(part), -1) for part in parts]
-            if rows > 1:
-                parts = [np.broadcast_to(part, (rows, part.shape[1])) for part in parts]
-            return np.concatenate(parts, axis=1)
+            return np.hstack([np.broadcast_to(part, (rows, part.shape[1])) for part in parts])
 
         return cls(
             np.cumsum([0, *(len(pixels) for pixels in emptied)]),

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping as Named
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from hwsim.counters import COUNTERS, C
 from hwsim.mapping.coded_maps import CodedMap
-from hwsim.mapping.tiles import Mapping, Tiles
+from hwsim.mapping.tiles import Mapping, Tiles, Tiling
 from hwsim.network import MapLayer, Network
 
 
@@ -35,10 +36,19 @@ class Moves(NamedTuple):
 
 
 def moves_of(mapping: Mapping, tiles: Tiles) -> Moves:
-    """Of a layer whose visits move these bytes."""
+    """Of a layer whose visits move these bytes; remembered: callers do not write to the arrays."""
+    return _remembered(*_all_of(mapping), tiles)
+
+
+def _all_of(mapping: Mapping) -> tuple[Tiling, int, int]:
+    """All of a mapping that moves hang on, beside its tiles."""
+    return mapping.tiling, mapping.arch.activation.word_channels, mapping.aside_words
+
+
+def _moves(tiling: Tiling, word: int, aside_words: int, tiles: Tiles) -> Moves:
     hidden_weights = tiles.weight_bytes.copy()
     exposed = np.zeros_like(hidden_weights)
-    if mapping.weights in ("one", "parts"):
+    if tiling.weights in ("one", "parts"):
         exposed[1:] = hidden_weights[1:]
         hidden_weights[1:] = 0
     rows = tiles.input_bytes + tiles.residual_bytes + tiles.psum_load_bytes
@@ -47,8 +57,11 @@ def moves_of(mapping: Mapping, tiles: Tiles) -> Moves:
         prefetched=int(rows[0]),
         after=tiles.output_bytes + tiles.psum_store_bytes,
         exposed=exposed,
-        counts=_counts(mapping, tiles),
+        counts=_counts(tiling, word, aside_words, tiles),
     )
+
+
+_remembered = lru_cache(maxsize=2048)(_moves)
 
 
 def tellers(network: Network, known: Sequence[str]) -> dict[str, str]:
@@ -108,24 +121,24 @@ def coded_moves(
         if moved:
             batches = zip(*moved.values(), strict=True)
             found[position] = [
-                moves_of(mapping, replace(tiles, **dict(zip(moved, batch, strict=True))))
+                _moves(*_all_of(mapping), replace(tiles, **dict(zip(moved, batch, strict=True))))
                 for batch in batches
             ]
     return found
 
 
-def _counts(mapping: Mapping, tiles: Tiles) -> np.ndarray:
+def _counts(tiling: Tiling, word: int, aside_words: int, tiles: Tiles) -> np.ndarray:
     """Counters that no model counts, summed over tiles: int64 (len(COUNTERS),)."""
     counts = np.zeros(len(COUNTERS), np.int64)
-    word, layer = mapping.arch.activation.word_channels, mapping.layer
+    layer = tiling.layer
     words = -(-tiles.width // word)
     counts[C["activation_word_writes"]] = (words * tiles.pooled_pixels).sum()
-    if mapping.residual is not None:
+    if tiling.residual is not None:
         counts[C["residual_word_reads"]] = (words * tiles.emptied_pixels).sum()
     if isinstance(layer, MapLayer):
-        pixels = mapping.images * layer.in_height * layer.in_width
+        pixels = tiling.images * layer.in_height * layer.in_width
         counts[C["activation_word_reads"]] = -(-layer.in_channels // word) * pixels
-        counts[C["residual_word_reads"]] += mapping.images * mapping.aside_words
+        counts[C["residual_word_reads"]] += tiling.images * aside_words
     counts[C["dram_input_bytes"]] = tiles.input_bytes.sum()
     counts[C["dram_weight_bytes"]] = tiles.weight_bytes.sum()
     counts[C["dram_residual_bytes"]] = tiles.residual_bytes.sum()

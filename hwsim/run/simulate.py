@@ -23,8 +23,7 @@ from hwsim.counters import C
 from hwsim.mapping.channels import Gates, channel_shapes_held
 from hwsim.mapping.residency import shapes_held
 from hwsim.model import Engine
-from hwsim.model.memory import Memory
-from hwsim.model.replay import Totals, Work, batch_sizes, replay
+from hwsim.model.replay import Memories, Totals, batch_sizes, replay
 from hwsim.model.segment import segments
 from hwsim.model.skip_plan import operands_of_pixels
 from hwsim.network import ConvLayer, Network
@@ -42,7 +41,7 @@ def simulate(
     engine: Engine = "kernel",
     threads: int | None = None,
     on_images: Callable[[int], None] | None = None,
-    memory: Memory[list[Work]] | None = None,
+    memories: Memories | None = None,
 ) -> SimResult:
     """Replay all images of ``trace`` under ``scheme``, ``batch`` (the machine's) at a time.
 
@@ -53,8 +52,8 @@ def simulate(
     ``engine`` chooses the model: the kernel, or the reference, thousands of times slower, which
     returns the same integers. The kernel runs in ``threads`` (as many as there are cores), which
     changes no result. ``on_images`` is called with each number of images done, of every run where
-    ``array.reshape`` asks for several (see :func:`runs_needed`). ``memory``: of a sweep, whose
-    machines share what neither prices nor the speeds of clock and DRAM change.
+    ``array.reshape`` asks for several (see :func:`runs_needed`). ``memories``: of a sweep, whose
+    machines share what their differences do not change.
     Raises SchemeError where the masks do not fit the scheme, MappingError where the machine cannot
     hold a layer.
     """
@@ -66,7 +65,7 @@ def simulate(
     require_model(chosen, trace, engine)
     run = partial(
         replay, arch, trace, chosen, batch, engine=engine, threads=threads, on_images=on_images,
-        memory=memory,
+        memories=memories,
     )  # fmt: skip
     shapes = _choose_shapes(arch, trace, chosen, batch, run)
     totals = run(shapes)

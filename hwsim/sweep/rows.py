@@ -20,7 +20,7 @@ from hwsim.energy.area import AREA_COMPONENTS
 from hwsim.energy.prices import COMPONENTS
 from hwsim.errors import UserError, nearest
 from hwsim.model.memory import Memory
-from hwsim.model.replay import Work
+from hwsim.model.replay import Memories
 from hwsim.network import Network
 from hwsim.run.results import SimResult
 from hwsim.run.simulate import simulate
@@ -140,7 +140,7 @@ REMEMBERED = 4096
 
 _runs: dict[tuple[str, Masks, str], SimResult] = {}
 
-_memory: Memory[list[Work]] = Memory(1 << 26)
+_memories = Memories(Memory(1 << 26), Memory(1 << 26))
 
 
 def _replayed(point: Point, masks: Masks, scheme: str) -> SimResult:
@@ -149,7 +149,7 @@ def _replayed(point: Point, masks: Masks, scheme: str) -> SimResult:
     if key not in _runs:
         if len(_runs) >= REMEMBERED:
             del _runs[next(iter(_runs))]
-        _runs[key] = simulate(point.arch, _trace(masks), scheme, threads=1, memory=_memory)
+        _runs[key] = simulate(point.arch, _trace(masks), scheme, threads=1, memories=_memories)
     return _runs[key]
 
 

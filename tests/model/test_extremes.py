@@ -22,6 +22,7 @@ from hwsim.counters import CAUSES, COUNTERS, C
 from hwsim.errors import UserError
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import MappingError, dma_cycles, dma_ratio, tile_layer
+from hwsim.model.fixed import fixed_by_visit
 from hwsim.model.kernel.channels.layers import Dma, _cycles_of
 from hwsim.model.kernel.mask_words import TileWords
 from hwsim.model.plan import plan_network
@@ -173,9 +174,11 @@ def test_the_largest_layers_are_planned_or_refused_in_one_line(
         assert "\n" not in refused
         return
     moves = plan.moves
-    for found in (plan.fixed_cycles, plan.fixed_counts, *moves[:1], *moves[2:]):
+    cycles, counts = fixed_by_visit(plan.setting)
+    for found in (cycles, counts, *plan.fixed, *moves[:1], *moves[2:]):
         assert (found >= 0).all()
-    macs = sum(int(count) for count in plan.fixed_counts[:, C["macs_base"]])
+    assert [int(each) for each in counts.sum(axis=0)] == plan.fixed.counts.tolist()
+    macs = sum(int(count) for count in counts[:, C["macs_base"]])
     assert macs == arch.batch * one.macs // one.groups
     transfers = transfers_of(Bytes.of([plan.tiles.emptied_pixels], [[moves]], NO, NO), arch)
     ratio, tiles = dma_ratio(arch), plan.tiles
@@ -240,7 +243,7 @@ def test_a_small_map_takes_no_more_memory_on_large_tiles() -> None:
     (mapping,) = map_network(network(GATED), arch, 2, "batch")
     assert mapping.pixels == 1 << 16
     assert tile_layer(mapping).pixels.tolist() == [50, 50]
-    masks = TileWords(mapping, 2)
+    masks = TileWords(mapping.pixel_tiles, 2, GATED.out_pixels, 2)
     assert masks.words == 1
 
 

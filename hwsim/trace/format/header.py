@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
@@ -147,7 +148,7 @@ class TraceHeader(Described):
             return 0
         return prod(self.mask_shape(layer))
 
-    @property
+    @cached_property
     def bits(self) -> int:
         """Mask bits per image, all layers."""
         return sum(map(self.layer_bits, self.masked_layers))
