@@ -18,7 +18,7 @@ from hwsim.errors import UserError
 from hwsim.mapping.layout import Layout
 from hwsim.mapping.pixel_tiles import PixelTiles, cut_pixels
 from hwsim.mapping.pointers import Pointers
-from hwsim.network import INPUT, AnyLayer, ConvLayer, MapLayer
+from hwsim.network import AnyLayer, ConvLayer, MapLayer
 
 
 class MappingError(UserError):
@@ -76,25 +76,25 @@ class Mapping:
         return self.images * self.layer.out_pixels
 
     @property
-    def channel_tiles(self) -> list[tuple[int, int]]:
+    def channel_tiles(self) -> tuple[tuple[int, int], ...]:
         """(first channel, width) of each channel tile."""
         return self.layer.channel_tiles(self.arch.array.columns, gated=self.gating)
 
-    @property
+    @cached_property
     def pointers(self) -> Pointers:
         """How the layer's passes find its input."""
         activation = self.arch.activation
         return Pointers(
-            _unnamed(self.convolution), self.images, self.layout, self.pitch,
+            self.convolution.unnamed, self.images, self.layout, self.pitch,
             activation.word_channels, activation.banks,
         )  # fmt: skip
 
-    @property
+    @cached_property
     def tiling(self) -> Tiling:
         """All that the tiles of the layer hang on."""
         layer, array = self.layer, self.arch.array
         return Tiling(
-            layer=layer if isinstance(layer, MapLayer) else _unnamed(layer),
+            layer=layer if isinstance(layer, MapLayer) else layer.unnamed,
             images=self.images,
             columns=array.columns,
             rows=array.rows if self.weights == "parts" else None,
@@ -124,12 +124,6 @@ class Mapping:
     def pixel_cuts(self) -> tuple[np.ndarray, np.ndarray]:
         """First pixel and number of pixels of each pixel tile, in the batch's flattened order."""
         return self.pixel_tiles.starts, self.pixel_tiles.counts
-
-
-@lru_cache(maxsize=4096)
-def _unnamed(layer: ConvLayer) -> ConvLayer:
-    """What it computes: layers that differ in names alone have equal tiles and pointers."""
-    return layer.model_copy(update={"name": "unnamed", "input": INPUT, "residual": None})
 
 
 class Tiling(NamedTuple):
@@ -209,11 +203,12 @@ def tile_layer(mapping: Mapping) -> Tiles:
 
     Remembered, because schemes, batches and sweeps ask again: callers do not write to the arrays.
     """
-    return _tiles(mapping.tiling)
+    return tiles_of(mapping.tiling)
 
 
 @lru_cache(maxsize=2048)
-def _tiles(tiling: Tiling) -> Tiles:
+def tiles_of(tiling: Tiling) -> Tiles:
+    """Of all layers that lie so."""
     layer, cut = tiling.layer, tiling.pixel_tiles
     channels = np.array(layer.channel_tiles(tiling.columns, gated=tiling.gating), np.int64)
     channel_tile, visit = _loop(tiling, len(channels))

@@ -51,7 +51,6 @@ class Setting(NamedTuple):
         clock_gated: bool,
     ) -> Setting:
         tiling, clock_gated = mapping.tiling, clock_gated and mapping.gating
-        word_bits = machine.word_bits if clock_gated else 0
         return cls(
             tiling.layer,
             mapping.gating,
@@ -59,7 +58,7 @@ class Setting(NamedTuple):
             None if isinstance(mapping.layer, MapLayer) else mapping.pointers,
             tiling.pixel_tiles,
             tiles,
-            machine._replace(**DECODING, word_bits=word_bits),
+            _without_decoding(machine, clock_gated),
             mask_group * mapping.gating,
             clock_gated,
         )
@@ -72,6 +71,12 @@ class Setting(NamedTuple):
     def visits(self) -> passes.TileArrays:
         """The visits as the kernel has them."""
         return _visits(self.layer, self.gating, self.instance, self.pointers, self.tiles)
+
+
+@lru_cache(maxsize=1024)
+def _without_decoding(machine: passes.Machine, clock_gated: bool) -> passes.Machine:
+    """Index words are read by clock-gated passes, too."""
+    return machine._replace(**DECODING, word_bits=machine.word_bits if clock_gated else 0)
 
 
 class Fixed(NamedTuple):

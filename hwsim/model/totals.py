@@ -43,9 +43,7 @@ def require_countable(
 
 def _of_layer(plan: LayerPlan) -> float:
     """Bytes of a batch, were each transfer the largest."""
-    moves = plan.moves
-    longest = sum(int(array.max()) for array in (moves.before, moves.after, moves.exposed))
-    return float(len(plan.tiles) * longest)
+    return float(len(plan.tiles) * plan.moves.longest)
 
 
 def _of_channels(plan: ChannelPlan) -> float:

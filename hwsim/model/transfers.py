@@ -25,7 +25,7 @@ class Moves(NamedTuple):
 
     ``before`` and ``after`` each; ``prefetched``: before the first where its weights are there
     already, an integer; ``exposed``: weights before a visit that nothing hides. ``counts`` int64
-    (COUNTERS,): of the whole layer, those that no model counts.
+    (COUNTERS,): of the whole layer, those that no model counts. ``longest``: no visit moves more.
     """
 
     before: np.ndarray
@@ -33,6 +33,7 @@ class Moves(NamedTuple):
     after: np.ndarray
     exposed: np.ndarray
     counts: np.ndarray
+    longest: int
 
 
 def moves_of(mapping: Mapping, tiles: Tiles) -> Moves:
@@ -52,11 +53,13 @@ def _moves(tiling: Tiling, word: int, aside_words: int, tiles: Tiles) -> Moves:
         exposed[1:] = hidden_weights[1:]
         hidden_weights[1:] = 0
     rows = tiles.input_bytes + tiles.residual_bytes + tiles.psum_load_bytes
+    before, after = rows + hidden_weights, tiles.output_bytes + tiles.psum_store_bytes
     return Moves(
-        before=rows + hidden_weights,
+        before=before,
         prefetched=int(rows[0]),
-        after=tiles.output_bytes + tiles.psum_store_bytes,
+        after=after,
         exposed=exposed,
+        longest=sum(int(array.max()) for array in (before, after, exposed)),
         counts=_counts(tiling, word, aside_words, tiles),
     )
 

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ACTIVATION_WORDS = "activation_word_reads", "residual_word_reads", "activation_word_writes"
+PARTIAL_SUM_WORDS = (
+    "psum_base_writes", "psum_conditional_reads", "psum_conditional_writes", "psum_output_reads",
+)  # fmt: skip
+"""Counters of words of the same memory."""
+
+
 @dataclass(frozen=True, repr=False)
 class SimResult:
     """One scheme on one trace: int64 ``causes`` (layers, CAUSES), ``counters`` (layers, COUNTERS).
@@ -100,10 +107,7 @@ class SimResult:
     @property
     def sram_bytes(self) -> int:
         """Bytes through all on-chip memories; what DMA moves passes a buffer once as well."""
-        return sum(
-            self._sram_bytes(position, named(COUNTERS, row))
-            for position, row in enumerate(self.counters)
-        )
+        return int(self._sram_bytes().sum())
 
     @cached_property
     def hardware(self) -> Hardware:
@@ -247,7 +251,7 @@ class SimResult:
         """
         import pandas as pd
 
-        rows = []
+        rows, sram_bytes = [], self._sram_bytes()
         for position, layer in enumerate(self.network.layers):
             counters = named(COUNTERS, self.counters[position])
             causes = named(CAUSES, self.causes[position])
@@ -273,7 +277,7 @@ class SimResult:
                     **{f"{cause}_cycles": spent for cause, spent in causes.items()},
                     **counters,
                     "idle_pe_cycles": idle_pe_cycles(self.arch.pes, cycles, counters),
-                    "sram_bytes": self._sram_bytes(position, counters),
+                    "sram_bytes": int(sram_bytes[position]),
                     **{
                         f"{component}_pj": energy.get(component, math.nan)
                         for component in COMPONENTS
@@ -309,31 +313,25 @@ class SimResult:
         kept = self.kept_macs or {}
         return sum(kept[layer.name] for layer in layers) / self.images
 
-    def _sram_bytes(self, position: int, counters: Mapping[str, int]) -> int:
-        """Bytes of one layer; partial sums that go to DRAM are words of their own memory."""
-        columns = self._machine(position).array.columns
-        lanes = self.scheme.lanes(columns)
-        activation_words = (
-            counters["activation_word_reads"]
-            + counters["residual_word_reads"]
-            + counters["activation_word_writes"]
-        )
-        partial_sum_words = (
-            counters["psum_base_writes"]
-            + counters["psum_conditional_reads"]
-            + counters["psum_conditional_writes"]
-            + counters["psum_output_reads"]
-        )
-        index_bits = (
-            counters["mask_bits_written"] + counters["index_words_read"] * self.arch.index.word_bits
-        )
-        return (
-            activation_words * self.arch.activation.word_channels
-            + counters["weight_word_reads"] * columns
-            + partial_sum_words * lanes * 4
+    def _sram_bytes(self) -> np.ndarray:
+        """int64 (layers,); partial sums that go to DRAM are words of their own memory."""
+
+        def counted(names: Iterable[str]) -> np.ndarray:
+            return self.counters[:, [C[name] for name in names]].sum(axis=1)
+
+        shapes = self.shapes or self.arch.array.shapes[:1]
+        columns = np.array([columns for _, columns in shapes])
+        lanes = np.array([self.scheme.lanes(each) for each in columns.tolist()])
+        index_bits = counted(["mask_bits_written"])
+        index_bits += counted(["index_words_read"]) * self.arch.index.word_bits
+        found: np.ndarray = (
+            counted(ACTIVATION_WORDS) * self.arch.activation.word_channels
+            + counted(["weight_word_reads"]) * columns
+            + counted(PARTIAL_SUM_WORDS) * lanes * 4
             + -(-index_bits // 8)
-            + sum(counters[name] for name in DRAM_COUNTERS if name != "dram_psum_bytes")
+            + counted(name for name in DRAM_COUNTERS if name != "dram_psum_bytes")
         )
+        return found
 
 
 def layers_frame(results: Iterable[SimResult]) -> pd.DataFrame:

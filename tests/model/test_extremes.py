@@ -175,7 +175,7 @@ def test_the_largest_layers_are_planned_or_refused_in_one_line(
         return
     moves = plan.moves
     cycles, counts = fixed_by_visit(plan.setting)
-    for found in (cycles, counts, *plan.fixed, *moves[:1], *moves[2:]):
+    for found in (cycles, counts, *plan.fixed, moves.before, moves.after, moves.exposed):
         assert (found >= 0).all()
     assert [int(each) for each in counts.sum(axis=0)] == plan.fixed.counts.tolist()
     macs = sum(int(count) for count in counts[:, C["macs_base"]])
