@@ -17,6 +17,10 @@ class Memory(Generic[Value]):
         self._kept: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
         self._bytes = 0
 
+    def clear(self) -> None:
+        self._kept.clear()
+        self._bytes = 0
+
     def get(self, key: Hashable) -> Value | None:
         if key not in self._kept:
             return None

@@ -51,7 +51,7 @@ def test_groups_read_a_part_of_the_channels_each() -> None:
     assert depthwise.channel_tiles(4, gated=False) == tuple((channel, 1) for channel in range(8))
     assert (halves.steps, halves.channel_tiles(3, gated=False)) == (
         36,
-        [(0, 3), (3, 1), (4, 3), (7, 1)],
+        ((0, 3), (3, 1), (4, 3), (7, 1)),
     )
 
 
