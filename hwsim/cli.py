@@ -47,7 +47,7 @@ class _Store(argparse._StoreAction):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        before = getattr(namespace, self.dest, None)
+        before: Any = getattr(namespace, self.dest, None)
         if self.nargs in ("+", "*") and option_string and before is not self.default:
             values = [*before, *values]
         setattr(namespace, self.dest, values)

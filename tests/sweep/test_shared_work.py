@@ -25,7 +25,7 @@ CLASSES: dict[str, dict[str, tuple[Any, ...]]] = {
         "dram.bandwidth_gb_per_s": (0.7, 64.0),
         "dram.efficiency_percent": (37, 100),
     },
-    "buffers": {"activation.buffer_kib": (12, 20, 64), "weight.buffer_kib": (20, 160)},
+    "buffers": {"activation.buffer_kib": (18, 24, 64), "weight.buffer_kib": (20, 160)},
     "banks": {
         "activation.banks": (4, 16),
         "activation.run_ahead": (0, 2),
