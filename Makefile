@@ -8,7 +8,7 @@ UNIT   := tests/arch tests/trace tests/energy tests/oracle tests/plots tests/run
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
 .PHONY: setup demo test unit test-slow test-modes notebooks docs verify fuzz faults mutate bench anchors negative-result campaign gpu-campaign \
-        results iverilog rtl-test rtl-synth rtl-energy lint clean
+        results iverilog browser browser-test rtl-test rtl-synth rtl-energy lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -64,6 +64,18 @@ $(VENV)/.rtl: pyproject.toml constraints.txt | $(PY)
 iverilog:
 	@command -v iverilog > /dev/null || { $(APT) update -qq && $(APT) install -y -qq iverilog; } \
 		|| { echo "RTL NOT RUN: Icarus Verilog is missing and apt-get could not install it"; exit 1; }
+
+# Chromium and Playwright, for the tests that look at pages of hwsim report; without them they say so and are left out.
+browser: setup
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null \
+		|| { $(APT) update -qq && $(APT) install -y -qq chromium; } \
+		|| { echo "PAGES NOT SEEN: Chromium is missing and apt-get could not install it"; exit 1; }
+	@$(PY) -c "import playwright" 2> /dev/null || $(PIP) --editable '.[browser]' \
+		|| { echo "PAGES NOT SEEN: Playwright is missing and pip could not install it"; exit 1; }
+
+# Screenshots of every page are left in build/screenshots for a person to look at.
+browser-test: browser
+	SCREENSHOTS=build/screenshots $(PY) -m pytest -q -rs tests/report
 
 # The whole comparison of the Verilog with oracle and kernel, and what is asked of every model; fails
 # where it cannot be run.

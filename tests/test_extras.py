@@ -24,6 +24,8 @@ sys.exit(main({arguments!r}))
         (["evaluate", "--weights", "w.npz", "--data", "tiny"], "torch", "train"),
         (["network", "show", "model.onnx"], "onnx", "onnx"),
         (["network", "derive", "package.module:model", "--input", "1x3x8x8"], "torch", "train"),
+        (["report", "--out", "report.html"], "plotly", "report"),
+        (["report", "--out", "report.html"], "jinja2", "report"),
         (["search", "--vary", "array.rows=8,16", "--trials", "1", "--out", "out"], "optuna", "dse"),
     ],
 )

@@ -31,6 +31,7 @@ PAGES = (README, GUIDE / "examples.md", GUIDE / "python.md")
 
 SMALL = {
     "run": ["--images", "1"],
+    "report": ["--images", "1"],
     "sweep": ["--images", "1", "--workers", "1"],
     "train": [
         "--steps", "1", "--stages", "1", "--width", "32", "--images", "1", "--device", "cpu",
@@ -83,6 +84,8 @@ def test_every_command_of_the_readme_runs(words: list[str], folder: Path) -> Non
         assert words[0] == "hwsim", f"nothing here checks {words}"
         if words[1] == "train":
             pytest.importorskip("torch")
+        if words[1] == "report":
+            pytest.importorskip("plotly")
         assert call([*words[1:], *SMALL[words[1]]]) == 0
 
 

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 
 from hwsim.arch.config import ArchConfig
+from hwsim.arch.load import load_arch
 from hwsim.counters import idle_pe_cycles
 from hwsim.errors import UserError
 from hwsim.network import Network
-from hwsim.run.comparison import compare, density_sweep, two_by_two
+from hwsim.run.comparison import compare, compare_skipping, density_sweep, two_by_two
 from hwsim.run.price_sets import PRICES, other_prices
+from hwsim.trace.files import open_traces
 from hwsim.trace.mask_trace import MaskTrace
 from hwsim.trace.synthetic import synthetic_trace
 
@@ -150,3 +152,13 @@ def test_machines_and_traces_by_name(trace_folder: Path) -> None:
         compare("pe16x16", [])
     with pytest.raises(UserError, match="expected positive integers"):
         compare("pe16x16", path, batches=[0])
+
+
+def test_zeros_are_skipped_on_a_machine_without_lane_groups() -> None:
+    """V = 1: masks of eight channels run on unstructured hardware, as everywhere else."""
+    arch = load_arch("pe16x16", {"index.lane_group": 1})
+    scdg = open_traces()[1].head(1)
+    assert scdg.mask_group == 8
+    names = [row["scheme"] for row in compare_skipping(arch, [scdg]).rows()]
+    suffixes = ("", "-skip", "-skip-bound")
+    assert names == [name + suffix for name in ("dense", "unstructured") for suffix in suffixes]
