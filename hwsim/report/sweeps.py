@@ -21,12 +21,14 @@ from hwsim.report.figures.points import AREA, CYCLES, ENERGY, Points, cell
 from hwsim.report.figures.sweeps import ALONE, PAIRS, over_key, scatter, stacks
 from hwsim.text_table import counted, three_digits
 
-MOST_ROWS = 2_000
-"""Points of charts and tables: of more, those of the front and the fastest others are shown."""
+MOST_ROWS = 1_000
+"""Points of charts and tables: of more, those of the front and each scheme's fastest are shown."""
 
 
 def part_of_sweep(points: Points) -> Part:
-    order = np.lexsort((points.rows[CYCLES], ~points.front.to_numpy(bool)))
+    # As many of each scheme, the fastest.
+    rank = points.rows.groupby(["trace", "scheme"])[CYCLES].rank(method="first")
+    order = np.lexsort((rank, ~points.front.to_numpy(bool)))
     shown = points.rows.iloc[order[:MOST_ROWS]].sort_values([CYCLES, ENERGY], kind="stable")
     schemes = ", ".join(dict.fromkeys(points.rows["scheme"]))
     title = f"{counted(points.all, 'point')} of {escaped(points.path.name)}: {schemes}"
@@ -107,11 +109,12 @@ def _plain(value: Any) -> Any:
 def _choices(
     points: Points, machines: Mapping[str, tuple[str, pd.Series[Any], ArchConfig]]
 ) -> dict[str, Choice]:
+    _, _, own = machines["0"]
     return {
         "machine": Choice("Machine of", {
             key: escaped(f"{what}: {points.told(row)}") for key, (what, row, _) in machines.items()
         }),
-        "price": Choice("Prices", {name: name for name in table_names()}),
+        "price": Choice("Prices", {name: name for name in table_names()}, own.pricing.table),
         "pair": Choice("Show", {
             key: told for key, (x, y, told) in PAIRS.items()
             if points.rows[x].notna().any() and points.rows[y].notna().any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Number
 
 import pandas as pd
 
@@ -37,6 +38,9 @@ PAIRS = {
 
 MOST_BARS = 24
 """Of the front; of more, those of fewest cycles are shown."""
+
+MOST_VALUES = 16
+"""Of a key, that are set side by side; more numbers have an axis of numbers."""
 
 ALONE = {"0": CYCLES, "1": ENERGY, "2": AREA, "3": "speedup"}
 """Figures that are shown over a key of the machine."""
@@ -120,19 +124,22 @@ def over_key(points: Points, own: pd.DataFrame, trace: str, figures: Sequence[st
 def _over(
     own: pd.DataFrame, schemes: Sequence[tuple[str, pd.DataFrame]], key: str, figure: str
 ) -> Data:
-    """Values of the key stand side by side, in their order, whatever they are."""
+    """Values of the key stand side by side, in their order; of many numbers none is joined."""
     values = sorted(own[key].dropna().unique())
-    places = {value: at for at, value in enumerate(values)}
+    many = len(values) > MOST_VALUES and all(isinstance(value, Number) for value in values)
+    places = {value: value.item() if many else at for at, value in enumerate(values)}
     data: list[Data] = []
     lines: list[Data] = []
     for _, rows in schemes:
         known = rows[rows[key].notna()]
         of_value = known.groupby(key)[figure]
         best = of_value.min() if figure in LEAST else of_value.max()
+        best = best.head(0) if many else best
         data.append({"x": [places[value] for value in known[key]], "y": rounded(known[figure])})
         lines.append({"x": [places[value] for value in best.index], "y": rounded(best)})
+    named = [cell(value) for value in values]
     layout = {
-        "xaxis": named_axis([cell(value) for value in values], title={"text": text(key)}),
+        "xaxis": axis(text(key)) if many else named_axis(named, title={"text": text(key)}),
         "yaxis": axis((LEAST | MOST)[figure], rangemode="tozero"),
     }
     return {"data": [*data, *lines], "layout": layout}

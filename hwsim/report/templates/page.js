@@ -128,10 +128,12 @@
     themed();
   });
 
+  Object.assign(chosen, JSON.parse(document.getElementById("chosen").textContent));
   for (const select of document.querySelectorAll("select")) {
+    // Some browsers remember what was chosen when a page is loaded again.
+    select.value = chosen[select.dataset.choice];
     select.addEventListener("change", () => choose(select.dataset.choice, select.value));
   }
-  Object.assign(chosen, JSON.parse(document.getElementById("chosen").textContent));
   for (const head of document.querySelectorAll("thead th")) {
     head.firstElementChild.addEventListener("click", () => sort(head));
   }
