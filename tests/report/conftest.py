@@ -9,16 +9,22 @@ import pytest
 from named_networks import LAYERS, METHOD, network_named
 from small_traces import write_small_trace
 
-pytest.importorskip("plotly", reason="PAGES NOT TESTED: no plotly (extra report)")
-pytest.importorskip("jinja2", reason="PAGES NOT TESTED: no Jinja2 (extra report)")
-
 Make = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def libraries() -> None:
+    """Of the extra; without them a page cannot be written."""
+    for name in ("plotly", "jinja2"):
+        pytest.importorskip(name, reason=f"PAGES NOT TESTED: no {name} (extra report)")
 
 
 @pytest.fixture(scope="session")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     """A page of the command line's arguments."""
     from hwsim.report.__main__ import main
+
+    pytest.importorskip("plotly", reason="PAGES NOT TESTED: no plotly (extra report)")
 
     def made(*arguments: object) -> Path:
         path = tmp_path_factory.mktemp("page") / "report.html"

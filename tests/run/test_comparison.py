@@ -11,6 +11,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import load_arch
 from hwsim.counters import idle_pe_cycles
 from hwsim.errors import UserError
+from hwsim.model.kernel.jit import DISABLED
 from hwsim.network import Network
 from hwsim.run.comparison import compare, compare_skipping, density_sweep, two_by_two
 from hwsim.run.price_sets import PRICES, other_prices
@@ -154,6 +155,7 @@ def test_machines_and_traces_by_name(trace_folder: Path) -> None:
         compare("pe16x16", path, batches=[0])
 
 
+@pytest.mark.skipif(DISABLED, reason="real layers: minutes without compiled kernels")
 def test_zeros_are_skipped_on_a_machine_without_lane_groups() -> None:
     """V = 1: masks of eight channels run on unstructured hardware, as everywhere else."""
     arch = load_arch("pe16x16", {"index.lane_group": 1})
