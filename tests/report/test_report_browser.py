@@ -44,6 +44,14 @@ LABELS = """() => [...document.querySelectorAll("[role=img]")].map(
   (each) => each.getAttribute("aria-label")
 )"""
 
+BUTTONS = """() => [...document.querySelectorAll(".modebar-btn")].map(
+  (each) => each.dataset.title
+)"""
+
+SERVERS = """() => [...document.querySelectorAll(".plot")].map(
+  (each) => each._context.plotlyServerURL
+)"""
+
 FEWER_POINTS = """([id, before]) =>
   document.getElementById(id).querySelectorAll(".points path").length < before"""
 
@@ -203,6 +211,23 @@ def test_the_switch_turns_the_colours(browser: Any, traces_page: Path) -> None:
     assert light[0] == "rgb(31, 35, 40)"
     assert "rgb(230, 237, 243)" in str(dark[1])
     assert "rgb(31, 35, 40)" in str(light[1])
+    seen.page.close()
+
+
+def test_no_chart_can_be_sent_anywhere(browser: Any, traces_page: Path) -> None:
+    """Plotly's own buttons are those that work on the page; a picture of a chart is a download."""
+    seen = Seen(browser, traces_page)
+    titles = seen.page.evaluate(BUTTONS)
+    assert set(titles) == {
+        "Download plot as a PNG", "Zoom", "Pan", "Zoom in", "Zoom out", "Autoscale", "Reset axes"
+    }  # fmt: skip
+    assert set(seen.page.evaluate(SERVERS)) == {""}
+    chart = seen.page.locator(".plot").first
+    chart.hover()
+    with seen.page.expect_download() as download:
+        chart.locator(".modebar-btn").first.click()
+    assert download.value.suggested_filename.endswith(".png")
+    assert seen.troubles == []
     seen.page.close()
 
 

@@ -83,7 +83,7 @@ def _over_sparsity(of_trace: pd.DataFrame, table: str) -> Data:
                 "y": rounded(line[value]), "line": scheme_line(str(scheme)),
                 "marker": scheme_marker(str(scheme), size=sizes),
                 "text": ["as recorded" if own else "thresholds shifted" for own in recorded],
-                "hovertemplate": "%{y:.4s} µJ at %{x:.1f} %, %{text}",
+                "hovertemplate": "%{y:,.4~r} µJ at %{x:.1f} %, %{text}",
             }
         )  # fmt: skip
     told = []
@@ -104,7 +104,7 @@ def _over_sparsity(of_trace: pd.DataFrame, table: str) -> Data:
                         "symbol": SYMBOLS["x" if against == "dense" else "+"],
                         "line": {"color": INK, "width": 1},
                     },
-                    "hovertemplate": "break-even at %{x:.0f} %: %{y:.4s} µJ",
+                    "hovertemplate": "break-even at %{x:.0f} %: %{y:,.4~r} µJ",
                 }
             )  # fmt: skip
     for drawn in data:
@@ -147,7 +147,7 @@ def _stack(bars: Sequence[Run], found: Sequence[dict[str, float]]) -> Data:
                 100 * energies[component] / total
                 for energies, total in zip(found, totals, strict=True)
             ),
-            "hovertemplate": "%{x:.4s} µJ, %{customdata:.1f} %",
+            "hovertemplate": "%{x:,.4~r} µJ, %{customdata:.1f} %",
         }
         for component, (colour, hatch) in look.COMPONENT_COLOURS.items()
     ]  # fmt: skip

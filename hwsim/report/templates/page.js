@@ -4,7 +4,13 @@
   const root = document.documentElement;
   const chosen = {};
   const INK = "#000000";
-  const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+  let printing = false;
+  // Plotly offers to send a chart to its makers: here nothing leaves the page.
+  const CONFIG = {
+    displaylogo: false, showSendToCloud: false, showEditInChartStudio: false,
+    plotlyServerURL: "",
+    modeBarButtonsToRemove: ["sendChartToCloud", "sendDataToCloud", "lasso2d", "select2d"],
+  };
 
   const value = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 
@@ -17,7 +23,7 @@
         paper_bgcolor: value("--paper"), plot_bgcolor: value("--plot"),
         xaxis: lines, yaxis: lines,
         hoverlabel: { bgcolor: value("--box"), bordercolor: value("--line"), font: { color: value("--ink") } },
-        legend: { orientation: "h", xref: "container", yref: "container", x: 0, xanchor: "left", y: 1, yanchor: "top", maxheight: 0.8 },
+        legend: { orientation: "h", xref: "container", yref: "container", x: 0, xanchor: "left", y: 1, yanchor: "top", maxheight: 0.6 },
         margin: { l: 56, r: 16, t: 24, b: 48 },
         modebar: { bgcolor: "rgba(0,0,0,0)", color: value("--soft"), activecolor: value("--ink") },
       },
@@ -29,10 +35,14 @@
     return JSON.parse(JSON.stringify(part).replaceAll(`"${INK}"`, `"${value("--ink")}"`));
   }
 
-  // Beside the names of bars a narrow page leaves room for one entry of the legend in a row.
-  function beside(place, data) {
+  // As wide as its place, or as paper. Beside the names of bars a narrow chart has room for one
+  // entry of the legend in a row.
+  function sizeOf(place, chart, data) {
+    const paper = place.closest(".small") ? 330 : 680;
+    const width = printing ? paper : place.clientWidth;
     const lying = data.some((trace) => trace.orientation === "h");
-    return lying && place.clientWidth < 560 ? 19 * Math.max(0, data.length - 4) : 0;
+    const more = lying && width < 560 ? 19 * Math.max(0, data.length - 4) : 0;
+    return { width, height: chart.height + more };
   }
 
   function draw(id) {
@@ -46,10 +56,11 @@
       return;
     }
     const data = inked(variant.data.map((own, at) => ({ ...chart.common[at], ...variant.each, ...own })));
-    const layout = inked({ autosize: true, ...chart.layout, ...variant.layout, template: look() });
+    const size = sizeOf(place, chart, data);
+    const layout = inked({ ...chart.layout, ...variant.layout, ...size, template: look() });
     for (const image of layout.images || []) image.source = chart.picture;
     place.setAttribute("aria-label", [chart.label, said.textContent].filter(Boolean).join(": "));
-    place.style.height = `${chart.height + beside(place, data)}px`;
+    place.style.height = `${size.height}px`;
     return Plotly.react(place, data, layout, CONFIG);
   }
 
@@ -113,19 +124,28 @@
   }
 
   // Paper is white, and as wide as paper is.
-  let before = null;
+  let before = "";
   addEventListener("beforeprint", () => {
     before = root.dataset.theme || "";
     root.dataset.theme = "light";
+    printing = true;
     drawAll();
-    for (const place of document.querySelectorAll(".plot")) {
-      Plotly.relayout(place, { width: place.closest(".small") ? 330 : 680, autosize: false });
-    }
   });
   addEventListener("afterprint", () => {
+    printing = false;
     if (before) root.dataset.theme = before;
     else delete root.dataset.theme;
     themed();
+  });
+
+  let width = innerWidth;
+  let waiting = 0;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      if (innerWidth !== width && !printing) drawAll();
+      width = innerWidth;
+    }, 120);
   });
 
   Object.assign(chosen, JSON.parse(document.getElementById("chosen").textContent));
