@@ -47,7 +47,8 @@
 
   function draw(id) {
     const chart = charts[id];
-    const variant = chart.variants[chart.by.map((name) => chosen[name]).join("\n")];
+    const key = chart.by.map((name) => chosen[name]).join("\n");
+    const variant = chart.variants[key];
     const place = document.getElementById(id);
     const said = document.getElementById(id.replace("chart", "said"));
     said.textContent = variant ? variant.said || "" : "No price, no chart: choose another.";
@@ -58,6 +59,9 @@
     const data = inked(variant.data.map((own, at) => ({ ...chart.common[at], ...variant.each, ...own })));
     const size = sizeOf(place, chart, data);
     const layout = inked({ ...chart.layout, ...variant.layout, ...size, template: look() });
+    // What a reader hid stays hidden, and what he zoomed into does until he chooses another.
+    layout.uirevision = key;
+    layout.legend = { ...layout.legend, uirevision: "kept" };
     for (const image of layout.images || []) image.source = chart.picture;
     place.setAttribute("aria-label", [chart.label, said.textContent].filter(Boolean).join(": "));
     place.style.height = `${size.height}px`;
@@ -85,7 +89,7 @@
   }
 
   // Figures with separators and units, such as "2,177,855", "1.22x", "36 %"; of others the text.
-  function key(cell) {
+  function sortedBy(cell) {
     const text = cell.textContent.trim();
     return { text, number: parseFloat(text.replaceAll(",", "")) };
   }
@@ -95,7 +99,7 @@
     const rising = head.getAttribute("aria-sort") !== "ascending";
     for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", rising ? "ascending" : "descending");
-    const rows = [...body.rows].map((row) => [key(row.cells[head.cellIndex]), row]);
+    const rows = [...body.rows].map((row) => [sortedBy(row.cells[head.cellIndex]), row]);
     const names = head.classList.contains("name");
     const order = rising ? 1 : -1;
     rows.sort(([a], [b]) => {
