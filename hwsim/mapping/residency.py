@@ -322,5 +322,4 @@ def fits_beside(mapping: Mapping, following: Mapping) -> bool:
 
 
 def _moved(mapping: Mapping) -> int:
-    tiles = tile_layer(mapping)
-    return int(tiles.input_bytes.sum() + tiles.weight_bytes.sum())
+    return tile_layer(mapping).brought_bytes

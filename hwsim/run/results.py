@@ -111,11 +111,15 @@ class SimResult:
         return hardware_of(self.scheme, self.arch, self.header.mask_group)
 
     @cached_property
-    def _machines(self) -> tuple[ArchConfig, ...]:
-        """The machine in the shape of each layer."""
-        if not self.arch.array.reshape:
-            return (self.arch,) * len(self.network.layers)
-        return tuple(self.arch.shaped(shape) for shape in self.shapes)
+    def _shaped(self) -> dict[Shape, ArchConfig]:
+        """The machine in its own shape and in those that layers take."""
+        own = self.arch.array.shapes[0]
+        others = {shape: self.arch.shaped(shape) for shape in self.shapes if shape != own}
+        return {own: self.arch, **others}
+
+    def _machine(self, position: int) -> ArchConfig:
+        """The machine in the shape of this layer."""
+        return self._shaped[self.shapes[position]] if self.shapes else self.arch
 
     @cached_property
     def table(self) -> EnergyTable:
@@ -127,14 +131,12 @@ class SimResult:
 
         Cycles and counters do not depend on it.
         """
-        table = self.table
         try:
-            _ = self.areas_mm2
-            for machine in dict.fromkeys((self.arch, *self._machines)):
+            _ = self.areas_mm2, self.energy_pj
+            for machine in self._shaped.values() if len(self._shaped) > 1 else ():
                 hardware = self._hardware_of(machine)
-                if machine is not self.arch:
-                    area(machine, hardware, table)
-                prices(machine, hardware, table)
+                area(machine, hardware, self.table)
+                prices(machine, hardware, self.table)
         except PriceError as error:
             return str(error)
         return None
@@ -142,11 +144,14 @@ class SimResult:
     @cached_property
     def energy_pj(self) -> dict[str, float]:
         """Energy over all images by component. Raises PriceError where :attr:`no_price` says so."""
+        if len(self._shaped) == 1:
+            return self._price(self.arch, self.totals, self.cycles)
         energy_pj: Counter[str] = Counter()
-        for machine in dict.fromkeys(self._machines):
-            chosen = [machine == other for other in self._machines]
+        for shape in dict.fromkeys(self.shapes):
+            chosen = [shape == other for other in self.shapes]
             counters = named(COUNTERS, self.counters[chosen].sum(axis=0))
-            energy_pj.update(self._price(machine, counters, int(self.causes[chosen].sum())))
+            spent = int(self.causes[chosen].sum())
+            energy_pj.update(self._price(self._shaped[shape], counters, spent))
         return dict(energy_pj)
 
     def _price(
@@ -247,7 +252,7 @@ class SimResult:
             counters = named(COUNTERS, self.counters[position])
             causes = named(CAUSES, self.causes[position])
             cycles = sum(causes.values())
-            machine = self._machines[position]
+            machine = self._machine(position)
             energy = {} if self.no_price else self._price(machine, counters, cycles)
             rows.append(
                 {
@@ -306,7 +311,7 @@ class SimResult:
 
     def _sram_bytes(self, position: int, counters: Mapping[str, int]) -> int:
         """Bytes of one layer; partial sums that go to DRAM are words of their own memory."""
-        columns = self._machines[position].array.columns
+        columns = self._machine(position).array.columns
         lanes = self.scheme.lanes(columns)
         activation_words = (
             counters["activation_word_reads"]
