@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from hwsim.model.skip_plan import with_lanes
 from hwsim.model.transfers import Moves
 from hwsim.trace.active_channels import Channels
 from hwsim.trace.format.packing import unpack_bits
+
+if TYPE_CHECKING:
+    from hwsim.model.reference.observer import Observer
 
 
 def run_channels(
@@ -83,16 +86,19 @@ def _results(rows: int, by_tile: bool) -> Results:
     return Results(cycles, np.zeros((rows, len(COUNTERS)), np.int64), int(by_tile))
 
 
-def _reference_tiles(
+def run_reference(
     plan: LayerPlan,
     packed: np.ndarray | None,
     first_load: np.ndarray,
     next_load: np.ndarray,
     inputs: np.ndarray | None = None,
     moves: Moves | None = None,
+    *,
+    observer: Observer | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The reference's run of one batch; SimPy is loaded only where it is used."""
     from hwsim.model.reference.machine import run_layer
+    from hwsim.model.reference.observer import NOBODY
     from hwsim.model.reference.tile import Layer
 
     mapping, layer, masks, operands = plan.mapping, plan.mapping.layer, None, None
@@ -108,6 +114,7 @@ def _reference_tiles(
         np.concatenate([first_load, moves.loads[1:], next_load]),
         moves.stores,
         moves.exposed,
+        observer or NOBODY,
     )
 
 
@@ -125,7 +132,7 @@ class _RunLayer(Protocol):
 
 ENGINES: dict[Engine, _RunLayer] = {
     "kernel": partial(run_kernel, by_tile=True),
-    "reference": _reference_tiles,
+    "reference": run_reference,
 }
 """Each model's run of a layer and one batch: cycles (visits, CAUSES), counters (visits, COUNTERS).
 
