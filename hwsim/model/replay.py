@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from hwsim.counters import CAUSES, COUNTERS
 from hwsim.mapping.channels import Gates
 from hwsim.model import Engine
 from hwsim.model.channel_plan import ChannelPlan, plan_channels
-from hwsim.model.engines import ENGINES, run_channels, run_kernel, run_reference
+from hwsim.model.engines import ENGINES, run_channels, run_kernel
 from hwsim.model.plan import LayerPlan, plan_network
 from hwsim.model.totals import require_countable
 from hwsim.model.transfers import (
@@ -33,9 +33,6 @@ from hwsim.trace.active_channels import Channels, channels_of
 from hwsim.trace.format.header import TraceHeader
 from hwsim.trace.format.packing import count_ones, unpack_bits
 from hwsim.trace.mask_trace import MaskTrace
-
-if TYPE_CHECKING:
-    from hwsim.model.reference.observer import Observer
 
 SEGMENT_BYTES = 1 << 22, 1 << 24
 """Packed masks that are read and replayed at once, at least and at most; a few are in memory."""
@@ -146,12 +143,8 @@ class Segment:
         found: Mapping[str, Channels],
         *,
         by_tile: bool,
-        observer: Observer | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, by visit.
-
-        ``observer``: who watches the reference.
-        """
+        """Cycles and counters of a layer, a row per batch; ``by_tile``: one batch, by visit."""
         plan, ahead = self.plans[position], self.loads_ahead(position)
         there = self.prefetched(position)
         if isinstance(plan, ChannelPlan):
@@ -161,8 +154,6 @@ class Segment:
         run = ENGINES[engine]
         if engine == "kernel" and not by_tile:
             run = partial(run_kernel, by_tile=False)
-        elif observer:
-            run = partial(run_reference, observer=observer)
         if position not in bits.moves:
             return run(plan, packed, loads_before(plan.moves, there), ahead, inputs)
         runs = []
