@@ -65,8 +65,8 @@ def observe(
         raise TimelineError(
             f"--tile {tile}: {layer} has {counted(visits, 'tile')} in this batch, 0 to {visits - 1}"
         )
-    # What is shown of one visit depends on two before it, and on one behind it.
-    few = slice(0, visits) if tile is None else slice(max(0, tile - 2), min(tile + 2, visits))
+    # What is shown of one visit depends on that before it, and on that behind it.
+    few = slice(0, visits) if tile is None else slice(max(0, tile - 1), min(tile + 2, visits))
     with progress(f"{layer} on the reference", few.stop - few.start + 1) as advance:
         recorder = Recorder(plan.tiles, tile, few.start, advance)
         cycles, counters = _run(segment, position, trace, few, recorder)

@@ -9,6 +9,7 @@ from hwsim.mapping.tiles import Tiles
 from hwsim.model.reference.observer import Observer, Round
 from hwsim.text_table import counted
 from hwsim.timeline.slices import (
+    BANKS,
     CYCLES,
     DMA,
     DRAIN,
@@ -32,10 +33,10 @@ MOST_NAMED = 4
 class Recorder(Observer):
     """Keeps the slices of a layer's visits, or those that concern the visit ``only``.
 
-    Of one visit every action of every part is kept, what its neighbours do meanwhile among it. Of a
-    whole layer what follows without a gap and is alike becomes one slice, and the words of
-    banks are counted by round. ``tiles``: the layer's; ``first``: the first visit that is run;
-    ``on_visit`` is called when one is over.
+    Of one visit every action of every part is kept from when it begins, what is done for its
+    neighbours meanwhile among it. Of a whole layer what follows without a gap and is alike becomes
+    one slice, and the words of banks are counted by round. ``tiles``: the layer's; ``first``: the
+    first visit that is run; ``on_visit`` is called when one is over.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Recorder(Observer):
         self._rounds: Counter[str] = Counter()
         # Since the last round: bookings, words by bank, pointers that had them.
         self._booked: list[tuple[str, int, int]] = []
-        self._words: Counter[Track] = Counter()
+        self._words: Counter[str] = Counter()
         self._fills = 0
 
     @property
@@ -93,13 +94,12 @@ class Recorder(Observer):
         facts["words_of_a_beat"] = len(a_round.words)
         if self._fine:
             facts["pixels"] = {f"lane group {j}": list(each) for j, each in enumerate(lists)}
-        name = f"{cause} round {self._rounds[cause]}"
+        name = f"round {self._rounds[cause]}, {cause}"
         self._rounds[cause] += 1
         self._add(Slice(ROUNDS, name, since, until, self._slot, counts, facts))
-        self._sampled.append(Sample(ROUNDS, "PEs that compute", since, until, a_round.lit))
-        for track, words in self._words.items():
-            name = f"{track.name}: words of the round"
-            self._sampled.append(Sample(track, name, since, until, words))
+        self._sampled.append(Sample("PEs", "that compute", since, until, a_round.lit))
+        for at, words in self._words.items():
+            self._sampled.append(Sample(at, "words of the round", since, until, words))
         self._booked, self._words, self._fills = [], Counter(), 0
 
     def compared(self, pixels: int, since: int, until: int) -> None:
@@ -112,21 +112,23 @@ class Recorder(Observer):
         self._add(Slice(decoder(group), name, since, until, self._slot, counts, facts))
 
     def serving(self, words: Sequence[tuple[object, int, int]], queues: int, since: int) -> None:
+        digits = len(str(queues - 1))
         for _, address, pointers in words:
-            track = bank(address % queues if queues > 1 else None)
-            self._words[track] += 1
+            at = address % queues
+            self._words[f"bank {at:0{digits}}" if queues > 1 else "banks"] += 1
             self._fills += pointers
             if self._fine and queues > 1:
                 facts: dict[str, object] = {"pointers": pointers}
-                self._add(Slice(track, f"word {address}", since, since + 1, self._slot, {}, facts))
+                name = f"word {address}"
+                self._add(Slice(bank(at), name, since, since + 1, self._slot, {}, facts))
         if self._fine and queues == 1:
             facts = {"pointers": sum(pointers for *_, pointers in words)}
             name = counted(len(words), "word")
-            self._add(Slice(bank(None), name, since, since + 1, self._slot, {}, facts))
+            self._add(Slice(BANKS, name, since, since + 1, self._slot, {}, facts))
 
     def drained(self, bank: Sequence[Mapping[int, int]], since: int, until: int) -> None:
         words = sum(map(len, bank))
-        name = "drain" if words else "drain, empty"
+        name = "drains" if words else "empty"
         self._add(Slice(DRAIN, name, since, until, self._slot, {"accumulator_words": words}))
 
     def emptied(self, pixels: int, width: int, since: int, until: int) -> None:
@@ -152,11 +154,10 @@ class Recorder(Observer):
         slot = self._first + number
         if until > since:
             self._add(self._slot_slice(slot, since, until))
-        if self._only is None:
+        if self._only is None or slot == self._only:
             self.slices += self._told
-        else:
-            wanted = self._only
-            self.slices += [each for each in self._told if wanted in (slot, each.visit)]
+        elif slot > self._only:  # Its outputs leave.
+            self.slices += [each for each in self._told if each.visit == self._only]
         if self._only in (None, slot):
             self.samples += self._sampled
         self._slot = slot + 1

@@ -5,40 +5,42 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hwsim.counters import CAUSES
 
-GROUPS = ("array", "index decoders", "activation banks", "output stage and DMA")
-"""Tracks belong to these, in this order."""
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Track(NamedTuple):
-    """A part of the machine; tracks of one group are sorted by their ``place``."""
+    """A part of the machine; tracks are shown in the order of ``place``."""
 
-    group: str
-    place: int
+    place: tuple[int, int]
     name: str
 
 
-TILES = Track("array", 0, "tiles")
-ROUNDS = Track("array", 1, "rounds")
-CYCLES = Track("array", 2, "cycles by cause")
-DRAIN = Track("array", 3, "accumulator drain")
-OUTPUT = Track("output stage and DMA", 0, "output stage")
-DMA = Track("output stage and DMA", 1, "DMA")
+TILES = Track((0, 0), "tiles")
+ROUNDS = Track((1, 0), "rounds")
+CYCLES = Track((2, 0), "cycles by cause")
+DRAIN = Track((3, 0), "accumulator drain")
+OUTPUT = Track((4, 0), "output stage")
+DMA = Track((5, 0), "DMA")
 
 
 def decoder(group: int) -> Track:
     """Of a lane group's list, whoever decodes it."""
-    return Track("index decoders", group, f"lane group {group}")
+    return Track((6, group), f"decoder, lane group {group}")
 
 
-def bank(number: int | None) -> Track:
-    """None: all of them, where they are idealised."""
-    return Track("activation banks", number or 0, "banks" if number is None else f"bank {number}")
+def bank(number: int) -> Track:
+    return Track((7, number), f"bank {number}")
+
+
+BANKS = Track((7, 0), "banks")
+"""All of them, where they are idealised."""
 
 
 @dataclass
@@ -61,12 +63,20 @@ class Slice:
     def cycles(self) -> int:
         return self.until - self.since
 
+    @property
+    def cause(self) -> str:
+        """What its cycles are booked on, or were meant to be; "" of what is beside the array."""
+        return next((cause for cause in CAUSES if cause in self.name.split(", ")), "")
+
 
 class Sample(NamedTuple):
-    """A count that has this value from cycle ``since`` on, and no more at ``until``."""
+    """A count that has this value from cycle ``since`` on, and no more at ``until``.
 
-    track: Track
-    name: str
+    It is called ``of`` ``what``.
+    """
+
+    of: str
+    what: str
     since: int
     until: int
     value: int
@@ -101,7 +111,17 @@ class Timeline:
         found = self.totals()
         return {cause: found[cause] for cause in CAUSES if found[cause]}
 
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each slice, by track: ``track``, ``name``, ``cause`` (or ""), ``since``,
+        ``until``, ``tile``."""
+        import pandas as pd
+
+        rows = [
+            (each.track.name, each.name, each.cause, each.since, each.until, each.visit)
+            for each in sorted(self.slices, key=lambda each: (each.track, each.since))
+        ]
+        return pd.DataFrame(rows, columns=["track", "name", "cause", "since", "until", "tile"])
+
     def tracks(self) -> list[Track]:
         """In the order in which they are shown."""
-        found = {each.track for each in self.slices} | {each.track for each in self.samples}
-        return sorted(found, key=lambda track: (GROUPS.index(track.group), track.place))
+        return sorted({each.track for each in self.slices})

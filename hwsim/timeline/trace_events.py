@@ -1,6 +1,6 @@
 """A timeline as Chrome's trace-event JSON, which https://ui.perfetto.dev opens.
 
-A group of tracks is a process, a track a thread, a cycle a microsecond.
+A track is a thread of the one process, a cycle a microsecond.
 """
 
 from __future__ import annotations
@@ -9,9 +9,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from hwsim.timeline.slices import GROUPS, Sample, Timeline, Track
+from hwsim.timeline.slices import Sample, Timeline
 
 Event = dict[str, Any]
+
+PROCESS = 1
+
+FIRST_TRACK = 2
+"""A thread of its process's number would be shown as the process's first one."""
 
 
 def write_json(timeline: Timeline) -> str:
@@ -26,45 +31,29 @@ def write_json(timeline: Timeline) -> str:
 
 def events(timeline: Timeline) -> Iterator[Event]:
     """Names of tracks first; then slices, and counts."""
-    tracks = timeline.tracks()
-    numbers = {track: number for number, track in enumerate(tracks, 1)}
-    yield from _names(timeline, numbers)
+    numbers = {track: number for number, track in enumerate(timeline.tracks(), FIRST_TRACK)}
+    subject = timeline.subject
+    what = f"{subject['layer']}, {subject['scheme']} on {subject['machine']}"
+    yield {"ph": "M", "name": "process_name", "pid": PROCESS, "args": {"name": what}}
+    for track, number in numbers.items():
+        place = {"pid": PROCESS, "tid": number}
+        yield {"ph": "M", "name": "thread_name", **place, "args": {"name": track.name}}
+        yield {"ph": "M", "name": "thread_sort_index", **place, "args": {"sort_index": number}}
     for each in timeline.slices:
         yield {
             "ph": "X",
             "name": each.name,
             "ts": each.since,
             "dur": each.cycles,
-            **_place(each.track, numbers),
+            "pid": PROCESS,
+            "tid": numbers[each.track],
             "args": {"tile": each.visit, **each.counts, **each.facts},
         }
     by_name: dict[str, list[Sample]] = {}
     for sample in timeline.samples:
-        by_name.setdefault(sample.name, []).append(sample)
+        by_name.setdefault(sample.of, []).append(sample)
     for samples in by_name.values():
         yield from _counts(samples)
-
-
-def _names(timeline: Timeline, numbers: dict[Track, int]) -> Iterator[Event]:
-    subject = timeline.subject
-    what = f"{subject['layer']}, {subject['scheme']} on {subject['machine']}"
-    for number, group in enumerate(GROUPS, 1):
-        if all(track.group != group for track in numbers):
-            continue
-        name = f"{group}: {what}" if number == 1 else group
-        yield _metadata("process_name", {"name": name}, pid=number)
-        yield _metadata("process_sort_index", {"sort_index": number}, pid=number)
-    for track, number in numbers.items():
-        yield _metadata("thread_name", {"name": track.name}, **_place(track, numbers))
-        yield _metadata("thread_sort_index", {"sort_index": number}, **_place(track, numbers))
-
-
-def _metadata(name: str, said: dict[str, object], **place: int) -> Event:
-    return {"ph": "M", "name": name, **place, "args": said}
-
-
-def _place(track: Track, numbers: dict[Track, int]) -> dict[str, int]:
-    return {"pid": GROUPS.index(track.group) + 1, "tid": numbers[track]}
 
 
 def _counts(samples: list[Sample]) -> Iterator[Event]:
@@ -76,5 +65,5 @@ def _counts(samples: list[Sample]) -> Iterator[Event]:
 
 
 def _count(sample: Sample, at: int, value: int) -> Event:
-    pid = GROUPS.index(sample.track.group) + 1
-    return {"ph": "C", "name": sample.name, "ts": at, "pid": pid, "args": {"value": value}}
+    args = {sample.what: value}
+    return {"ph": "C", "name": sample.of, "ts": at, "pid": PROCESS, "args": args}
