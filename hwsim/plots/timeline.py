@@ -27,7 +27,7 @@ CYCLE, ROW, LEFT, RIGHT, TOP, BOTTOM = 0.165, 0.23, 1.75, 0.2, 0.5, 0.85
 LETTER = 0.075
 """Inches of a letter, about."""
 
-SMALL_POINTS = 7
+SMALL_POINTS = 8
 
 FULL, FAINT = "#B3CDE3", "#E8E8E8"
 """Of what is of no cause: something is done, or a turn passes with nothing to do."""

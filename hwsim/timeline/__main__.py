@@ -76,6 +76,8 @@ def _run(options: argparse.Namespace) -> None:
         raise UserError(
             f"--out {options.out}: unknown suffix {suffix!r}{nearest(suffix, SUFFIXES)}"
         )
+    if not options.out.parent.is_dir():
+        raise UserError(f"--out {options.out}: no such folder: {options.out.parent}")
     arch, trace = arch_of(options), MaskTrace.open(find_one(options.trace))
     # Numba and SimPy are loaded once the input is known to be good.
     from hwsim.timeline.observed import observe, own_scheme

@@ -67,7 +67,7 @@ def test_drains(tile: Timeline) -> None:
     """R cycles beside every round, with nothing beside a pass's first one, and after a pass."""
     assert on(tile, "accumulator drain") == [
         ("empty", 0, 4), *[("drains", 4 * number, 4) for number in range(1, 5)],
-        ("empty", 24, 4), ("drain", 30, 4), ("drain", 34, 4),
+        ("empty", 24, 4), ("drains", 30, 4), ("drains", 34, 4),
     ]  # fmt: skip
 
 
