@@ -50,11 +50,11 @@ module bench;
     endtask
 
     initial begin
-        $dumpfile("{waves}");
-        $dumpvars(0, bench.tile);
         @(negedge clk);
         @(negedge clk);
         rst = 0;
+        $dumpfile("{waves}");
+        $dumpvars(0, bench.tile);
 {passes}
         $finish;
     end

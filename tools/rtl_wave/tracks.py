@@ -34,7 +34,7 @@ def groups(parameters: dict[str, int], causes: Sequence[str], lane_groups: int) 
         "decode_stall": "dut.decode_stall",
     }
     return {
-        "tile": [Signal("clk", 1, "clk"), Signal("active", 1, "dut.active")],
+        "tile": [Signal("clk", 1, "bench.clk"), Signal("active", 1, "dut.active")],
         "rounds": [
             Signal("round_starts", 1, "dut.take"),
             Signal("rounds", 32, "dut.rounds"),
@@ -82,9 +82,10 @@ def save_file(shown: dict[str, list[Signal]], waves: Path) -> str:
     lines = [
         "[*] Signals of a tile, in the order of hwsim timeline's tracks; 1 us is 1 cycle.",
         f'[dumpfile] "{waves.name}"',
-        "[timestart] 0",
+        "[timestart] 2000",
         "[size] 1600 1000",
         "[sst_expanded] 0",
+        "*-13.5 -1",  # some 80 cycles on a screen
     ]
     for group, signals in shown.items():
         lines += [f"@{BEGIN}", f"-{group}"]
