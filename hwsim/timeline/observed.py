@@ -15,8 +15,8 @@ from hwsim.mapping.tiles import Tiles
 from hwsim.model.engines import run_reference
 from hwsim.model.plan import LayerPlan
 from hwsim.model.reference.observer import Observer
-from hwsim.model.replay import Segment, segments
-from hwsim.model.transfers import loads_before
+from hwsim.model.segment import Segment, segments
+from hwsim.model.stalls import transfers_of
 from hwsim.run.simulate import checked, chosen_shapes, require_model
 from hwsim.text_table import counted
 from hwsim.timeline.recorder import Recorder
@@ -91,19 +91,18 @@ def _run(
     """These visits of a layer in the segment's only batch."""
     plan, bits = segment.plans[position], segment.read(trace)
     assert isinstance(plan, LayerPlan), "the reference was refused a scheme that it lacks"
-    moves = bits.moves[position][0] if position in bits.moves else plan.moves
-    before = loads_before(moves, segment.prefetched(position))
-    loads = np.concatenate([before, moves.loads[1:], segment.loads_ahead(position)])
-    arrays = {each.name: getattr(plan.tiles, each.name)[few] for each in fields(plan.tiles)}
-    return run_reference(
-        replace(plan, tiles=Tiles(**arrays)),
-        bits.masks.get(plan.name) if plan.mapping.gating else None,
-        loads[few][:1],
-        loads[few.stop :][:1],
-        bits.inputs.get(plan.name),
-        moves._replace(loads=loads[few], stores=moves.stores[few], exposed=moves.exposed[few]),
-        observer=observer,
+    moved = transfers_of(segment.moved(bits, [position]), segment.arch)
+    loads = np.concatenate([moved.first[0], moved.loads[0, 1:], moved.ahead[0]])[None]
+    transfers = moved._replace(
+        loads=loads[:, few],
+        stores=moved.stores[:, few],
+        exposed=moved.exposed[:, few],
+        first=loads[:, few][:, :1],
+        ahead=loads[:, few.stop :][:, :1],
     )
+    arrays = {each.name: getattr(plan.tiles, each.name)[few] for each in fields(plan.tiles)}
+    own = segment.of_layer(bits, plan)
+    return run_reference(replace(plan, tiles=Tiles(**arrays)), *own, transfers, observer)
 
 
 def own_scheme(arch: ArchConfig, trace: MaskTrace) -> str:

@@ -13,7 +13,7 @@ from rtl.tiles import ADDRESS_BITS, MOST_TAPS, passes_of, tile_case
 from hwsim.arch.config import ArchConfig
 from hwsim.errors import UserError
 from hwsim.mapping.tiles import Tiles
-from hwsim.model.replay import segments
+from hwsim.model.segment import segments
 from hwsim.network import ConvLayer
 from hwsim.run.simulate import checked, chosen_shapes
 from hwsim.trace.mask_trace import MaskTrace
