@@ -61,6 +61,8 @@ LAYERS = [
     Small("gates that zero", "unstructured", groups=1),
     Small("zeros skipped", "unstructured-skip"),
     Small("free rows", "unstructured-skip-bound"),
+    Small("coded maps", "unstructured", {"dram_format": "run-length"}),
+    Small("reshaped", "unstructured", {"reshape": ((4, 2), (1, 8))}),
     Small("small buffers", "dense", {"weight_kib": 1, "activation_kib": 1}),
 ]
 """By what is special about each."""

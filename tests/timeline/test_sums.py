@@ -102,9 +102,8 @@ def test_rounds_follow_each_other_and_drains_lie_beside_them(small: Small) -> No
         assert len(drains) == len(rounds)
     elif small.gate_norm != "instance":
         assert len(drains) == len(rounds) + passes
-    assert all(each.cycles == small.arch.array.rows for each in drains) or (
-        small.keys.get("feed") == "systolic"
-    )
+    if small.keys.get("feed") != "systolic" and "reshape" not in small.keys:
+        assert all(each.cycles == small.arch.array.rows for each in drains)
 
 
 def test_the_names_of_counts_are_counters() -> None:
