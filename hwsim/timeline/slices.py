@@ -65,7 +65,7 @@ class Slice:
 
     @property
     def cause(self) -> str:
-        """What its cycles are booked on, or were meant to be; "" of what is beside the array."""
+        """Of a booking, or of the pass that a round is of; "" of everything else."""
         return next((cause for cause in CAUSES if cause in self.name.split(", ")), "")
 
 

@@ -92,9 +92,10 @@ class Banks:
                 granted = self._granted()
                 self._observer.serving(granted, number, self._env.now)
                 yield self._env.timeout(LATENCIES.bank_word)
+                fetches, _, pointers = zip(*granted, strict=True)
                 self._counts["activation_word_reads"] += len(granted)
-                for fetch, _, pointers in granted:
-                    self._counts["line_fills"] += pointers
+                self._counts["line_fills"] += sum(pointers)
+                for fetch in fetches:
                     fetch.missing -= 1
                     if not fetch.missing:
                         fetch.filled.succeed()
