@@ -7,10 +7,10 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from hwsim.arch.load import build_arch
 from hwsim.counters import CAUSES, COUNTERS
@@ -21,6 +21,22 @@ from hwsim.report.runs import RunData
 
 MANIFEST, SUMMARY = "provenance.json", "summary.json"
 LAYERS, SPARSITY = "layers.csv", "energy_vs_sparsity.csv"
+
+
+def _as_ratio(value: float) -> float:
+    if LARGEST < value < math.inf:
+        raise ValueError(f"expected at most {LARGEST:g}, or Infinity")
+    return value
+
+
+LARGEST = 1e30
+"""Of any figure: sums and products of such are numbers still."""
+
+Count = Annotated[int, Field(ge=0, le=1 << 62)]
+Figure = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+Ratio = Annotated[float, Field(gt=0, allow_inf_nan=True), AfterValidator(_as_ratio)]
+"""Infinite where a mask keeps nothing."""
 
 
 class _Part(BaseModel):
@@ -34,25 +50,28 @@ class _Row(_Part):
     scheme: str
     method: str
     label: str
-    mask_group: int = Field(gt=0)
-    images: int = Field(gt=0)
-    batch: int = Field(gt=0)
+    mask_group: int = Field(gt=0, le=1 << 53)
+    images: int = Field(gt=0, le=1 << 53)
+    batch: int = Field(gt=0, le=1 << 53)
     zeros_gated: bool
-    cycles_per_image: float = Field(gt=0)
-    images_per_s: float = Field(gt=0)
-    speedup: float = Field(gt=0)
-    ideal_speedup: float = Field(allow_inf_nan=True)
-    ideal_speedup_network: float = Field(allow_inf_nan=True)
-    share_realised: float | None
-    utilisation: float
-    energy_uj_per_image: float | None
-    area_mm2: float | None
+    cycles_per_image: Positive
+    images_per_s: Positive
+    speedup: Positive
+    ideal_speedup: Ratio
+    ideal_speedup_network: Ratio
+    share_realised: Figure | None
+    utilisation: Figure
+    energy_uj_per_image: Figure | None
+    area_mm2: Figure | None
     no_price: str | None
-    tops_per_w_dense_equivalent: float | None
-    dram_bytes_per_image: float
-    sram_bytes_per_image: float
-    index_bits_per_image: float
-    stalls: dict[Literal[*CAUSES], int]  # type: ignore[valid-type]
+    tops_per_w_dense_equivalent: Figure | None
+    dram_bytes_per_image: Figure
+    sram_bytes_per_image: Figure
+    index_bits_per_image: Figure
+    stalls: Annotated[
+        dict[Literal[*CAUSES], Count],  # type: ignore[valid-type]
+        Field(min_length=len(CAUSES)),
+    ]
 
 
 class _Priced(_Part):
@@ -63,12 +82,12 @@ class _Priced(_Part):
     scheme: str
     zeros_gated: bool
     table: str
-    mac_scale: float
-    operand_network_scale: float
-    dram_pj_per_bit: float
-    gated_mac_share: float
+    mac_scale: Figure
+    operand_network_scale: Figure
+    dram_pj_per_bit: Figure
+    gated_mac_share: Figure
     zeros_run: bool
-    energy_uj_per_image: float
+    energy_uj_per_image: Figure
 
 
 class _Answer(_Part):
@@ -176,7 +195,7 @@ def _frame(path: Path, text: str, columns: tuple[str, ...]) -> pd.DataFrame:
         if name in _TEXTS:
             continue
         values = pd.to_numeric(frame[name], errors="coerce")
-        finite = values.map(math.isfinite) | (values.isna() & (frame[name].isna()))
+        finite = (values.abs() <= LARGEST) | (values.isna() & frame[name].isna())
         if not finite.all() or (name not in _MAY_LACK and values.isna().any()):
             found = frame[name][~finite | values.isna()].iloc[0]
             raise UserError(f"{path}: {name}: expected a finite number, found {shown(found)}")

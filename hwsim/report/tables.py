@@ -167,7 +167,7 @@ def prices_table(rows: Sequence[Row]) -> Table | None:
         cells[heading] = three_digits(row["energy_uj_per_image"])
     heads = [Head("masks"), Head("scheme"), *(Head(heading, "uJ/image") for heading in sets)]
     lines = [
-        [*(column.cell(row) for column in NAMES), *(cells[heading] for heading in sets)]
+        [*(column.cell(row) for column in NAMES), *(cells.get(heading, "-") for heading in sets)]
         for row, cells in found.values()
     ]
     title = (

@@ -121,6 +121,8 @@ def changed(folder: Path, target: Path, name: str, old: str, new: str) -> Path:
         ("summary.json", "{", "", "not JSON"),
         ("summary.json", '"rows": 16', '"rows": -1', "array.rows"),
         ("summary.json", '"scheme": "dense"', '"scheme": "dens"', "layers of small-cdg, dens, "),
+        ("summary.json", '"speedup": 1.0', '"speedup": 1e308', "schemes.0.speedup: "),
+        ("summary.json", '"bank_stall"', '"bank_stal"', "schemes.0.stalls"),
         ("layers.csv", "layer,", "lyer,", "no column 'layer'; nearest valid: 'lyer'"),
         ("layers.csv", ",16x16,", ",16y16,", "array: expected rows x columns such as 16x16"),
         ("layers.csv", "small-cdg,cdg", "small-cdh,cdg", "layers of small-cdg, dense, batch 4: no"),
