@@ -213,10 +213,4 @@ def _legend(figure: Figure, axes: list[Axes], columns: int) -> None:
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    figure.legend(
-        entries.values(),
-        entries,
-        loc="outside lower center",
-        ncols=columns,
-        fontsize=look.TEXT_POINTS,
-    )
+    look.legend_below(figure, entries, columns)

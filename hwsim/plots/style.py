@@ -6,7 +6,7 @@ import io
 import os
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -176,6 +176,17 @@ def label_outer(axes: list[Axes], columns: int) -> None:
             panel.set_ylabel("")
         if position + columns < len(axes):
             panel.set_xlabel("")
+
+
+def legend_below(figure: Figure, entries: Mapping[str, Any], columns: int = 3) -> None:
+    """One legend for all panels, below them: what was drawn, by its name."""
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=TEXT_POINTS,
+    )
 
 
 def head(figure: Figure, labels: Iterable[str], title: str, note: str = "") -> None:

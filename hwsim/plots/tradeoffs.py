@@ -133,9 +133,7 @@ def fronts(frame: pd.DataFrame) -> Figure:
         panel.set_ylabel(LEAST[y])
         panel.grid(alpha=0.3, which="both")
     look.label_outer(axes, 2)
-    figure.legend(
-        drawn.values(), drawn, loc="outside lower center", ncols=3, fontsize=look.TEXT_POINTS
-    )
+    look.legend_below(figure, drawn)
     note = "hollow: the machine to start from"
     look.head(figure, frame["label"], "Best machines within one budget", note)
     return figure
