@@ -43,6 +43,22 @@ LANE_GROUPS = {
 }
 """Markers of schemes of other lane groups than the usual, which differ by them alone."""
 
+SKIPPING_LINES = {"-skip-bound": ":", "-skip": "-."}
+"""Lines of schemes that skip zeros; else they are drawn as without."""
+
+METHODS = {
+    "dense": SchemeStyle("#000000", "x", "--"),
+    "cdg": SchemeStyle("#0072B2", "o"),
+    "scdg": SchemeStyle("#009E73", "D"),
+    "cgnet": SchemeStyle("#56B4E9", "s"),
+    "broadcast": SchemeStyle("#D55E00", "^"),
+    "fbs": SchemeStyle("#CC79A7", "v"),
+    "dgc": SchemeStyle("#E69F00", "P"),
+}
+"""By gating method: the colour of the scheme that its masks are made for, where there is one."""
+
+OTHER_METHOD = SchemeStyle("#999999", "*")
+
 CAUSE_COLOURS = {
     "base": ("#0072B2", ""),
     "conditional": ("#56B4E9", ""),
@@ -86,13 +102,37 @@ TEXT_POINTS = 9
 
 def scheme_style(scheme: str) -> SchemeStyle:
     """Raises UserError for what is no scheme."""
-    if scheme in SCHEMES:
-        return SCHEMES[scheme]
-    kind, _, lane_group = scheme.partition("-")
-    if kind not in SCHEMES:
+    suffix = next((each for each in SKIPPING_LINES if scheme.endswith(each)), "")
+    plain = scheme.removesuffix(suffix)
+    kind, _, lane_group = plain.partition("-")
+    style = SCHEMES.get(plain) or SCHEMES.get(kind)
+    if style is None:
         raise UserError(f"no scheme {escaped(scheme)!r}{nearest(scheme, SCHEMES)}")
-    style = SCHEMES[kind]
-    return style._replace(marker=LANE_GROUPS.get(kind, {}).get(lane_group, style.marker))
+    marker = LANE_GROUPS.get(kind, {}).get(lane_group, style.marker)
+    return SchemeStyle(style.colour, marker, SKIPPING_LINES.get(suffix, style.line))
+
+
+def method_style(method: str) -> SchemeStyle:
+    """One of METHODS, or the one that all others share."""
+    return METHODS.get(method, OTHER_METHOD)
+
+
+def in_order(schemes: Iterable[str]) -> list[str]:
+    """Schemes as every legend lists them: as in SCHEMES, then by name."""
+    kinds = list(SCHEMES)
+
+    def place(scheme: str) -> tuple[int, int, str]:
+        kind = scheme if scheme in SCHEMES else scheme.partition("-")[0]
+        at = kinds.index(kind) if kind in SCHEMES else len(kinds)
+        return at, len(scheme), scheme
+
+    return sorted(dict.fromkeys(schemes), key=place)
+
+
+def text_on(colour: str) -> str:
+    """Black or white, whichever is easier to read on the colour (its luma)."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
 def require_columns(figure: str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
