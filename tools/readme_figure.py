@@ -25,16 +25,22 @@ STYLE = """\
     .name { font-size: 15px; font-weight: bold; }
     .share { fill: #ffffff; font-weight: bold; }
     .mark { text-anchor: middle; font-size: 12px; }
-    .cdg { fill: #c44f00; }
-    .scdg { fill: #0072b2; }
+    .unstructured { fill: #0072b2; }
+    .lockstep { fill: #c44f00; }
+    .structured { fill: #007a58; }
+    .gated { fill: #e69f00; }
+    .dark { fill: #1f2328; }
     .line { stroke: #1f2328; stroke-width: 1.2; }
     .promise { stroke: #1f2328; stroke-width: 2; stroke-dasharray: 5 4; }
     @media (prefers-color-scheme: dark) {
       .bg { fill: #0d1117; stroke: #30363d; }
       text { fill: #e6edf3; }
       .share { fill: #0d1117; }
-      .cdg { fill: #f0a03c; }
-      .scdg { fill: #56b4e9; }
+      .dark { fill: #0d1117; }
+      .unstructured { fill: #56b4e9; }
+      .lockstep { fill: #f08050; }
+      .structured { fill: #2cc398; }
+      .gated { fill: #f0b43c; }
       .line, .promise { stroke: #e6edf3; }
     }
 """

@@ -236,7 +236,7 @@ def head(figure: Figure, labels: Iterable[str], title: str, note: str = "") -> N
     """
     labels = list(labels)
     notes = [known for known in NOTES if any(known in label for label in labels)]
-    characters = int(13 * figure.get_figwidth())
+    characters = int(11.5 * figure.get_figwidth())
     parts = (escaped(title, LONGEST_TITLE), note, "; ".join(notes))
     lines = [_no_formula(line) for part in parts for line in textwrap.wrap(part, characters)]
     figure.suptitle("\n".join(lines), fontsize=HEADING_POINTS)
