@@ -114,11 +114,13 @@ def on_the_front(frame: pd.DataFrame, front: pd.Series[bool], names: list[str]) 
 
 def best_within_budget(frame: pd.DataFrame, names: Names) -> str:
     """Of fronts: the fastest machine and the one of least energy."""
-    told = []
-    for what, column, unit in (
-        ("fastest", "cycles_per_image", "cycles"), ("least energy", "energy_uj_per_image", "µJ"),
-    ):  # fmt: skip
-        row = row_at(frame, frame[column].to_numpy().argmin())
-        run = run_of(row | {"scheme": row["family"]}, names)
-        told.append(f"{what} {run}, {row[column]:,.0f} {unit}")
-    return f"Best machines within one budget: {'; '.join(told)}"
+    fast, lean = (
+        row_at(frame, frame[column].to_numpy().argmin())
+        for column in ("cycles_per_image", "energy_uj_per_image")
+    )
+    cycles = f"{fast['cycles_per_image']:,.0f} cycles"
+    energy = f"{lean['energy_uj_per_image']:,.0f} µJ"
+    runs = [run_of(row | {"scheme": row["family"]}, names) for row in (fast, lean)]
+    if runs[0] == runs[1]:
+        return f"Within one budget {runs[0]} is fastest, {cycles}, and takes least energy, {energy}"
+    return f"Within one budget: fastest {runs[0]}, {cycles}; least energy {runs[1]}, {energy}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -238,8 +239,14 @@ def head(figure: Figure, labels: Iterable[str], title: str, note: str = "") -> N
     notes = [known for known in NOTES if any(known in label for label in labels)]
     characters = int(11.5 * figure.get_figwidth())
     parts = (escaped(title, LONGEST_TITLE), note, "; ".join(notes))
-    lines = [_no_formula(line) for part in parts for line in textwrap.wrap(part, characters)]
+    lines = [_no_formula(line) for part in parts for line in _wrapped(part, characters)]
     figure.suptitle("\n".join(lines), fontsize=HEADING_POINTS)
+
+
+def _wrapped(text: str, characters: int) -> list[str]:
+    """Lines of so many characters; no number is parted from its unit."""
+    bound = re.sub(r"(?<=\d) (?=%|µJ|cycles)", "\u00a0", text)
+    return [line.replace("\u00a0", " ") for line in textwrap.wrap(bound, characters)]
 
 
 def png(figure: Figure) -> bytes:
