@@ -18,10 +18,9 @@ from hwsim.mapping.pointers import pixel_addresses
 from hwsim.model.kernel import gated_layers as kernel
 from hwsim.model.kernel.bits import popcount
 from hwsim.model.kernel.jit import allocating
-from hwsim.model.kernel.pipeline import Results, Transfers, finish, start, visit
+from hwsim.model.kernel.pipeline import Results
 from hwsim.model.plan import LayerPlan
-from hwsim.model.replay import segments
-from hwsim.model.transfers import loads_before
+from hwsim.model.segment import segments
 from hwsim.trace.mask_trace import MaskTrace
 
 _CONDITIONAL, _BANK_STALL = CAUSES.index("conditional"), CAUSES.index("bank_stall")
@@ -44,35 +43,32 @@ class Layer:
 
     plan: LayerPlan
     words: np.ndarray
-    transfers: Transfers
 
-    def by_kernel(self) -> tuple[np.ndarray, np.ndarray]:
-        """Cycles by cause and counters, a row per batch: what masks make of them."""
-        plan, (cycles, counts) = self.plan, self._empty()
+    def by_kernel(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Cycles by cause and counters, a row per batch, and cycles of each visit: what masks make
+        of them."""
+        plan, (cycles, counts, computed) = self.plan, self._empty()
         masked = kernel.Masked(plan.visits, self.words, plan.mask_group, plan.in_bank)
         results = Results(cycles, counts, 0)
         machine = plan.machine, plan.conditional
-        kernel.sparse_batches(
-            *machine, masked, self.transfers, results, plan.ahead, plan.window(), None
-        )
-        return cycles, counts
+        kernel.sparse_batches(*machine, masked, computed, results, plan.ahead, plan.window(), None)
+        return cycles, counts, computed
 
-    def by_index(self) -> tuple[np.ndarray, np.ndarray]:
+    def by_index(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The same from the plain loop."""
         plan, results = self.plan, self._empty()
         banks = pixel_addresses(plan.mapping.pointers) % plan.machine.banks
         first = plan.mapping.pixel_cuts[0]
         plain_batches(
             plan.machine, plan.conditional, plan.visits, self.words, plan.mask_group, banks, first,
-            self.transfers, *results,
+            *results,
         )  # fmt: skip
         return results
 
-    def _empty(self) -> tuple[np.ndarray, np.ndarray]:
-        batches = len(self.words)
-        return np.zeros((batches, len(CAUSES)), np.int64), np.zeros(
-            (batches, len(COUNTERS)), np.int64
-        )
+    def _empty(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        columns = len(CAUSES), len(COUNTERS), len(self.plan.tiles)
+        cycles, counts, computed = (np.zeros((len(self.words), n), np.int64) for n in columns)
+        return cycles, counts, computed
 
 
 def gated_layers(arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int) -> Iterator[Layer]:
@@ -81,29 +77,21 @@ def gated_layers(arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int) ->
     chosen = parse_scheme(scheme, arch)
     (segment,) = segments(arch, trace, chosen, batch, shapes, at_once=trace.images)
     masks = segment.read(trace).masks
-    for position, plan in enumerate(segment.plans):
+    for plan in segment.plans:
         if plan.name not in masks:
             continue
-        ahead = segment.loads_ahead(position)
-        transfers = plan.transfers(
-            plan.fixed_cycles, loads_before(plan.moves, segment.prefetched(position)), ahead
-        )
-        yield Layer(plan, plan.words.gather(masks[plan.name]), transfers)
+        yield Layer(plan, plan.words.gather(masks[plan.name]))
 
 
 @allocating
-def plain_batches(
-    machine, beats, tiles, masks, mask_group, banks, first, transfers, cycles, counts
-):
+def plain_batches(machine, beats, tiles, masks, mask_group, banks, first, cycles, counts, computed):
     """Every batch, tile by tile; ``banks`` of all pixels, ``first`` pixel of each pixel tile."""
     pixels = tiles.pixels.max()
     indices = np.zeros((machine.columns, pixels), np.int64)
     lengths = np.zeros(machine.columns, np.int64)
     slots = np.zeros(pixels // machine.rows + 2, np.int64)
     for b in range(masks.shape[0]):
-        clock = start(transfers, b)
         for t in range(tiles.width.size):
-            computed = transfers.computed[0, t]
             if tiles.finishes[t]:
                 p = tiles.pixel_tile[t]
                 slots[:] = 0
@@ -111,12 +99,10 @@ def plain_batches(
                     machine, beats, tiles, t, masks[b, p], mask_group, indices, lengths, slots,
                     counts[b],
                 )  # fmt: skip
-                computed += _pass(
+                computed[b, t] += _pass(
                     machine, beats, indices[:lists], lengths[:lists], slots,
                     banks[first[p] : first[p] + tiles.pixels[t]], cycles[b], counts[b],
                 )  # fmt: skip
-            clock = visit(transfers, b, t, computed, clock)
-        finish(clock, cycles[b])
 
 
 @allocating

@@ -37,11 +37,29 @@ Advance = Callable[[int], None]
 """Told how many more of the total are done."""
 
 
+class _Store(argparse._StoreAction):
+    """Where an option of several values is given again, its values are added to those before."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before: Any = getattr(namespace, self.dest, None)
+        if self.nargs in ("+", "*") and option_string and before is not self.default:
+            values = [*before, *values]
+        setattr(namespace, self.dest, values)
+
+
 class OneLineParser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line, with the nearest option named."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+        self.register("action", None, _Store)
+        self.register("action", "store", _Store)
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None

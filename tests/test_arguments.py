@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from refusal import refusal
 
-from hwsim.cli import cores, finite, images, integer, number, positive, seed, share
+from hwsim.cli import OneLineParser, cores, finite, images, integer, number, positive, seed, share
 from hwsim.sweep.axes import Range, SpaceError, drawn, grid, parse_axes
 from hwsim.train.options import blocks_per_stage, resolution_stages
 
@@ -127,3 +127,31 @@ def test_sizes_and_stages_of_training_are_bounded() -> None:
     for text in ("0", "1,1,1,1,1,1,1,1,1", "65", TOO_LONG, "٣", ""):
         with pytest.raises((ValueError, argparse.ArgumentTypeError)):
             blocks_per_stage(text)
+
+
+def test_an_option_of_several_values_that_is_given_again_takes_more() -> None:
+    """None of the values is dropped; one value alone is replaced by a later one, as everywhere."""
+    parser = OneLineParser(prog="p")
+    parser.add_argument("--trace", nargs="*", default=[])
+    parser.add_argument("--what", nargs="+", default=["all"])
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("files", nargs="*", default=[])
+    given = [
+        "a",
+        "--trace",
+        "x",
+        "y",
+        "--seed",
+        "1",
+        "--trace",
+        "z",
+        "--what",
+        "one",
+        "--seed",
+        "2",
+    ]
+    assert vars(parser.parse_args(given)) == {
+        "trace": ["x", "y", "z"], "what": ["one"], "seed": 2, "files": ["a"],
+    }  # fmt: skip
+    assert parser.parse_args(["--trace", "x", "--trace"]).trace == ["x"]
+    assert parser.parse_args([]).what == ["all"]

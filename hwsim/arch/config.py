@@ -207,6 +207,16 @@ class ArchConfig(_Part):
         return self.model_copy(update={"array": self.array.model_copy(update=update)})
 
     @property
+    def core(self) -> ArchConfig:
+        """The machine without name, batch, prices, and the speeds of its clock and of DRAM.
+
+        What a visit takes, and the bytes that it moves, hang on the core alone.
+        """
+        dram = Dram(bandwidth_gb_per_s=1, efficiency_percent=100, pj_per_bit=1)
+        fixed = {"name": "core", "clock_mhz": 1, "batch": 1, "dram": dram}
+        return self.model_copy(update={**fixed, "pricing": Pricing(table="cacti22")})
+
+    @property
     def symbols_per_word(self) -> int:
         """Entries of one index-memory word; none straddles two words."""
         return self.index.word_bits // self.symbol_bits

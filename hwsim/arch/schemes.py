@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from hwsim.arch.config import ArchConfig
@@ -164,6 +165,7 @@ def lane_group_scheme(arch: ArchConfig, mask_group: int, layers: Iterable[AnyLay
     return f"structured-{lane_group}x" if structured else f"lockstep-{lane_group}"
 
 
+@lru_cache(maxsize=1024)
 def lanes_align(layer: AnyLayer, columns: int, lane_group: int, mask_group: int) -> bool:
     """Whether every lane group of the layer's channel tiles lies inside one mask group.
 

@@ -6,6 +6,7 @@ Convolutions of any shape and groups: docs/model/layers.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from hwsim.arch.config import ArchConfig
 from hwsim.network import AnyLayer, ConvLayer, MapLayer, Network
@@ -41,15 +42,17 @@ class Layout:
 
 def layout_of_input(layer: AnyLayer, arch: ArchConfig) -> Layout:
     """The layout in which ``layer`` reads its input."""
+    of = layer if isinstance(layer, MapLayer) else layer.unnamed
+    return _layout_of_input(of, arch.activation.word_channels)
+
+
+@lru_cache(maxsize=2048)
+def _layout_of_input(layer: AnyLayer, word: int) -> Layout:
     if isinstance(layer, MapLayer):
-        return _plain(layer.in_channels, layer.in_height, layer.in_width, arch)
+        return _plain(layer.in_channels, layer.in_height, layer.in_width, word)
     down, right = (r // s for r, s in zip(layer.reach, layer.strides, strict=True))
-    return Layout(
-        layer.out_height + down,
-        layer.out_width + right,
-        layer.strides,
-        input_words(layer, arch.activation.word_channels),
-    )
+    words = input_words(layer, word)
+    return Layout(layer.out_height + down, layer.out_width + right, layer.strides, words)
 
 
 def shares_words(layer: ConvLayer, word: int) -> bool:
@@ -76,9 +79,9 @@ def input_words(layer: ConvLayer, word: int) -> int:
     return layer.blocks * block_words(layer, word)
 
 
-def _plain(channels: int, height: int, width: int, arch: ArchConfig) -> Layout:
+def _plain(channels: int, height: int, width: int, word: int) -> Layout:
     """Of a tensor that no pointer reads."""
-    return Layout(height, width, (1, 1), -(-channels // arch.activation.word_channels))
+    return Layout(height, width, (1, 1), -(-channels // word))
 
 
 def tensor_layouts(network: Network, arch: ArchConfig, images: int) -> dict[str, Layout]:
@@ -100,9 +103,9 @@ def tensor_layouts(network: Network, arch: ArchConfig, images: int) -> dict[str,
             wanted = [(tensor, replace(own, words=words)) for tensor, words in parts]
         if layer.residual is not None:
             of_sum = layer.out_channels, layer.out_height, layer.out_width
-            wanted.append((layer.residual, _plain(*of_sum, arch)))
+            wanted.append((layer.residual, _plain(*of_sum, word)))
         if layer.aside is not None:
-            wanted.append((layer.aside, _plain(*network.shapes[layer.aside], arch)))
+            wanted.append((layer.aside, _plain(*network.shapes[layer.aside], word)))
         for tensor, layout in wanted:
             have = layouts.get(tensor)
             if have is None or precedence(layout) > precedence(have):

@@ -25,7 +25,7 @@ from hwsim.mapping.layout import (
     tensor_layouts,
 )
 from hwsim.mapping.limits import require_pixels, require_tiles
-from hwsim.mapping.tiles import Mapping, MappingError, tile_layer
+from hwsim.mapping.tiles import Mapping, MappingError, tiles_of
 from hwsim.mapping.touched import touches_all_rows
 from hwsim.network import AnyLayer, ConvLayer, MapLayer, Network
 
@@ -306,9 +306,10 @@ def _ordered(mapping: Mapping, following: Mapping) -> Mapping:
     fits = fits_beside(mapping, following)
     if isinstance(mapping.layer, MapLayer):
         return replace(mapping, order="pixels", prefetches=fits)
-    pixels_outer = replace(mapping, order="pixels", prefetches=fits)
-    weights_outer = replace(mapping, order="weights", prefetches=fits)
-    return pixels_outer if _moved(pixels_outer) < _moved(weights_outer) else weights_outer
+    in_order = mapping.tiling._replace(order="pixels"), mapping.tiling._replace(order="weights")
+    pixels_outer, weights_outer = (tiles_of(tiling).brought_bytes for tiling in in_order)
+    order: Literal["pixels", "weights"] = "pixels" if pixels_outer < weights_outer else "weights"
+    return replace(mapping, order=order, prefetches=fits)
 
 
 def fits_beside(mapping: Mapping, following: Mapping) -> bool:
@@ -319,8 +320,3 @@ def fits_beside(mapping: Mapping, following: Mapping) -> bool:
     tiles = len(mapping.channel_tiles)
     held = tile * (tiles if mapping.weights == "all" else 1)
     return held + next_tile <= mapping.arch.weight_buffer_bytes
-
-
-def _moved(mapping: Mapping) -> int:
-    tiles = tile_layer(mapping)
-    return int(tiles.input_bytes.sum() + tiles.weight_bytes.sum())

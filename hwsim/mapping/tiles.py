@@ -7,9 +7,9 @@ A :class:`Mapping` says how a layer lies on the machine (hwsim.mapping.residency
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import gcd
-from typing import Literal, TypeVar, cast
+from typing import Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -76,32 +76,81 @@ class Mapping:
         return self.images * self.layer.out_pixels
 
     @property
-    def channel_tiles(self) -> list[tuple[int, int]]:
+    def channel_tiles(self) -> tuple[tuple[int, int], ...]:
         """(first channel, width) of each channel tile."""
         return self.layer.channel_tiles(self.arch.array.columns, gated=self.gating)
 
-    @property
+    @cached_property
     def pointers(self) -> Pointers:
         """How the layer's passes find its input."""
         activation = self.arch.activation
         return Pointers(
-            self.convolution, self.images, self.layout, self.pitch,
+            self.convolution.unnamed, self.images, self.layout, self.pitch,
             activation.word_channels, activation.banks,
         )  # fmt: skip
 
+    @cached_property
+    def tiling(self) -> Tiling:
+        """All that the tiles of the layer hang on."""
+        layer, array = self.layer, self.arch.array
+        return Tiling(
+            layer=layer if isinstance(layer, MapLayer) else layer.unnamed,
+            images=self.images,
+            columns=array.columns,
+            rows=array.rows if self.weights == "parts" else None,
+            gating=self.gating,
+            instance=self.instance,
+            pixels=self.pixels,
+            in_row=self.in_row,
+            input=self.input,
+            loaded_channels=self.loaded_channels,
+            residual=self.residual,
+            stored=self.stored,
+            aside_bytes=self.aside_bytes,
+            weights=self.weights,
+            order=self.order,
+        )
+
     @property
     def pixel_tiles(self) -> PixelTiles:
-        return cut_pixels(self.layer, self.images, self.pixels, self.by_image, self.in_row)
+        return self.tiling.pixel_tiles
 
     @property
     def image_tiles(self) -> PixelTiles:
         """Those of one image, where tiles do not cross images."""
-        return cut_pixels(self.layer, 1, self.pixels, True, self.in_row)
+        return cut_pixels(self.tiling.layer, 1, self.pixels, True, self.in_row)
 
     @property
     def pixel_cuts(self) -> tuple[np.ndarray, np.ndarray]:
         """First pixel and number of pixels of each pixel tile, in the batch's flattened order."""
         return self.pixel_tiles.starts, self.pixel_tiles.counts
+
+
+class Tiling(NamedTuple):
+    """All of a :class:`Mapping` that decides its tiles; machines with equal ones have equal tiles.
+
+    ``rows``: of the array where weights come in parts, in every round, else None.
+    """
+
+    layer: AnyLayer
+    images: int
+    columns: int
+    rows: int | None
+    gating: bool
+    instance: bool
+    pixels: int
+    in_row: bool
+    input: Literal["chip", "whole", "tiled"]
+    loaded_channels: int
+    residual: Literal["chip", "dram"] | None
+    stored: bool
+    aside_bytes: int
+    weights: Literal["all", "two", "one", "parts"]
+    order: Literal["weights", "pixels"]
+
+    @property
+    def pixel_tiles(self) -> PixelTiles:
+        return cut_pixels(self.layer, self.images, self.pixels, self.by_image, self.in_row)
 
     @property
     def by_image(self) -> bool:
@@ -109,7 +158,7 @@ class Mapping:
         return self.instance or self.layer.multiplies
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tiles:
     """The visits to a layer's tiles in loop order, one entry each, int64 but for the flags.
 
@@ -140,30 +189,39 @@ class Tiles:
         """Pixels that the output stage empties after each visit."""
         return self.pixels * self.finishes
 
+    @cached_property
+    def brought_bytes(self) -> int:
+        """Inputs and weights."""
+        return int(self.input_bytes.sum() + self.weight_bytes.sum())
+
     def __len__(self) -> int:
         return len(self.width)
 
 
-@lru_cache(maxsize=1024)
 def tile_layer(mapping: Mapping) -> Tiles:
     """The layer's tiles in loop order and the real bytes they move (docs/model/residency.md).
 
     Remembered, because schemes, batches and sweeps ask again: callers do not write to the arrays.
     """
-    layer = mapping.layer
-    channels = np.array(mapping.channel_tiles, np.int64)
-    cut = mapping.pixel_tiles
-    channel_tile, visit = _loop(mapping, len(channels))
-    pixel_tile, first, finishes, kept = (part[visit] for part in _visits(mapping))
+    return tiles_of(mapping.tiling)
+
+
+@lru_cache(maxsize=2048)
+def tiles_of(tiling: Tiling) -> Tiles:
+    """Of all layers that lie so."""
+    layer, cut = tiling.layer, tiling.pixel_tiles
+    channels = np.array(layer.channel_tiles(tiling.columns, gated=tiling.gating), np.int64)
+    channel_tile, visit = _loop(tiling, len(channels))
+    pixel_tile, first, finishes, kept = (part[visit] for part in _visits(tiling))
     width, pixels = channels[channel_tile, 1], cut.counts[pixel_tile]
     weights = channel_tile
     if layer.multiplies:
-        weights = channel_tile * mapping.images + cut.starts[pixel_tile] // layer.out_pixels
+        weights = channel_tile * tiling.images + cut.starts[pixel_tile] // layer.out_pixels
     brought = (np.diff(weights, prepend=-1) != 0).astype(np.int64)
-    if mapping.weights == "all":
+    if tiling.weights == "all":
         brought = _first_use(weights).astype(np.int64)
-    elif mapping.weights == "parts":
-        brought = -(-pixels // mapping.arch.array.rows)
+    elif tiling.rows:
+        brought = -(-pixels // tiling.rows)
     pooled = cut.pooled[pixel_tile] * finishes
     psum_bytes = 4 * width * pixels * ~kept
     return Tiles(
@@ -174,10 +232,10 @@ def tile_layer(mapping: Mapping) -> Tiles:
         pixel_tile=pixel_tile,
         first=first,
         finishes=finishes,
-        input_bytes=_input_bytes(mapping, pixel_tile),
-        residual_bytes=_residual_bytes(mapping, width * pixels * finishes),
+        input_bytes=_input_bytes(tiling, pixel_tile),
+        residual_bytes=_residual_bytes(tiling, width * pixels * finishes),
         weight_bytes=brought * layer.steps * width,
-        output_bytes=width * pooled * mapping.stored,
+        output_bytes=width * pooled * tiling.stored,
         pooled_pixels=pooled,
         psum_load_bytes=psum_bytes * ~first,
         psum_store_bytes=psum_bytes * ~finishes,
@@ -202,11 +260,11 @@ def dma_ratio(arch: ArchConfig) -> tuple[int, int]:
     return cycles // divisor, moved // divisor
 
 
-def _visits(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _visits(tiling: Tiling) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The visits of one channel tile: pixel tile, first pass, rest, partial sums stay on chip."""
-    tiles = np.arange(len(mapping.pixel_tiles), dtype=np.int64)
+    tiles = np.arange(len(tiling.pixel_tiles), dtype=np.int64)
     always = np.ones(len(tiles), bool)
-    in_image = len(tiles) // mapping.images if mapping.instance else 1
+    in_image = len(tiles) // tiling.images if tiling.instance else 1
     if in_image == 1:
         return tiles, always, always, always
     twice = np.repeat(tiles.reshape(-1, in_image), 2, axis=0)  # (images * 2, tiles of an image)
@@ -215,16 +273,16 @@ def _visits(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     return twice.ravel(), ~finishes.ravel(), finishes.ravel(), (twice % in_image == 0).ravel()
 
 
-def _loop(mapping: Mapping, channels: int) -> tuple[np.ndarray, np.ndarray]:
+def _loop(tiling: Tiling, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Channel tile and visit of each step of the loop; an image's visits stay together."""
-    tiles = len(mapping.pixel_tiles)
+    tiles = len(tiling.pixel_tiles)
     together = 1
-    if mapping.instance and tiles > mapping.images:
-        together = 2 * tiles // mapping.images
+    if tiling.instance and tiles > tiling.images:
+        together = 2 * tiles // tiling.images
         tiles *= 2
     channel = np.repeat(np.arange(channels, dtype=np.int64), tiles)
     visit = np.tile(np.arange(tiles, dtype=np.int64), channels)
-    if mapping.order == "pixels":
+    if tiling.order == "pixels":
         order = np.argsort(visit // together, kind="stable")
         return channel[order], visit[order]
     return channel, visit
@@ -236,29 +294,29 @@ def _first_use(channel_tile: np.ndarray) -> np.ndarray:
     return used
 
 
-def _input_bytes(mapping: Mapping, pixel_tile: np.ndarray) -> np.ndarray:
+def _input_bytes(tiling: Tiling, pixel_tile: np.ndarray) -> np.ndarray:
     """Rows each visit brings, in bytes."""
-    if mapping.input == "chip":
+    if tiling.input == "chip":
         return np.zeros(len(pixel_tile), np.int64)
-    pixels = input_pixels(mapping, mapping.pixel_tiles)
-    return np.where(arrivals(mapping, pixel_tile), pixels[pixel_tile], 0) * mapping.loaded_channels
+    pixels = input_pixels(tiling, tiling.pixel_tiles)
+    return np.where(arrivals(tiling, pixel_tile), pixels[pixel_tile], 0) * tiling.loaded_channels
 
 
-def input_pixels(mapping: Mapping, cut: PixelTiles) -> np.ndarray:
+def input_pixels(of: Mapping | Tiling, cut: PixelTiles) -> np.ndarray:
     """int64 (pixel tiles,): pixels of the input that each tile brings, of every channel loaded."""
-    streams = isinstance(mapping.layer, MapLayer)
-    return cut.touched if mapping.input == "tiled" and not streams else cut.fresh
+    streams = isinstance(of.layer, MapLayer)
+    return cut.touched if of.input == "tiled" and not streams else cut.fresh
 
 
-def _residual_bytes(mapping: Mapping, outputs: np.ndarray) -> np.ndarray:
+def _residual_bytes(tiling: Tiling, outputs: np.ndarray) -> np.ndarray:
     """Of visits that finish so many ``outputs``; a scale comes with the first."""
-    found = outputs * (mapping.residual == "dram")
-    found[0] += mapping.aside_bytes
+    found = outputs * (tiling.residual == "dram")
+    found[0] += tiling.aside_bytes
     return found
 
 
-def arrivals(mapping: Mapping, pixel_tile: np.ndarray) -> np.ndarray:
+def arrivals(of: Mapping | Tiling, pixel_tile: np.ndarray) -> np.ndarray:
     """bool (visits,): which visits to pixel tiles bring rows of an input that is not on chip."""
-    if mapping.input == "tiled" and isinstance(mapping.layer, ConvLayer):
+    if of.input == "tiled" and isinstance(of.layer, ConvLayer):
         return np.diff(pixel_tile, prepend=-1) != 0
     return _first_use(pixel_tile)

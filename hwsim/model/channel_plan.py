@@ -10,11 +10,10 @@ import numpy as np
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Scheme, parse_scheme
 from hwsim.mapping.channels import Gates, Placed, map_channels
-from hwsim.mapping.tiles import Mapping, dma_cycles, dma_ratio, input_pixels
+from hwsim.mapping.tiles import Mapping, input_pixels
 from hwsim.model.beats import consecutive_words
 from hwsim.model.kernel import passes
 from hwsim.model.kernel.channels import visits
-from hwsim.model.kernel.channels.layers import Dma
 from hwsim.model.plan import LayerPlan, machine_of, plan_layer
 from hwsim.network import AnyLayer, ConvLayer, Network
 
@@ -31,8 +30,7 @@ class ChannelPlan:
     mapping: Mapping
     machine: passes.Machine
     layer: visits.Selecting
-    dma: Dma
-    first_weights_cycles: int
+    first_weights_bytes: int
 
     @property
     def name(self) -> str:
@@ -65,14 +63,12 @@ def _plan(layer: AnyLayer, placed: Placed, scheme: Scheme, gates: Gates) -> Laye
         return plan_layer(placed.row, scheme, mapping, mask_group=1)
     machine = machine_of(mapping.arch, scheme)
     first_width = mapping.channel_tiles[0][1]
-    first_bytes = layer.steps * first_width
     return ChannelPlan(
         row=placed.row,
         mapping=mapping,
         machine=machine,
         layer=_selecting(mapping, machine, placed.compacted, gates),
-        dma=Dma(*dma_ratio(mapping.arch)),
-        first_weights_cycles=int(dma_cycles(np.int64(first_bytes), mapping.arch)),
+        first_weights_bytes=layer.steps * first_width,
     )
 
 

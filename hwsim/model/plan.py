@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -9,27 +10,27 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating, Scheme, parse_scheme
-from hwsim.counters import CAUSES, COUNTERS, C
+from hwsim.mapping.pixel_tiles import PixelTiles
 from hwsim.mapping.residency import map_network
-from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles, tile_layer
+from hwsim.mapping.tiles import Mapping, Tiles, tile_layer
 from hwsim.model.beats import NO_PASS, Kind, beats_of, blocks_of, consecutive_words, pixels_in_banks
+from hwsim.model.fixed import Fixed, Setting, block_of, fixed_of
 from hwsim.model.kernel import decoders, passes
 from hwsim.model.kernel.gated_layers import Masked
 from hwsim.model.kernel.mask_words import TileWords
-from hwsim.model.kernel.pipeline import Transfers
 from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
 from hwsim.model.kernel.window import Lists, room_for_lists
 from hwsim.model.skip_plan import Pass, SkipPlan, walk_of
 from hwsim.model.transfers import Moves, moves_of
-from hwsim.network import ConvLayer, MapLayer, Network
+from hwsim.network import AnyLayer, ConvLayer, Network
 
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """One layer of a batch under a scheme; cycles and counts int64, by visit unless said.
+    """One layer of a batch under a scheme.
 
     ``row``: the layer of the network for which it counts; ``conditional``, ``sequence``: beats of
-    its conditional pass; ``moves``: DMA of dense maps.
+    its conditional pass; ``moves``: bytes of dense maps.
     """
 
     row: int
@@ -38,13 +39,11 @@ class LayerPlan:
     mask_group: int
     tiles: Tiles
     machine: passes.Machine
-    visits: passes.TileArrays
+    setting: Setting
     conditional: passes.Beats
     sequence: BeatSequence
-    fixed_cycles: np.ndarray
-    fixed_counts: np.ndarray
     moves: Moves
-    first_weights_cycles: int
+    first_weights_bytes: int
 
     @property
     def name(self) -> str:
@@ -55,28 +54,20 @@ class LayerPlan:
         """Whether steps without operands are skipped, where input bits tell them."""
         return self.scheme.skipping != "none"
 
-    def transfers(
-        self,
-        fixed_cycles: np.ndarray,
-        first_load: np.ndarray,
-        next_load: np.ndarray,
-        moves: Moves | None = None,
-    ) -> Transfers:
-        """What visits wait for, with the loads of each batch around them: int64 (batches,).
+    @cached_property
+    def visits(self) -> passes.TileArrays:
+        """The visits as the kernel has them."""
+        return self.setting.visits
 
-        ``fixed_cycles``: by cause, of all batches (visits, CAUSES), or of each; ``moves``: the
-        layer's own unless told.
-        """
-        moves = moves or self.moves
-        return Transfers(
-            computed=np.atleast_2d(fixed_cycles.sum(axis=-1)),
-            emptied=self.tiles.emptied_pixels,
-            loads=moves.loads,
-            stores=moves.stores,
-            exposed=moves.exposed,
-            first_load=first_load,
-            next_load=next_load,
-        )
+    @property
+    def seen(self) -> Hashable:
+        """All of the machine that decides what the layer's visits take, beside masks and inputs."""
+        return self.scheme, self.setting, self.machine, self.mask_group
+
+    @property
+    def fixed(self) -> Fixed:
+        """Cycles and counters that no mask changes."""
+        return fixed_of(self.setting)
 
     @cached_property
     def in_bank(self) -> np.ndarray:
@@ -113,9 +104,9 @@ class LayerPlan:
             mapping=mapping,
             machine=machine,
             visits=self.visits,
-            group=_block_of(mapping, self.tiles),
+            group=block_of(mapping.layer, self.tiles, mapping.gating),
             words=consecutive_words(mapping.pointers, mapping.pixel_tiles, machine.rows),
-            first=_skipping_pass(mapping, _first_kind(mapping)),
+            first=_skipping_pass(mapping, self.setting.first_kind),
             conditional=_skipping_pass(mapping, "conditional"),
             masked=mapping.gating and self.scheme.kind == "clock-gated",
             free_rows=self.scheme.skipping == "free-rows",
@@ -123,7 +114,12 @@ class LayerPlan:
 
     @cached_property
     def words(self) -> TileWords:
-        return TileWords(self.mapping, self.mapping.layer.out_channels // self.mask_group)
+        return _words(self.setting.cut, self.mapping.images, self.setting.layer, self.mask_group)
+
+
+@lru_cache(maxsize=1024)
+def _words(cut: PixelTiles, images: int, layer: AnyLayer, mask_group: int) -> TileWords:
+    return TileWords(cut, images, layer.out_pixels, layer.out_channels // mask_group)
 
 
 @lru_cache(maxsize=64)
@@ -138,25 +134,25 @@ def plan_network(
 ) -> tuple[LayerPlan, ...]:
     """Every layer for a batch of ``images``, with the array in these shapes.
 
-    Remembered, because comparisons and sweeps ask again.
+    Remembered, because comparisons and sweeps ask again; ``arch.core`` says all that it hangs on.
     Raises MappingError where the machine cannot hold a layer.
     """
     mappings = map_network(network, arch, images, gating, shapes)
+    shaped = {shape: parse_scheme(scheme.name, arch.shaped(shape)) for shape in set(shapes)}
     return tuple(
-        plan_layer(row, parse_scheme(scheme.name, mapping.arch), mapping, mask_group)
-        for row, mapping in enumerate(mappings)
+        plan_layer(row, shaped[shape], mapping, mask_group)
+        for row, (shape, mapping) in enumerate(zip(shapes, mappings, strict=True))
     )
 
 
 def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> LayerPlan:
     """One layer; ``row``: which of the network's it counts for."""
-    arch, tiles = mapping.arch, tile_layer(mapping)
-    machine = machine_of(arch, scheme, adds=not mapping.layer.zeroes)
-    conditional, sequence, order = NO_PASS
+    tiles = tile_layer(mapping)
+    machine = machine_of(mapping.arch, scheme, adds=not mapping.layer.zeroes)
+    conditional, sequence, _ = NO_PASS
     if isinstance(mapping.layer, ConvLayer):
-        conditional, sequence, order = beats_of(mapping.pointers, "conditional")
-    visits = _visits(mapping, tiles, order)
-    cycles, counts = _fixed(scheme, mapping, mask_group, machine, visits, conditional, sequence)
+        conditional, sequence, _ = beats_of(mapping.pointers, "conditional")
+    setting = Setting.of(mapping, tiles, machine, mask_group, scheme.kind == "clock-gated")
     return LayerPlan(
         row=row,
         scheme=scheme,
@@ -164,13 +160,11 @@ def plan_layer(row: int, scheme: Scheme, mapping: Mapping, mask_group: int) -> L
         mask_group=mask_group,
         tiles=tiles,
         machine=machine,
-        visits=visits,
+        setting=setting,
         conditional=conditional,
         sequence=sequence,
-        fixed_cycles=cycles,
-        fixed_counts=counts,
         moves=moves_of(mapping, tiles),
-        first_weights_cycles=int(dma_cycles(tiles.weight_bytes[:1], arch)[0]),
+        first_weights_bytes=int(tiles.weight_bytes[0]),
     )
 
 
@@ -178,65 +172,6 @@ def _skipping_pass(mapping: Mapping, kind: Kind) -> Pass:
     found = beats_of(mapping.pointers, kind)
     walk = walk_of(mapping, blocks_of(mapping.convolution, kind))
     return Pass(found.beats, found.sequence, walk, found.order)
-
-
-def _first_kind(mapping: Mapping) -> Kind:
-    return "base" if mapping.gating else "dense"
-
-
-def _block_of(mapping: Mapping, tiles: Tiles) -> np.ndarray:
-    """int64 (visits,): the block of each visit's output channels; in a dense pass the group."""
-    layer = mapping.layer
-    blocks = layer.blocks if mapping.gating else layer.conv_groups
-    return tiles.channel_start // (layer.out_channels // blocks)
-
-
-def _fixed(
-    scheme: Scheme,
-    mapping: Mapping,
-    mask_group: int,
-    machine: passes.Machine,
-    visits: passes.TileArrays,
-    conditional: passes.Beats,
-    sequence: BeatSequence,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles by cause (visits, CAUSES) and counters (visits, COUNTERS) of every batch."""
-    cycles = np.zeros((len(visits.width), len(CAUSES)), np.int64)
-    counts = np.zeros((len(visits.width), len(COUNTERS)), np.int64)
-    if isinstance(mapping.layer, MapLayer):
-        counts[:, C["output_ops"]] = visits.width * visits.pixels
-        return cycles, counts
-    words = consecutive_words(mapping.pointers, mapping.pixel_tiles, machine.rows)
-    first, first_sequence, _ = beats_of(mapping.pointers, _first_kind(mapping))
-    busy = passes.busy_of(machine, first, first_sequence, words)
-    if not mapping.gating:
-        passes.fixed_dense(machine, first, visits, busy, cycles, counts)
-    elif scheme.kind == "clock-gated":
-        conditional_busy = passes.busy_of(machine, conditional, sequence, words)
-        passes.fixed_clock_gated(
-            machine, first, conditional, visits, busy, conditional_busy, mask_group, cycles, counts
-        )
-    else:
-        passes.fixed_sparse(machine, first, visits, busy, mask_group, cycles, counts)
-    return cycles, counts
-
-
-def _visits(mapping: Mapping, tiles: Tiles, order: np.ndarray) -> passes.TileArrays:
-    flags = (
-        tiles.first & ~(mapping.gating and mapping.layer.zeroes),
-        tiles.finishes,
-        tiles.finishes & mapping.instance,
-        tiles.psum_load_bytes > 0,
-        tiles.psum_store_bytes > 0,
-    )
-    return passes.TileArrays(
-        tiles.channel_start,
-        tiles.width,
-        tiles.pixels,
-        tiles.pixel_tile,
-        order[_block_of(mapping, tiles)] if mapping.gating else np.zeros_like(tiles.pixels),
-        *(flag.astype(np.int64) for flag in flags),
-    )
 
 
 def machine_of(arch: ArchConfig, scheme: Scheme, *, adds: bool = True) -> passes.Machine:

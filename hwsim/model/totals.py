@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwsim.mapping.tiles import MappingError
+from hwsim.arch.config import ArchConfig
+from hwsim.mapping.tiles import MappingError, dma_ratio
 from hwsim.model.channel_plan import ChannelPlan
 from hwsim.model.plan import LayerPlan
 
@@ -16,13 +17,17 @@ MOST_CYCLES = 1 << 60
 """Of a run's transfers from and to DRAM."""
 
 
-def require_countable(plans: Sequence[LayerPlan | ChannelPlan], batches: int) -> None:
-    """Raise MappingError where so many batches cannot be counted."""
+def require_countable(
+    plans: Sequence[LayerPlan | ChannelPlan], arch: ArchConfig, batches: int
+) -> None:
+    """Raise MappingError where so many batches cannot be counted on ``arch``."""
     macs, cycles = 0, 0.0
+    spent, moved = dma_ratio(arch)
+    per_byte = spent / moved
     for plan in plans:
         macs += batches * plan.mapping.images * plan.mapping.layer.macs
         found = _of_channels(plan) if isinstance(plan, ChannelPlan) else _of_layer(plan)
-        cycles += batches * found
+        cycles += batches * found * per_byte
         if macs > MOST_MACS:
             raise MappingError(
                 f"layer {plan.name}: {macs:,} MACs with the layers before it, in all images; at "
@@ -37,17 +42,15 @@ def require_countable(plans: Sequence[LayerPlan | ChannelPlan], batches: int) ->
 
 
 def _of_layer(plan: LayerPlan) -> float:
-    """The transfers of a batch, were each the longest."""
-    moves = plan.moves
-    longest = sum(int(array.max()) for array in (moves.loads, moves.stores, moves.exposed))
-    return float(len(plan.tiles) * longest)
+    """Bytes of a batch, were each transfer the largest."""
+    return float(len(plan.tiles) * plan.moves.longest)
 
 
 def _of_channels(plan: ChannelPlan) -> float:
-    """The transfers of a batch with every channel active, and more."""
+    """Bytes of a batch with every channel active, and more."""
     layer, mapping = plan.layer, plan.mapping
     rows = float(layer.lacking.sum(dtype=float)) * mapping.layer.in_channels
     outputs = 2.0 * float(layer.pixels.sum(dtype=float)) * layer.columns
     weights = float(layer.pixels.size) * layer.steps * layer.columns
     visits = float(mapping.images * layer.tile_start.size)
-    return visits * (rows + outputs + weights) * plan.dma.cycles / plan.dma.transferred
+    return visits * (rows + outputs + weights)

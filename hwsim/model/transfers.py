@@ -1,4 +1,4 @@
-"""What a layer's visits move over the DMA, and its neighbours' loads (docs/model/pipeline.md).
+"""What a layer's visits move over the DMA, in bytes (docs/model/pipeline.md).
 
 Of dense maps shapes alone decide it; of coded ones the zeros of a batch's images do, too
 (docs/model/dram_format.md).
@@ -9,47 +9,62 @@ from __future__ import annotations
 from collections.abc import Mapping as Named
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from hwsim.counters import COUNTERS, C
 from hwsim.mapping.coded_maps import CodedMap
-from hwsim.mapping.tiles import Mapping, Tiles, dma_cycles
+from hwsim.mapping.tiles import Mapping, Tiles, Tiling
 from hwsim.network import MapLayer, Network
 
 
 class Moves(NamedTuple):
-    """DMA cycles of a layer's visits, int64 (visits,) unless said.
+    """Bytes that a layer's visits move over the DMA, int64 (visits,) unless said.
 
-    ``loads`` before and ``stores`` after each; ``prefetched_load``: the first load where its
-    weights are there already, an integer; ``exposed``: weight loads before a visit that nothing
-    hides. ``counts`` int64 (COUNTERS,): of the whole layer, those that no model counts.
+    ``before`` and ``after`` each; ``prefetched``: before the first where its weights are there
+    already, an integer; ``exposed``: weights before a visit that nothing hides. ``counts`` int64
+    (COUNTERS,): of the whole layer, those that no model counts. ``longest``: no visit moves more.
     """
 
-    loads: np.ndarray
-    prefetched_load: int
-    stores: np.ndarray
+    before: np.ndarray
+    prefetched: int
+    after: np.ndarray
     exposed: np.ndarray
     counts: np.ndarray
+    longest: int
 
 
 def moves_of(mapping: Mapping, tiles: Tiles) -> Moves:
-    """Of a layer whose visits move these bytes."""
-    arch = mapping.arch
+    """Of a layer whose visits move these bytes; remembered: callers do not write to the arrays."""
+    return _remembered(*_all_of(mapping), tiles)
+
+
+def _all_of(mapping: Mapping) -> tuple[Tiling, int, int]:
+    """All of a mapping that moves hang on, beside its tiles."""
+    return mapping.tiling, mapping.arch.activation.word_channels, mapping.aside_words
+
+
+def _moves(tiling: Tiling, word: int, aside_words: int, tiles: Tiles) -> Moves:
     hidden_weights = tiles.weight_bytes.copy()
     exposed = np.zeros_like(hidden_weights)
-    if mapping.weights in ("one", "parts"):
-        exposed[1:] = dma_cycles(hidden_weights[1:], arch)
+    if tiling.weights in ("one", "parts"):
+        exposed[1:] = hidden_weights[1:]
         hidden_weights[1:] = 0
     rows = tiles.input_bytes + tiles.residual_bytes + tiles.psum_load_bytes
+    before, after = rows + hidden_weights, tiles.output_bytes + tiles.psum_store_bytes
     return Moves(
-        loads=dma_cycles(rows + hidden_weights, arch),
-        prefetched_load=int(dma_cycles(rows[:1], arch)[0]),
-        stores=dma_cycles(tiles.output_bytes + tiles.psum_store_bytes, arch),
+        before=before,
+        prefetched=int(rows[0]),
+        after=after,
         exposed=exposed,
-        counts=_counts(mapping, tiles),
+        longest=sum(int(array.max()) for array in (before, after, exposed)),
+        counts=_counts(tiling, word, aside_words, tiles),
     )
+
+
+_remembered = lru_cache(maxsize=2048)(_moves)
 
 
 def tellers(network: Network, known: Sequence[str]) -> dict[str, str]:
@@ -109,57 +124,27 @@ def coded_moves(
         if moved:
             batches = zip(*moved.values(), strict=True)
             found[position] = [
-                moves_of(mapping, replace(tiles, **dict(zip(moved, batch, strict=True))))
+                _moves(*_all_of(mapping), replace(tiles, **dict(zip(moved, batch, strict=True))))
                 for batch in batches
             ]
     return found
 
 
-def _counts(mapping: Mapping, tiles: Tiles) -> np.ndarray:
+def _counts(tiling: Tiling, word: int, aside_words: int, tiles: Tiles) -> np.ndarray:
     """Counters that no model counts, summed over tiles: int64 (len(COUNTERS),)."""
     counts = np.zeros(len(COUNTERS), np.int64)
-    word, layer = mapping.arch.activation.word_channels, mapping.layer
+    layer = tiling.layer
     words = -(-tiles.width // word)
     counts[C["activation_word_writes"]] = (words * tiles.pooled_pixels).sum()
-    if mapping.residual is not None:
+    if tiling.residual is not None:
         counts[C["residual_word_reads"]] = (words * tiles.emptied_pixels).sum()
     if isinstance(layer, MapLayer):
-        pixels = mapping.images * layer.in_height * layer.in_width
+        pixels = tiling.images * layer.in_height * layer.in_width
         counts[C["activation_word_reads"]] = -(-layer.in_channels // word) * pixels
-        counts[C["residual_word_reads"]] += mapping.images * mapping.aside_words
+        counts[C["residual_word_reads"]] += tiling.images * aside_words
     counts[C["dram_input_bytes"]] = tiles.input_bytes.sum()
     counts[C["dram_weight_bytes"]] = tiles.weight_bytes.sum()
     counts[C["dram_residual_bytes"]] = tiles.residual_bytes.sum()
     counts[C["dram_output_bytes"]] = tiles.output_bytes.sum()
     counts[C["dram_psum_bytes"]] = (tiles.psum_load_bytes + tiles.psum_store_bytes).sum()
     return counts
-
-
-class Loads(Protocol):
-    """What of a planned layer its neighbours' loads depend on."""
-
-    @property
-    def mapping(self) -> Mapping: ...
-
-    @property
-    def first_weights_cycles(self) -> int: ...
-
-
-def comes_prefetched(plans: Sequence[Loads], position: int, follows: bool) -> bool:
-    """Whether a layer's first weights are there; ``follows``: its batch follows another one."""
-    if position == 0 and not follows:
-        return False
-    return plans[position - 1].mapping.prefetches
-
-
-def loads_before(moves: Moves, prefetched: np.ndarray) -> np.ndarray:
-    """DMA cycles before a layer's first visit: int64 (batches,), as ``prefetched`` is bool."""
-    return np.where(prefetched, moves.prefetched_load, moves.loads[0])
-
-
-def load_ahead(plans: Sequence[Loads], position: int, followed: bool) -> int:
-    """DMA cycles of what a layer's last visit loads for the next layer, or for the next batch."""
-    last = position + 1 == len(plans)
-    if not plans[position].mapping.prefetches or (last and not followed):
-        return 0
-    return plans[0 if last else position + 1].first_weights_cycles

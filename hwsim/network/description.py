@@ -103,9 +103,8 @@ def _one_or_more(value: Any) -> Any:
 Extent: TypeAlias = Annotated[int | tuple[int, int], BeforeValidator(_extents(1))]
 """A number of both directions, or one each: (height, width)."""
 
-Padding: TypeAlias = Annotated[
-    int | tuple[int, int] | tuple[int, int, int, int], BeforeValidator(_extents(0, sides=True))
-]
+# One kind of tuple: of two pydantic would try the wrong one first, and warn, as it writes.
+Padding: TypeAlias = Annotated[int | tuple[int, ...], BeforeValidator(_extents(0, sides=True))]
 """Of all sides; or (height, width); or (top, left, bottom, right), as in ONNX."""
 
 LONGEST_NAME = 255

@@ -15,7 +15,8 @@ import yaml
 from hwsim.errors import UserError, nearest, shown
 from hwsim.files import write_whole
 from hwsim.network.description import as_name
-from hwsim.network.layers import ConvLayer, MapLayer
+from hwsim.network.layers import ConvLayer
+from hwsim.network.map_layer import MapLayer
 from hwsim.network.network import Network
 from hwsim.network.written import read_mapping
 

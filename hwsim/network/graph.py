@@ -14,7 +14,8 @@ from typing import Any
 
 from hwsim.errors import UserError
 from hwsim.network.axes import Shape
-from hwsim.network.layers import INPUT, ConvLayer, Layer, MapLayer
+from hwsim.network.layers import INPUT, ConvLayer, Layer
+from hwsim.network.map_layer import MapLayer
 from hwsim.network.network import Network
 
 

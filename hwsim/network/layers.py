@@ -1,4 +1,4 @@
-"""The layers of a network: convolutions, and maps without one.
+"""The layers of a network that convolve.
 
 A :class:`ConvLayer` is one convolution (or a linear layer, or a matrix product) and what its output
 stage does behind it: residual addition and pooling. docs/model/layers.md says how it runs.
@@ -7,17 +7,10 @@ stage does behind it: residual addition and pooling. docs/model/layers.md says h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from functools import cached_property, lru_cache
+from typing import Any, Self
 
-from pydantic import (
-    Discriminator,
-    Field,
-    SerializerFunctionWrapHandler,
-    Tag,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from hwsim.network.description import (
     Count,
@@ -47,15 +40,11 @@ def executed_share(density: float, groups: int) -> float:
     return base + (1 - base) * density
 
 
-def _refuse_huge(layer: ConvLayer | MapLayer) -> None:
+def refuse_huge_layer(layer: Any) -> None:
+    """Raise ValueError for a layer of more than can be run."""
     read = layer.in_channels * layer.in_height * layer.in_width
     made = layer.out_channels * layer.out_height * layer.out_width
     refuse_huge(f"layer {layer.name}", max(read, made), layer.macs, layer.blocks * layer.steps)
-
-
-def _kind(layer: Any) -> str:
-    found = "operator" in layer if isinstance(layer, dict) else isinstance(layer, MapLayer)
-    return "map" if found else "convolution"
 
 
 class Layer(Described):
@@ -72,6 +61,13 @@ class Layer(Described):
     in_width: Count
     input: Tensors = INPUT
     residual: Name | None = None
+
+    @cached_property
+    def hashed(self) -> int:
+        return hash(tuple(getattr(self, name) for name in type(self).model_fields))
+
+    def __hash__(self) -> int:
+        return self.hashed
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -134,8 +130,13 @@ class ConvLayer(Layer):
             )
         if self.weights_from is not None and self.gated:
             raise ValueError(f"layer {self.name}: a product of two activations cannot be gated")
-        _refuse_huge(self)
+        refuse_huge_layer(self)
         return self
+
+    @cached_property
+    def unnamed(self) -> ConvLayer:
+        """What it computes: one object for all layers that differ in names alone."""
+        return _unnamed(self)
 
     def _channels_fit(self, blocks: int, what: str) -> None:
         if self.in_channels % blocks or self.out_channels % blocks:
@@ -263,88 +264,29 @@ class ConvLayer(Layer):
         """MACs per image that run at this density of the layer's mask."""
         return self.macs * (density if self.zeroes else executed_share(density, self.groups))
 
-    def channel_tiles(self, columns: int, gated: bool) -> list[tuple[int, int]]:
+    def channel_tiles(self, columns: int, gated: bool) -> tuple[tuple[int, int], ...]:
         """(first channel, width) of each channel tile.
 
         None crosses a group of the convolution, nor a gating group if ``gated``.
         """
         extent = self.out_channels // (self.blocks if gated else self.conv_groups)
-        return [
-            (start, min(columns, block + extent - start))
-            for block in range(0, self.out_channels, extent)
-            for start in range(block, block + extent, columns)
-        ]
+        return channel_tiles(self.out_channels, extent, columns)
 
     def mask_bits(self, mask_group: int = 1) -> int:
         """Mask bits per image, one per ``mask_group`` consecutive output channels and pixel."""
         return self.out_channels // mask_group * self.out_pixels if self.gated else 0
 
 
-class MapLayer(Layer):
-    """A map made of maps without a MAC, by the output stage (docs/model/layers.md).
-
-    ``operator`` says what: ``pool`` and ``resize`` change height and width, ``add`` takes a
-    ``residual``, ``multiply`` a ``residual`` or a ``scale`` (a tensor of another shape, such as one
-    factor a channel), ``rearrange`` moves values: slices, shuffles, transposes, padding.
-    """
-
-    operator: Literal["pool", "add", "multiply", "resize", "rearrange"]
-    out_channels: Count
-    out_height: Count
-    out_width: Count
-    scale: Name | None = None
-
-    @model_validator(mode="after")
-    def _operands_fit(self) -> Self:
-        if self.operator == "add" and self.residual is None:
-            raise ValueError(f"layer {self.name}: add takes a residual")
-        if self.operator == "multiply" and (self.residual is None) == (self.scale is None):
-            raise ValueError(f"layer {self.name}: multiply takes a residual or a scale")
-        if self.operator != "multiply" and self.scale is not None:
-            raise ValueError(f"layer {self.name}: a scale belongs to multiply")
-        _refuse_huge(self)
-        return self
-
-    @property
-    def aside(self) -> str | None:
-        return self.scale
-
-    # What a layer without gates and MACs has of a convolution's.
-    gated: ClassVar[bool] = False
-    zeroes: ClassVar[bool] = False
-    groups: ClassVar[int] = 1
-    conv_groups: ClassVar[int] = 1
-    blocks: ClassVar[int] = 1
-    multiplies: ClassVar[bool] = False
-    macs: ClassVar[int] = 0
-    steps: ClassVar[int] = 0
-    pool: ClassVar[int] = 1
-
-    @cached_property
-    def pooled_height(self) -> int:
-        return self.out_height
-
-    @cached_property
-    def pooled_width(self) -> int:
-        return self.out_width
-
-    @property
-    def out_pixels(self) -> int:
-        return self.out_height * self.out_width
-
-    def executed_macs(self, density: float) -> float:
-        return 0.0
-
-    def channel_tiles(self, columns: int, gated: bool) -> list[tuple[int, int]]:
-        """(first channel, width) of each channel tile."""
-        starts = range(0, self.out_channels, columns)
-        return [(start, min(columns, self.out_channels - start)) for start in starts]
-
-    def mask_bits(self, mask_group: int = 1) -> int:
-        return 0
+@lru_cache(maxsize=1024)
+def channel_tiles(channels: int, extent: int, columns: int) -> tuple[tuple[int, int], ...]:
+    """(first channel, width) of tiles of ``columns``; none crosses an ``extent`` of channels."""
+    return tuple(
+        (start, min(columns, block + extent - start))
+        for block in range(0, channels, extent)
+        for start in range(block, block + extent, columns)
+    )
 
 
-AnyLayer: TypeAlias = Annotated[
-    Annotated[ConvLayer, Tag("convolution")] | Annotated[MapLayer, Tag("map")], Discriminator(_kind)
-]
-"""A layer as a network has it: where a description has an ``operator``, one without MACs."""
+@lru_cache(maxsize=4096)
+def _unnamed(layer: ConvLayer) -> ConvLayer:
+    return layer.model_copy(update={"name": "unnamed", "input": INPUT, "residual": None})

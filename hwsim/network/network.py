@@ -6,15 +6,27 @@ Layers that are not gated are part of it, so that no total leaves anything out.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Self
+from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from hwsim.errors import nearest
 from hwsim.network.description import Described, Name
-from hwsim.network.layers import INPUT, OUTSIDE, AnyLayer, ConvLayer
+from hwsim.network.layers import INPUT, OUTSIDE, ConvLayer
+from hwsim.network.map_layer import MapLayer
 
 Shape = tuple[int, int, int]
+
+
+def _kind(layer: Any) -> str:
+    found = "operator" in layer if isinstance(layer, dict) else isinstance(layer, MapLayer)
+    return "map" if found else "convolution"
+
+
+AnyLayer: TypeAlias = Annotated[
+    Annotated[ConvLayer, Tag("convolution")] | Annotated[MapLayer, Tag("map")], Discriminator(_kind)
+]
+"""A layer as a network has it: where a description has an ``operator``, one without MACs."""
 
 
 class Network(Described):

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ACTIVATION_WORDS = "activation_word_reads", "residual_word_reads", "activation_word_writes"
+PARTIAL_SUM_WORDS = (
+    "psum_base_writes", "psum_conditional_reads", "psum_conditional_writes", "psum_output_reads",
+)  # fmt: skip
+"""Counters of words of the same memory."""
+
+
 @dataclass(frozen=True, repr=False)
 class SimResult:
     """One scheme on one trace: int64 ``causes`` (layers, CAUSES), ``counters`` (layers, COUNTERS).
@@ -100,10 +107,7 @@ class SimResult:
     @property
     def sram_bytes(self) -> int:
         """Bytes through all on-chip memories; what DMA moves passes a buffer once as well."""
-        return sum(
-            self._sram_bytes(position, named(COUNTERS, row))
-            for position, row in enumerate(self.counters)
-        )
+        return int(self._sram_bytes().sum())
 
     @cached_property
     def hardware(self) -> Hardware:
@@ -111,11 +115,15 @@ class SimResult:
         return hardware_of(self.scheme, self.arch, self.header.mask_group)
 
     @cached_property
-    def _machines(self) -> tuple[ArchConfig, ...]:
-        """The machine in the shape of each layer."""
-        if not self.arch.array.reshape:
-            return (self.arch,) * len(self.network.layers)
-        return tuple(self.arch.shaped(shape) for shape in self.shapes)
+    def _shaped(self) -> dict[Shape, ArchConfig]:
+        """The machine in its own shape and in those that layers take."""
+        own = self.arch.array.shapes[0]
+        others = {shape: self.arch.shaped(shape) for shape in self.shapes if shape != own}
+        return {own: self.arch, **others}
+
+    def _machine(self, position: int) -> ArchConfig:
+        """The machine in the shape of this layer."""
+        return self._shaped[self.shapes[position]] if self.shapes else self.arch
 
     @cached_property
     def table(self) -> EnergyTable:
@@ -127,14 +135,12 @@ class SimResult:
 
         Cycles and counters do not depend on it.
         """
-        table = self.table
         try:
-            _ = self.areas_mm2
-            for machine in dict.fromkeys((self.arch, *self._machines)):
+            _ = self.areas_mm2, self.energy_pj
+            for machine in self._shaped.values() if len(self._shaped) > 1 else ():
                 hardware = self._hardware_of(machine)
-                if machine is not self.arch:
-                    area(machine, hardware, table)
-                prices(machine, hardware, table)
+                area(machine, hardware, self.table)
+                prices(machine, hardware, self.table)
         except PriceError as error:
             return str(error)
         return None
@@ -142,11 +148,14 @@ class SimResult:
     @cached_property
     def energy_pj(self) -> dict[str, float]:
         """Energy over all images by component. Raises PriceError where :attr:`no_price` says so."""
+        if len(self._shaped) == 1:
+            return self._price(self.arch, self.totals, self.cycles)
         energy_pj: Counter[str] = Counter()
-        for machine in dict.fromkeys(self._machines):
-            chosen = [machine == other for other in self._machines]
+        for shape in dict.fromkeys(self.shapes):
+            chosen = [shape == other for other in self.shapes]
             counters = named(COUNTERS, self.counters[chosen].sum(axis=0))
-            energy_pj.update(self._price(machine, counters, int(self.causes[chosen].sum())))
+            spent = int(self.causes[chosen].sum())
+            energy_pj.update(self._price(self._shaped[shape], counters, spent))
         return dict(energy_pj)
 
     def _price(
@@ -242,12 +251,12 @@ class SimResult:
         """
         import pandas as pd
 
-        rows = []
+        rows, sram_bytes = [], self._sram_bytes()
         for position, layer in enumerate(self.network.layers):
             counters = named(COUNTERS, self.counters[position])
             causes = named(CAUSES, self.causes[position])
             cycles = sum(causes.values())
-            machine = self._machines[position]
+            machine = self._machine(position)
             energy = {} if self.no_price else self._price(machine, counters, cycles)
             rows.append(
                 {
@@ -268,7 +277,7 @@ class SimResult:
                     **{f"{cause}_cycles": spent for cause, spent in causes.items()},
                     **counters,
                     "idle_pe_cycles": idle_pe_cycles(self.arch.pes, cycles, counters),
-                    "sram_bytes": self._sram_bytes(position, counters),
+                    "sram_bytes": int(sram_bytes[position]),
                     **{
                         f"{component}_pj": energy.get(component, math.nan)
                         for component in COMPONENTS
@@ -304,31 +313,25 @@ class SimResult:
         kept = self.kept_macs or {}
         return sum(kept[layer.name] for layer in layers) / self.images
 
-    def _sram_bytes(self, position: int, counters: Mapping[str, int]) -> int:
-        """Bytes of one layer; partial sums that go to DRAM are words of their own memory."""
-        columns = self._machines[position].array.columns
-        lanes = self.scheme.lanes(columns)
-        activation_words = (
-            counters["activation_word_reads"]
-            + counters["residual_word_reads"]
-            + counters["activation_word_writes"]
-        )
-        partial_sum_words = (
-            counters["psum_base_writes"]
-            + counters["psum_conditional_reads"]
-            + counters["psum_conditional_writes"]
-            + counters["psum_output_reads"]
-        )
-        index_bits = (
-            counters["mask_bits_written"] + counters["index_words_read"] * self.arch.index.word_bits
-        )
-        return (
-            activation_words * self.arch.activation.word_channels
-            + counters["weight_word_reads"] * columns
-            + partial_sum_words * lanes * 4
+    def _sram_bytes(self) -> np.ndarray:
+        """int64 (layers,); partial sums that go to DRAM are words of their own memory."""
+
+        def counted(names: Iterable[str]) -> np.ndarray:
+            return self.counters[:, [C[name] for name in names]].sum(axis=1)
+
+        shapes = self.shapes or self.arch.array.shapes[:1]
+        columns = np.array([columns for _, columns in shapes])
+        lanes = np.array([self.scheme.lanes(each) for each in columns.tolist()])
+        index_bits = counted(["mask_bits_written"])
+        index_bits += counted(["index_words_read"]) * self.arch.index.word_bits
+        found: np.ndarray = (
+            counted(ACTIVATION_WORDS) * self.arch.activation.word_channels
+            + counted(["weight_word_reads"]) * columns
+            + counted(PARTIAL_SUM_WORDS) * lanes * 4
             + -(-index_bits // 8)
-            + sum(counters[name] for name in DRAM_COUNTERS if name != "dram_psum_bytes")
+            + counted(name for name in DRAM_COUNTERS if name != "dram_psum_bytes")
         )
+        return found
 
 
 def layers_frame(results: Iterable[SimResult]) -> pd.DataFrame:

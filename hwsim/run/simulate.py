@@ -23,7 +23,8 @@ from hwsim.counters import C
 from hwsim.mapping.channels import Gates, channel_shapes_held
 from hwsim.mapping.residency import shapes_held
 from hwsim.model import Engine
-from hwsim.model.replay import Totals, batch_sizes, replay, segments
+from hwsim.model.replay import Memories, Totals, batch_sizes, replay
+from hwsim.model.segment import segments
 from hwsim.model.skip_plan import operands_of_pixels
 from hwsim.network import ConvLayer, Network
 from hwsim.run.results import SimResult
@@ -40,6 +41,7 @@ def simulate(
     engine: Engine = "kernel",
     threads: int | None = None,
     on_images: Callable[[int], None] | None = None,
+    memories: Memories | None = None,
 ) -> SimResult:
     """Replay all images of ``trace`` under ``scheme``, ``batch`` (the machine's) at a time.
 
@@ -50,7 +52,8 @@ def simulate(
     ``engine`` chooses the model: the kernel, or the reference, thousands of times slower, which
     returns the same integers. The kernel runs in ``threads`` (as many as there are cores), which
     changes no result. ``on_images`` is called with each number of images done, of every run where
-    ``array.reshape`` asks for several (see :func:`runs_needed`).
+    ``array.reshape`` asks for several (see :func:`runs_needed`). ``memories``: of a sweep, whose
+    machines share what their differences do not change.
     Raises SchemeError where the masks do not fit the scheme, MappingError where the machine cannot
     hold a layer.
     """
@@ -61,8 +64,9 @@ def simulate(
     chosen, batch = _checked(arch, trace, scheme, batch)
     require_model(chosen, trace, engine)
     run = partial(
-        replay, arch, trace, chosen, batch, engine=engine, threads=threads, on_images=on_images
-    )
+        replay, arch, trace, chosen, batch, engine=engine, threads=threads, on_images=on_images,
+        memories=memories,
+    )  # fmt: skip
     shapes = _choose_shapes(arch, trace, chosen, batch, run)
     totals = run(shapes)
     if totals.ones is not None:
@@ -99,7 +103,7 @@ def replay_by_tile(
         bits = segment.read(trace)
         channels = segment.channels(bits.masks)
         found += [
-            segment.run_layer(position, engine, bits, channels, by_tile=True)
+            segment.run_by_tile(position, engine, bits, channels)
             for position in range(len(segment.plans))
         ]
     return found

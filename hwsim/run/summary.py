@@ -15,13 +15,31 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
     Energy and area are None where they have no price, ``no_price`` says why; densities are None
     without masks.
     """
+    return counted(result, dense) | priced(result)
+
+
+def priced(result: SimResult) -> dict[str, Any]:
+    """The part of :func:`summary` that prices decide."""
+    if result.no_price is not None:
+        return {"no_price": result.no_price}
+    images = result.images
+    energy_uj = {name: pj / images / 1e6 for name, pj in result.energy_pj.items()}
+    total_uj = sum(energy_uj.values())
+    tops_per_w = 2 * result.network.macs / total_uj / 1e6 if total_uj else None
+    return {
+        "energy_uj_per_image": total_uj,
+        "energy_uj": energy_uj,
+        "area_mm2": result.area_mm2,
+        "tops_per_w_dense_equivalent": tops_per_w,
+    }
+
+
+def counted(result: SimResult, dense: SimResult) -> dict[str, Any]:
+    """The part of :func:`summary` that no price changes; what prices decide is None."""
     images, totals = result.images, result.totals
     cycles = result.cycles / images
     speedup = dense.cycles / result.cycles
-    priced, masked = result.no_price is None, result.header.has_masks
-    energy_uj = {name: pj / images / 1e6 for name, pj in result.energy_pj.items()} if priced else {}
-    total_uj = sum(energy_uj.values()) if priced else None
-    tops_per_w = 2 * result.network.macs / total_uj / 1e6 if total_uj else None
+    masked = result.header.has_masks
     ideal = result.ideal_speedup_network
     return {
         "scheme": result.scheme.name,
@@ -45,11 +63,11 @@ def summary(result: SimResult, dense: SimResult) -> dict[str, Any]:
         "utilisation": utilisation(result.arch.pes, result.cycles, totals),
         "density_elements": result.header.density_elements(result.mask_ones) if masked else None,
         "density_macs": result.density_macs,
-        "energy_uj_per_image": total_uj,
-        "energy_uj": energy_uj if priced else None,
-        "area_mm2": result.area_mm2 if priced else None,
-        "no_price": result.no_price,
-        "tops_per_w_dense_equivalent": tops_per_w,
+        "energy_uj_per_image": None,
+        "energy_uj": None,
+        "area_mm2": None,
+        "no_price": None,
+        "tops_per_w_dense_equivalent": None,
         "dram_bytes_per_image": sum(totals[name] for name in DRAM_COUNTERS) / images,
         "sram_bytes_per_image": result.sram_bytes / images,
         "index_bits_per_image": totals["mask_bits_written"] / images,

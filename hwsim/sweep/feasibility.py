@@ -32,14 +32,15 @@ def why_impossible(point: Point, traces: Sequence[MaskTrace], priced: bool = Fal
     trace = next(trace for trace in traces if str(trace.path) == point.masks.path)
     chosen, images = parse_scheme(point.scheme, arch), point.masks.images
     batch = min(arch.batch, images)
+    core = arch.core
     try:
         for size in batch_sizes(images, batch):
             # The dense machine is the yardstick of every row.
             gatings: set[Gating] = {"off", chosen.gating(trace.header.gate_norm)}
             for gating in gatings:
-                _require_room(arch, trace, size, gating)
+                _require_room(core, trace, size, gating)
             if chosen.kind == "channels":
-                _require_channels_room(arch, trace, size)
+                _require_channels_room(core, trace, size)
         for shape in arch.array.shapes if priced else ():
             _require_prices(arch.shaped(shape), chosen, trace.mask_group)
     except (MappingError, PriceError) as error:
@@ -47,21 +48,21 @@ def why_impossible(point: Point, traces: Sequence[MaskTrace], priced: bool = Fal
     return None
 
 
-def _require_room(arch: ArchConfig, trace: MaskTrace, size: int, gating: Gating) -> None:
+def _require_room(core: ArchConfig, trace: MaskTrace, size: int, gating: Gating) -> None:
     """Raises MappingError. Asking whether all layers fit is far less work than placing them."""
-    if not _all_held(trace.network, arch, size, gating):
-        map_network(trace.network, arch, size, gating)
+    if not _all_held(trace.network, core, size, gating):
+        map_network(trace.network, core, size, gating)
 
 
 @lru_cache(maxsize=64)
-def _all_held(network: Network, arch: ArchConfig, size: int, gating: Gating) -> bool:
-    return all(shapes_held(network, arch, size, gating, arch.array.shapes[0]))
+def _all_held(network: Network, core: ArchConfig, size: int, gating: Gating) -> bool:
+    return all(shapes_held(network, core, size, gating, core.array.shapes[0]))
 
 
-def _require_channels_room(arch: ArchConfig, trace: MaskTrace, size: int) -> None:
-    gates, own = Gates.of(trace.header), arch.array.shapes[0]
-    if not all(channel_shapes_held(trace.network, arch, gates, size, own)):
-        map_channels(trace.network, arch, gates, size, (own,) * len(trace.network.layers))
+def _require_channels_room(core: ArchConfig, trace: MaskTrace, size: int) -> None:
+    gates, own = Gates.of(trace.header), core.array.shapes[0]
+    if not all(channel_shapes_held(trace.network, core, gates, size, own)):
+        map_channels(trace.network, core, gates, size, (own,) * len(trace.network.layers))
 
 
 def _require_prices(arch: ArchConfig, scheme: Scheme, mask_group: int) -> None:

@@ -133,6 +133,11 @@ class Point:
         """The machine without its prices: equal ones take equal cycles and counters."""
         return _unpriced(self.machine)
 
+    @property
+    def array(self) -> str:
+        """The machine as its array sees it: layers take equal cycles, where they lie alike."""
+        return _seen(self.machine)
+
     @cached_property
     def key(self) -> str:
         """SHA-256 of configuration, trace contents, scheme and model; neither paths nor order."""
@@ -155,6 +160,15 @@ def _arch(machine: str) -> ArchConfig:
 def _unpriced(machine: str) -> str:
     data = json.loads(machine)
     del data["pricing"], data["dram"]["pj_per_bit"]
+    return json.dumps(data)
+
+
+@lru_cache(maxsize=64)
+def _seen(machine: str) -> str:
+    data = json.loads(machine)
+    for key in ("pricing", "dram", "clock_mhz", "weight"):
+        del data[key]
+    del data["activation"]["buffer_kib"]
     return json.dumps(data)
 
 

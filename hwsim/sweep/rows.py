@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
@@ -19,10 +19,12 @@ from hwsim.counters import CAUSES
 from hwsim.energy.area import AREA_COMPONENTS
 from hwsim.energy.prices import COMPONENTS
 from hwsim.errors import UserError, nearest
+from hwsim.model.memory import Memory
+from hwsim.model.replay import Memories
 from hwsim.network import Network
 from hwsim.run.results import SimResult
 from hwsim.run.simulate import simulate
-from hwsim.run.summary import flat, summary
+from hwsim.run.summary import counted, flat, priced
 from hwsim.sweep.points import Masks, Measured, Point
 from hwsim.sweep.row_key import model_sha256, version
 from hwsim.text_table import text_of, three_digits
@@ -138,6 +140,8 @@ REMEMBERED = 4096
 
 _runs: dict[tuple[str, Masks, str], SimResult] = {}
 
+_memories = Memories(Memory(1 << 26), Memory(1 << 26))
+
 
 def _replayed(point: Point, masks: Masks, scheme: str) -> SimResult:
     """The run of a point's machine, priced as any machine of equal counts that was replayed."""
@@ -145,7 +149,7 @@ def _replayed(point: Point, masks: Masks, scheme: str) -> SimResult:
     if key not in _runs:
         if len(_runs) >= REMEMBERED:
             del _runs[next(iter(_runs))]
-        _runs[key] = simulate(point.arch, _trace(masks), scheme, threads=1)
+        _runs[key] = simulate(point.arch, _trace(masks), scheme, threads=1, memories=_memories)
     return _runs[key]
 
 
@@ -154,6 +158,7 @@ def _rows_alike(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
 
     One dense run serves all traces of a network and a number of images, unless it skips zeros.
     """
+    alike: dict[tuple[Masks, str], dict[str, Any]] = {}
     dense: dict[tuple[Network, int, Masks | None], SimResult] = {}
     for point in sorted(points, key=lambda point: point.scheme != "dense"):
         if point.impossible or point.masks is None or point.scheme is None:
@@ -165,23 +170,29 @@ def _rows_alike(points: Sequence[Point]) -> Iterator[dict[str, Any]]:
         yardstick = (trace.network, trace.images, point.masks if skips else None)
         if yardstick not in dense:
             dense[yardstick] = _replayed(point, point.masks, "dense")
-        yield row_of(point, replace(run, arch=point.arch), dense[yardstick])
+        own = point.masks, point.scheme
+        if own not in alike:
+            alike[own] = _counted(run, dense[yardstick])
+        yield _priced(point, replace(run, arch=point.arch), alike[own])
 
 
-def row_of(point: Point, result: SimResult, dense: SimResult) -> dict[str, Any]:
-    """One row of SCHEMA; ``dense`` is the dense run of the same machine, network and images."""
-    found = summary(result, dense)
-    areas = {} if result.no_price else result.areas_mm2
-    causes = {
-        f"{cause}_cycles_per_image": cycles / result.images
-        for cause, cycles in found["stalls"].items()
-    }
+def _counted(result: SimResult, dense: SimResult) -> dict[str, Any]:
+    """Figures of a row that no price changes; ``dense`` ran on the same machine and images."""
+    found = counted(result, dense)
     words = result.totals["activation_word_reads"]
-    read = {READ: words * result.arch.activation.word_channels / result.cycles}
-    figures = flat(found) | read | {f"{name}_mm2": mm2 for name, mm2 in areas.items()} | causes
-    own = identity(point)
-    wanted = (name for name in SCHEMA.names if name in figures and name not in own)
-    return own | {"batch": result.batch} | {name: figures[name] for name in wanted}
+    figures = found | {READ: words * result.arch.activation.word_channels / result.cycles}
+    for cause, cycles in found["stalls"].items():
+        figures[f"{cause}_cycles_per_image"] = cycles / result.images
+    return figures
+
+
+def _priced(point: Point, result: SimResult, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """One row, with all that SCHEMA has and more; ``figures``: those that no price changes."""
+    areas = {} if result.no_price else result.areas_mm2
+    found = flat({**figures, **priced(result)}) | {
+        f"{name}_mm2": mm2 for name, mm2 in areas.items()
+    }
+    return found | identity(point) | {"batch": result.batch}
 
 
 def identity(point: Point) -> dict[str, Any]:

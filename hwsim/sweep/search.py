@@ -252,7 +252,7 @@ def _require_told(
         values = problem.outcome(found, costs_of) or []
         told = (trial.values if trial.state.name == "COMPLETE" else None) or []
         if len(values) != len(told) or not all(
-            math.isclose(one, other, rel_tol=NEARLY)
+            isinstance(other, float | int) and math.isclose(one, other, rel_tol=NEARLY)
             for one, other in zip(values, told, strict=True)
         ):
             raise damaged(journal, f"trial {trial.number} has other costs than its row")

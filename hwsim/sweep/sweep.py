@@ -145,11 +145,11 @@ def _named(point: Point) -> str:
 def _chunks(points: Sequence[Point], window: int) -> Iterator[list[Point]]:
     """Points that take about as long together, two chunks for each of ``window`` at least.
 
-    Points of one machine stay together, and are parted only where they are too many.
+    Points whose arrays see the same stay together, and are parted only where they are too many.
     """
     machines: dict[str, list[Point]] = {}
     for point in points:
-        machines.setdefault(point.counts, []).append(point)
+        machines.setdefault(point.array, []).append(point)
     most = min(CHUNK_IMAGES, sum(map(_work, points)) // (2 * window))
     chunk: list[Point] = []
     size = 0

@@ -74,8 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    for path in find_traces(options.files):
-        told = [(escaped(what), value) for what, value in describe(MaskTrace.open(path))]
+    # Every file is read before one is shown: a refusal stands alone.
+    traces = [MaskTrace.open(path) for path in find_traces(options.files)]
+    for all_told in [list(describe(trace)) for trace in traces]:
+        told = [(escaped(what), value) for what, value in all_told]
         width = min(max(len(what) for what, _ in told), WIDEST_KEY)
         for what, value in told:
             print(f"{what:{width}}  {one_line(value)}")
@@ -83,10 +85,9 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
-    for path in find_traces(options.files):
-        trace = verify(path)
+    for trace in [verify(path) for path in find_traces(options.files)]:
         ok = f"ok, {counted(trace.images, 'image')}, sha256 {trace.sha256}"
-        print(f"{one_line(path)}: {ok}")
+        print(f"{one_line(trace.path)}: {ok}")
 
 
 def _statistics(options: argparse.Namespace) -> None:

@@ -24,8 +24,8 @@ def mapped(gating: str = "batch", images: int = 2, **keys: object) -> Mapping:
 
 def test_channel_tiles_stay_inside_a_gating_group() -> None:
     """Groups of 5 channels in tiles of 4; without gates 10 channels in tiles of 4."""
-    assert mapped().channel_tiles == [(0, 4), (4, 1), (5, 4), (9, 1)]
-    assert mapped("off").channel_tiles == [(0, 4), (4, 4), (8, 2)]
+    assert mapped().channel_tiles == ((0, 4), (4, 1), (5, 4), (9, 1))
+    assert mapped("off").channel_tiles == ((0, 4), (4, 4), (8, 2))
 
 
 def test_pixel_tiles_cross_images_unless_gates_decide_on_whole_maps() -> None:

@@ -22,9 +22,11 @@ from hwsim.counters import CAUSES, COUNTERS, C
 from hwsim.errors import UserError
 from hwsim.mapping.residency import map_network
 from hwsim.mapping.tiles import MappingError, dma_cycles, dma_ratio, tile_layer
+from hwsim.model.fixed import fixed_by_visit
 from hwsim.model.kernel.channels.layers import Dma, _cycles_of
 from hwsim.model.kernel.mask_words import TileWords
 from hwsim.model.plan import plan_network
+from hwsim.model.stalls import Bytes, transfers_of
 from hwsim.model.totals import require_countable
 from hwsim.network import ConvLayer, MapLayer, Network
 from hwsim.run.simulate import replay_by_tile, simulate
@@ -115,6 +117,7 @@ def test_transfers_are_exact_however_large(keys: dict[str, Any]) -> None:
 
 
 BIG = 1 << 24
+NO = np.zeros((1, 1), np.int64)
 LARGEST = {
     "output channels": {"out_channels": BIG},
     "rows": {"in_height": 1 << 20},
@@ -171,14 +174,20 @@ def test_the_largest_layers_are_planned_or_refused_in_one_line(
         assert "\n" not in refused
         return
     moves = plan.moves
-    for found in (plan.fixed_cycles, plan.fixed_counts, *moves[:1], *moves[2:]):
+    cycles, counts = fixed_by_visit(plan.setting)
+    for found in (cycles, counts, *plan.fixed, moves.before, moves.after, moves.exposed):
         assert (found >= 0).all()
-    macs = sum(int(count) for count in plan.fixed_counts[:, C["macs_base"]])
+    assert [int(each) for each in counts.sum(axis=0)] == plan.fixed.counts.tolist()
+    macs = sum(int(count) for count in counts[:, C["macs_base"]])
     assert macs == arch.batch * one.macs // one.groups
+    transfers = transfers_of(Bytes.of([plan.tiles.emptied_pixels], [[moves]], NO, NO), arch)
     ratio, tiles = dma_ratio(arch), plan.tiles
-    for bytes_, cycles in ((tiles.output_bytes, moves.stores), (tiles.weight_bytes, moves.exposed)):
+    for bytes_, cycles in (
+        (tiles.output_bytes, transfers.stores),
+        (tiles.weight_bytes, transfers.exposed),
+    ):
         exact = [ceiling(int(each), ratio) for each in bytes_[:50]]
-        assert cycles[:50].tolist() in (exact, [0] * len(exact), [0, *exact[1:]])
+        assert cycles[0, :50].tolist() in (exact, [0] * len(exact), [0, *exact[1:]])
 
 
 @pytest.mark.parametrize(
@@ -211,9 +220,9 @@ def test_runs_beyond_63_bits_are_refused_before_they_begin() -> None:
     scheme, shapes = parse_scheme("dense", slow), (slow.array.shapes[0],)
     network_ = Network(name="n", layers=(still,))
     plans = plan_network(slow, network_, scheme, 1, "off", 1, shapes)
-    require_countable(plans, 1)
+    require_countable(plans, slow, 1)
     with pytest.raises(UserError, match=r"layer m: about .* cycles of DRAM .*bandwidth"):
-        require_countable(plans, 1 << 24)
+        require_countable(plans, slow, 1 << 24)
 
 
 def test_tiles_without_end_are_refused_by_what_they_are() -> None:
@@ -234,7 +243,7 @@ def test_a_small_map_takes_no_more_memory_on_large_tiles() -> None:
     (mapping,) = map_network(network(GATED), arch, 2, "batch")
     assert mapping.pixels == 1 << 16
     assert tile_layer(mapping).pixels.tolist() == [50, 50]
-    masks = TileWords(mapping, 2)
+    masks = TileWords(mapping.pixel_tiles, 2, GATED.out_pixels, 2)
     assert masks.words == 1
 
 

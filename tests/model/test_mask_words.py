@@ -44,7 +44,7 @@ def test_words_hold_each_pixel_of_each_list_at_its_place(
     (mapping,) = map_network(network(layer), arch, images, "instance" if instance else "batch")
     batches, lists = 2, 4
     bits = np.random.default_rng(images).random((batches * images, lists, height, width)) < 0.5
-    words = TileWords(mapping, lists).gather(pack_bits(bits))
+    words = TileWords(mapping.pixel_tiles, images, layer.out_pixels, lists).gather(pack_bits(bits))
     expected = np.zeros((*words.shape[:3], 64 * words.shape[3]), bool)
     pixels = height * width
     in_image = -(-pixels // tile_pixels)

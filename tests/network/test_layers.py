@@ -48,10 +48,10 @@ def test_groups_read_a_part_of_the_channels_each() -> None:
     """Depthwise: 9 MACs an output, one column a tile; two groups of four: 36, four columns."""
     depthwise, halves = conv(conv_groups=8), conv(conv_groups=2)
     assert (depthwise.steps, depthwise.macs) == (9, 9 * 8 * 35)
-    assert depthwise.channel_tiles(4, gated=False) == [(channel, 1) for channel in range(8)]
+    assert depthwise.channel_tiles(4, gated=False) == tuple((channel, 1) for channel in range(8))
     assert (halves.steps, halves.channel_tiles(3, gated=False)) == (
         36,
-        [(0, 3), (3, 1), (4, 3), (7, 1)],
+        ((0, 3), (3, 1), (4, 3), (7, 1)),
     )
 
 
@@ -59,7 +59,7 @@ def test_each_group_is_gated_by_itself() -> None:
     """Two groups of four channels, each cut into two gating groups: base paths of 2 channels."""
     layer = conv(conv_groups=2, gated=True, groups=2)
     assert (layer.steps, layer.base_steps, layer.conditional_steps) == (36, 18, 18)
-    assert layer.channel_tiles(4, gated=True) == [(0, 2), (2, 2), (4, 2), (6, 2)]
+    assert layer.channel_tiles(4, gated=True) == ((0, 2), (2, 2), (4, 2), (6, 2))
 
 
 def test_one_layer_is_written_in_one_way() -> None:

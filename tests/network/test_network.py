@@ -76,3 +76,19 @@ def test_executed_macs_by_hand() -> None:
     # 64 input channels under a 3x3 kernel: 16 always, and half of the other 48.
     assert executed_share(0.5, 4) == (16 + 24) / 64
     assert [executed_share(density, 2) for density in (0.0, 1.0)] == [0.5, 1.0]
+
+
+def test_four_paddings_are_written_without_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    """Of a network with several layers, as a trace's header holds it."""
+    sides = ConvLayer(
+        name="a", in_channels=3, in_height=5, in_width=5, out_channels=4, kernel_size=1,
+        padding=(1, 1, 2, 0),
+    )  # fmt: skip
+    after = ConvLayer(
+        name="b", in_channels=4, in_height=8, in_width=6, out_channels=4, kernel_size=1, input="a"
+    )
+    network = Network(name="n", layers=(sides, after))
+    written = network.model_dump_json()
+    assert '"padding":[1,1,2,0]' in written
+    assert Network.model_validate_json(written) == network
+    assert not recwarn.list

@@ -158,6 +158,8 @@ def changed(change: str, lines: list[dict[str, Any]]) -> None:
         told["values"][0] *= 1 + 1e-6
     elif change == "a cost less":
         del told["values"][0]
+    elif change == "text of as many letters":
+        told["values"] = "n" * len(told["values"])
     elif change == "no costs":
         told["values"] = []
     elif change == "a state":
@@ -183,6 +185,7 @@ def changed(change: str, lines: list[dict[str, Any]]) -> None:
     [
         ("a cost", "trial 0 has other costs than its row"),
         ("a cost less", "trial 0 has other costs than its row"),
+        ("text of as many letters", "trial 0 has other costs than its row"),
         ("no costs", "trial 0 has other costs than its row"),
         ("a state", "trial 0 has other costs than its row"),
         ("a position", "trial 0 has other costs than its row"),

@@ -43,9 +43,9 @@ def break_all_totals(monkeypatch: pytest.MonkeyPatch) -> None:
     intact = engines.run_kernel
 
     def broken(*arguments: Any, by_tile: bool) -> Any:
-        cycles, counts = intact(*arguments, by_tile=by_tile)
+        cycles, counts, computed = intact(*arguments, by_tile=by_tile)
         counts[:, COUNTERS.index("line_fills")] += not by_tile
-        return cycles, counts
+        return cycles, counts, computed
 
     monkeypatch.setattr(engines, "run_kernel", broken)
 

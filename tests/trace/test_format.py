@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from old_trace import write_old
 
+from hwsim.errors import UserError
 from hwsim.network import ConvLayer, Network
 from hwsim.trace.files import verify, write_trace
 from hwsim.trace.format.header import TraceError, TraceHeader
@@ -344,3 +345,23 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         MaskTrace.open(tmp_path / "t.h5")
     with pytest.raises(TraceError, match="is no regular file"):
         MaskTrace.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("\ud800", "surrogates not allowed"),
+        ({"nested": ["\udfff"]}, "surrogates not allowed"),
+        (float("nan"), "Out of range float"),
+        ({1, 2}, "set is not JSON serializable"),
+        (np.int64(3), "int64 is not JSON serializable"),
+    ],
+)
+def test_what_json_cannot_hold_is_refused_with_the_header(
+    value: object, why: str, small_network: Network
+) -> None:
+    """In one line, before anything is written."""
+    header = synthetic_trace(small_network, 0.5, images=1).header
+    with pytest.raises(UserError, match=f"training: expected values .* JSON .*{why}") as told:
+        header.model_copy(update={"training": {"noted": value}})
+    assert "\n" not in str(told.value)

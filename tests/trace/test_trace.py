@@ -330,3 +330,17 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
     )
     assert done.stdout == "t.h5: cannot be written (File too large)\n64\n", done
     assert [path.name for path in tmp_path.iterdir()] == ["u.h5"]
+
+
+@pytest.mark.parametrize("action", ["inspect", "verify"])
+def test_a_refusal_stands_alone(
+    action: str, trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where a file before the bad one is sound."""
+    bad = tmp_path / "bad.h5"
+    bad.write_bytes(b"not HDF5")
+    assert trace_module.main([action, str(trace_folder / "small-cdg.h5"), str(bad)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert "bad.h5" in told.err

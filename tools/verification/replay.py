@@ -18,6 +18,7 @@ from hwsim.mapping.tiles import Mapping, Tiles, tile_layer
 from hwsim.model import Engine
 from hwsim.model.engines import ENGINES
 from hwsim.model.plan import LayerPlan, plan_network
+from hwsim.model.stalls import Bytes, transfers_of
 from hwsim.run.simulate import chosen_shapes, replay_by_tile
 from hwsim.trace.format.packing import pack_bits
 from hwsim.trace.mask_trace import MaskTrace
@@ -117,7 +118,7 @@ def work(case: Replayed, place: Place) -> Work:
 
 def alone(case: Replayed, engine: Engine, place: Place) -> Any:
     """The tile as its layer's only one, by an engine: a model for ``first_round``."""
-    idle = np.zeros(1, np.int64)
+    idle = np.zeros((1, 1), np.int64)
 
     def rows(cuts: Sequence[Cut]) -> Iterator[np.ndarray]:
         for cut in cuts:
@@ -141,7 +142,9 @@ def alone(case: Replayed, engine: Engine, place: Place) -> Any:
             if plan.skips and case.trace.has_inputs(plan.name):
                 images = place.first, place.first + place.images
                 inputs = case.trace.packed_inputs(plan.name, *images)
-            (row,) = within_tiles(ENGINES[engine](plan, packed, idle, idle, inputs))
+            around = Bytes.of([plan.tiles.emptied_pixels], [[plan.moves]], idle > 0, idle)
+            transfers = transfers_of(around, case.arch)
+            (row,) = within_tiles(ENGINES[engine](plan, packed, inputs, transfers))
             yield row
 
     return rows

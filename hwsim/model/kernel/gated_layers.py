@@ -17,7 +17,6 @@ from hwsim.model.kernel.bits import popcount
 from hwsim.model.kernel.decoders import BITMAP, decode_bitmap, decode_symbols, store_symbols
 from hwsim.model.kernel.jit import allocating, compiled, inlined
 from hwsim.model.kernel.passes import TileArrays
-from hwsim.model.kernel.pipeline import finish, start, visit
 from hwsim.model.kernel.rounds import busy_cycles, round_cycles, steps_of, waits
 from hwsim.model.kernel.run_ahead import play_late, room_for_late
 from hwsim.model.kernel.window import windowed_rounds
@@ -55,22 +54,9 @@ class Masked(NamedTuple):
 
 
 @compiled
-def dense_batches(transfers, batches, results):
-    """Batches whose visits all take ``transfers.computed`` cycles: the stalls between them."""
-    visits = transfers.computed.shape[1]
-    for b in range(batches):
-        computed = transfers.computed[b if transfers.computed.shape[0] > 1 else 0]
-        clock = start(transfers, b)
-        for t in range(visits):
-            clock = visit(transfers, b, t, computed[t], clock)
-        finish(clock, results.cycles[b + results.by_tile * (visits - 1)])
-
-
-@compiled
-def clock_gated_batches(machine, conditional, masked, transfers, results):
+def clock_gated_batches(machine, conditional, masked, results):
     """Batches of the clock-gated scheme: cycles are fixed, masked MACs and their updates gated."""
     tiles, masks, mask_group = masked.tiles, masked.masks, masked.mask_group
-    dense_batches(transfers, masks.shape[0], results)
     steps = steps_of(conditional)
     for b in range(masks.shape[0]):
         for t in range(tiles.width.size):
@@ -99,16 +85,17 @@ def _lanes(start, end, row, mask_group):
 
 
 @allocating
-def sparse_batches(machine, conditional, masked, transfers, results, ahead, window, skipping):
+def sparse_batches(machine, conditional, masked, computed, results, ahead, window, skipping):
     """Batches of sparse hardware: only the pixels of each lane group's list.
 
     A lane group's list is the OR of its channels' mask lists: unstructured (V = 1), structured (all
     equal), or lockstep. All tiles are decoded before any is timed: their rounds that wait for banks
     are played side by side.
 
-    ``ahead`` (run_ahead.Ahead), ``window`` (window.Lists) and ``skipping`` (zero_skipping.Operands,
-    Walk and int64 (visits,), which group's walk each visit takes) are None on a machine without:
-    the compiler leaves out what they need.
+    ``computed``, int64 (batches, visits): what each takes without a mask; its conditional pass is
+    added. ``ahead`` (run_ahead.Ahead), ``window`` (window.Lists) and ``skipping``
+    (zero_skipping.Operands, Walk and int64 (visits,), which group's walk each visit takes) are None
+    on a machine without: the compiler leaves out what they need.
     """
     visits, words = masked.tiles.width.size, masked.masks.shape[3]
     # A round has a pixel at least with a window, and is full without; a slot follows the last one.
@@ -126,13 +113,13 @@ def sparse_batches(machine, conditional, masked, transfers, results, ahead, wind
     scratch = None if skipping is None else room_for_round(skipping[0], skipping[1])
     room = unions, merged, slots, busy, spent, firsts, rounds, late
     _run_batches(
-        machine, conditional, masked, transfers, results, ahead, window, skipping, room, scratch
+        machine, conditional, masked, computed, results, ahead, window, skipping, room, scratch
     )
 
 
 @compiled
 def _run_batches(
-    machine, conditional, masked, transfers, results, ahead, window, skipping, room, scratch
+    machine, conditional, masked, computed, results, ahead, window, skipping, room, scratch
 ):  # fmt: skip
     """The batches of :func:`sparse_batches`, one after the other, in its ``room``."""
     tiles, masks, mask_group, in_bank = masked
@@ -164,18 +151,13 @@ def _run_batches(
             first += rounds[t] + 1
         if ahead is not None:
             play_late(ahead, late, busy)
-        clock = start(transfers, b)
-        computed = transfers.computed[b if transfers.computed.shape[0] > 1 else 0]
         for t in range(tiles.width.size):
-            taken = computed[t]
             if tiles.finishes[t]:
                 row = b + by_tile * t
-                taken += _conditional_pass(
+                computed[b, t] += _conditional_pass(
                     machine, conditional, rounds[t], firsts[t], slots, busy,
                     None if skipping is None else spent, cycles[row], counts[row],
                 )  # fmt: skip
-            clock = visit(transfers, b, t, taken, clock)
-        finish(clock, cycles[b + by_tile * (tiles.width.size - 1)])
 
 
 @inlined

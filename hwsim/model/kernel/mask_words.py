@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.mapping.tiles import Mapping
+from hwsim.mapping.pixel_tiles import PixelTiles
 from hwsim.model.kernel.jit import compiled
 
 WORD = 64
@@ -17,14 +17,14 @@ class TileWords:
     A unit is what can be moved whole: a word, a byte or a bit, as the map and its tiles allow.
     """
 
-    def __init__(self, mapping: Mapping, lists: int) -> None:
-        pixels = mapping.layer.out_pixels
-        starts, counts = mapping.pixel_cuts
+    def __init__(self, cut: PixelTiles, images: int, pixels: int, lists: int) -> None:
+        """Of ``images`` maps of so many output ``pixels``, each with so many mask ``lists``."""
+        starts, counts = cut.starts, cut.counts
         edges = {pixels, *starts.tolist(), *(starts + counts).tolist()}
         unit = next(bits for bits in (WORD, 8, 1) if all(edge % bits == 0 for edge in edges))
         # Of the longest tile: a small map may be far smaller than what tiles may hold.
         self.words = -(-int(counts.max()) // WORD)
-        self._lists, self._images, self._unit = lists, mapping.images, unit
+        self._lists, self._images, self._unit = lists, images, unit
         self._in_map = pixels // unit
         self._first, self._units = starts // unit, counts // unit
 

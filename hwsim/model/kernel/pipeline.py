@@ -9,29 +9,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsim.counters import CAUSES
 from hwsim.model.kernel.jit import compiled, inlined
-
-_OUTPUT_STALL, _DRAM_STALL = CAUSES.index("output_stall"), CAUSES.index("dram_stall")
 
 
 class Transfers(NamedTuple):
-    """What visits of a layer wait for, in cycles, int64.
+    """What visits wait for, those of all layers one behind the other; int64, in cycles.
 
-    ``computed`` (rows, visits): what no mask changes, a row for all batches, or for each where
-    zeros are skipped; ``emptied`` (visits,): the output stage behind
-    each; ``loads`` and ``stores`` (visits,): what DMA brings before, and takes after; ``exposed``
-    (visits,): weight loads before each that nothing hides; ``first_load`` and ``next_load``
-    (batches,): before the first visit, and during the last one for the next layer.
+    ``edges`` (layers + 1,): a layer's first visit; ``emptied`` (visits,): the output stage behind
+    each. By batch, or one row for all: ``loads`` before and ``stores`` behind each (rows, visits);
+    ``exposed`` (rows, visits), weight loads before each that nothing hides; ``first`` and ``ahead``
+    (batches, layers): before a layer's first visit, and during its last one for the next layer.
     """
 
-    computed: np.ndarray
+    edges: np.ndarray
     emptied: np.ndarray
     loads: np.ndarray
     stores: np.ndarray
     exposed: np.ndarray
-    first_load: np.ndarray
-    next_load: np.ndarray
+    first: np.ndarray
+    ahead: np.ndarray
 
 
 class Results(NamedTuple):
@@ -54,30 +50,44 @@ class Clock(NamedTuple):
     storing: int
 
 
-@compiled
-def start(transfers, b):
+@inlined
+def start(first_load):
     """A batch's first load."""
-    return Clock(np.int64(0), transfers.first_load[b], np.int64(0), np.int64(0))
+    return Clock(np.int64(0), first_load, np.int64(0), np.int64(0))
 
 
 @inlined
-def visit(transfers, b, t, spent, clock):
-    """One visit: the one before is emptied and stored, the one after is loaded."""
-    following = transfers.next_load[b]
-    if t + 1 < transfers.loads.size:
-        following = transfers.loads[t + 1]
-    busy = max(spent, clock.emptying)
-    waits = max(0, clock.storing + following - busy) + transfers.exposed[t]
-    return Clock(
-        clock.output_stall + busy - spent,
-        clock.dram_stall + waits,
-        transfers.emptied[t],
-        transfers.stores[t],
-    )
+def visit(clock, computed, following, exposed, emptied, stored):
+    """A visit of ``computed`` cycles: the one before is emptied and stored, the next is loaded."""
+    busy = max(computed, clock.emptying)
+    waits = max(0, clock.storing + following - busy) + exposed
+    output_stall = clock.output_stall + busy - computed
+    return Clock(output_stall, clock.dram_stall + waits, emptied, stored)
+
+
+@inlined
+def finish(clock):
+    """Stalls on the output stage and on DRAM: behind the last visit there is only what is left."""
+    dram_stall = clock.dram_stall + max(0, clock.storing - clock.emptying)
+    return clock.output_stall + clock.emptying, dram_stall
 
 
 @compiled
-def finish(clock, cycles):
-    """Behind the last visit nothing is left but to empty and to store it."""
-    cycles[_OUTPUT_STALL] += clock.output_stall + clock.emptying
-    cycles[_DRAM_STALL] += clock.dram_stall + max(0, clock.storing - clock.emptying)
+def wait_batches(computed, transfers, stalls):
+    """Of visits that take ``computed`` (batches, visits) cycles by themselves.
+
+    Fills ``stalls``, int64 (batches, layers, 2): on the output stage, on DRAM.
+    """
+    edges, emptied, loads, stores, exposed, first, ahead = transfers
+    shared = loads.shape[0] == 1
+    for b in range(computed.shape[0]):
+        row = 0 if shared else b
+        for layer in range(edges.size - 1):
+            last = edges[layer + 1] - 1
+            clock = start(first[b, layer])
+            for t in range(edges[layer], last + 1):
+                following = loads[row, t + 1] if t < last else ahead[b, layer]
+                clock = visit(
+                    clock, computed[b, t], following, exposed[row, t], emptied[t], stores[row, t]
+                )
+            stalls[b, layer, 0], stalls[b, layer, 1] = finish(clock)

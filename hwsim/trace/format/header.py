@@ -6,14 +6,16 @@ activations, 2 says in ``granularity`` what a mask bit decides, 3 counts conditi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import cached_property
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hwsim.cli import MOST_IMAGES
-from hwsim.errors import UserError, shown
+from hwsim.errors import UserError, one_line, shown
 from hwsim.network import AnyLayer, ConvLayer, Described, Name, Network
 
 Granularity = Literal["element", "output-channel", "input-channel-by-head", "none"]
@@ -45,6 +47,15 @@ def numbered(images: int) -> tuple[int, ...]:
     return tuple(range(images))
 
 
+def _as_written(values: dict[str, Any]) -> dict[str, Any]:
+    """ValueError for what JSON in UTF-8 cannot hold; it would be met when the trace is written."""
+    try:
+        json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"expected values that JSON can hold ({one_line(error)})") from None
+    return values
+
+
 class TraceHeader(Described):
     """What a trace says of itself; ``training`` holds JSON values: how the masks came about.
 
@@ -65,7 +76,7 @@ class TraceHeader(Described):
     image_ids: tuple[Annotated[int, Field(ge=0, le=LARGEST_ID)], ...] = Field(
         min_length=1, max_length=MOST_IMAGES
     )
-    training: dict[str, Any] = Field(default_factory=dict)
+    training: Annotated[dict[str, Any], AfterValidator(_as_written)] = Field(default_factory=dict)
     synthetic: bool = False
 
     @model_validator(mode="after")
@@ -137,7 +148,7 @@ class TraceHeader(Described):
             return 0
         return prod(self.mask_shape(layer))
 
-    @property
+    @cached_property
     def bits(self) -> int:
         """Mask bits per image, all layers."""
         return sum(map(self.layer_bits, self.masked_layers))

@@ -22,7 +22,7 @@ from hwsim.model.kernel.channels.visits import (
 )
 from hwsim.model.kernel.jit import allocating, compiled
 from hwsim.model.kernel.passes import EXACT, Beats
-from hwsim.model.kernel.pipeline import Transfers, finish, start, visit
+from hwsim.model.kernel.pipeline import finish, start, visit
 from hwsim.model.kernel.rounds import busy_cycles, round_cycles
 
 _INT64 = 2**63 - 1
@@ -36,6 +36,7 @@ _OUTPUT, _RESIDUAL = C["output_ops"], C["residual_word_reads"]
 _WRITES, _DRAM_INPUT = C["activation_word_writes"], C["dram_input_bytes"]
 _DRAM_WEIGHT, _DRAM_RESIDUAL = C["dram_weight_bytes"], C["dram_residual_bytes"]
 _DRAM_OUTPUT = C["dram_output_bytes"]
+_OUTPUT_STALL, _DRAM_STALL = CAUSES.index("output_stall"), CAUSES.index("dram_stall")
 
 
 class Dma(NamedTuple):
@@ -66,11 +67,11 @@ def channel_batches(machine, layer, channels, dma, prefetched, next_load, result
         visits = visits_of(layer, computed, added)
         last = visits.image.size - 1
         rows = b if by_tile == 0 else 0
-        transfers = _transfers(
-            layer, visits, present, added, dma, prefetched[b], next_load[b], by_tile, rows, counts
+        loads, stores, exposed, emptied = _transfers(
+            layer, visits, present, added, dma, prefetched[b], by_tile, rows, counts
         )
         steps_in_words = _steps_in_words(layer, kept)
-        clock = start(transfers, 0)
+        clock = start(loads[0])
         for k in range(visits.image.size):
             row = rows + by_tile * k
             spent = 0
@@ -80,8 +81,11 @@ def channel_batches(machine, layer, channels, dma, prefetched, next_load, result
             _empty(layer, visits, k, computed, added, counts[row])
             if visits.begins[k]:
                 _choose(machine, layer, computed, present[visits.image[k]], counts[row])
-            clock = visit(transfers, 0, k, spent, clock)
-        finish(clock, cycles[rows + by_tile * last])
+            following = loads[k + 1] if k < last else next_load[b]
+            clock = visit(clock, spent, following, exposed[k], emptied[k], stores[k])
+        stalls = finish(clock)
+        cycles[rows + by_tile * last, _OUTPUT_STALL] += stalls[0]
+        cycles[rows + by_tile * last, _DRAM_STALL] += stalls[1]
 
 
 @compiled
@@ -98,8 +102,8 @@ def _cycles_of(dma, transferred):
 
 
 @allocating
-def _transfers(layer, visits, present, added, dma, prefetched, next_load, by_tile, rows, counts):
-    """What a batch's visits wait for; counts the bytes."""
+def _transfers(layer, visits, present, added, dma, prefetched, by_tile, rows, counts):
+    """What a batch's visits wait for, int64 (visits,) each; counts the bytes."""
     total = visits.image.size
     rows_in, columns = bytes_in(layer, visits, present, added), weight_bytes(layer, visits)
     residual = residual_bytes(layer, visits, added)
@@ -121,15 +125,7 @@ def _transfers(layer, visits, present, added, dma, prefetched, next_load, by_til
         counts[row, _DRAM_RESIDUAL] += from_dram
         counts[row, _DRAM_WEIGHT] += columns[k]
         counts[row, _DRAM_OUTPUT] += stored
-    return Transfers(
-        emptied.reshape(1, -1),
-        emptied,
-        loads,
-        stores,
-        exposed,
-        loads[:1].copy(),
-        np.full(1, next_load, np.int64),
-    )
+    return loads, stores, exposed, emptied
 
 
 @allocating
