@@ -64,7 +64,9 @@ def turning_points(frame: pd.DataFrame, widest: float = 16) -> Figure:
     right.set_xlabel("share of a MAC that\na gated PE takes")
     for panel in (left, right):
         _rows(panel, names)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=look.TEXT_POINTS)
+    handles, labels = left.get_legend_handles_labels()
+    if labels:
+        look.legend_below(figure, dict(zip(labels, handles, strict=True)), 4)
     labels = pd.concat([frame["less_label"], frame["more_label"]])
     title = f"Prices turn the order of {len(names)} of {len(frame)} pairs of energies"
     look.head(figure, labels, title, "<: takes less energy now")
