@@ -76,9 +76,10 @@ def mask_overlay(
     look.label_outer(axes, len(images))
     bar = figure.colorbar(drawn, ax=axes, shrink=0.9)
     bar.set_label("open gates (%)")
-    look.head(
-        figure, [trace.header.label], f"Gates open in {layer}, masks of {trace.header.method}"
-    )
+    open_shares = sorted(round(float(share.mean())) for share in shares)
+    span = " to ".join(dict.fromkeys(f"{open_shares[at]}" for at in (0, -1)))
+    title = f"{span} % of the gates of {layer} open, masks of {trace.header.method}"
+    look.head(figure, [trace.header.label], title)
     return figure
 
 
