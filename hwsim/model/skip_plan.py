@@ -192,14 +192,16 @@ def operands_of_pixels(layer: ConvLayer, inputs: np.ndarray) -> np.ndarray:
 
     ``inputs``: bool (images, C_in, H, W), where one is not; the zero padding has none.
     """
-    of_block = inputs.reshape(len(inputs), layer.blocks, -1, *inputs.shape[2:]).sum(axis=2)
-    top, left, bottom, right = layer.edges
-    padded = np.pad(of_block, [(0, 0), (0, 0), (top, bottom), (left, right)])
-    reach = layer.reach[0] + 1, layer.reach[1] + 1
-    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))
-    strided = windows[:, :, :: layer.strides[0], :: layer.strides[1]]
-    taps = strided[..., :: layer.dilations[0], :: layer.dilations[1]]
-    return taps.sum(axis=(4, 5), dtype=np.int64).reshape(len(inputs), layer.blocks, -1)
+    images, blocks = len(inputs), layer.blocks
+    of_block = inputs.reshape(images, blocks, -1, *inputs.shape[2:]).sum(axis=2, dtype=np.int32)
+    (top, left, bottom, right), (down, wide) = layer.edges, layer.strides
+    padded = np.pad(of_block, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    found = np.zeros((images, blocks, layer.out_height, layer.out_width), np.int64)
+    # Tap by tap: a sum over windows reads each of them number by number.
+    for y, x in np.ndindex(layer.kernel):
+        y, x = y * layer.dilations[0], x * layer.dilations[1]
+        found += padded[:, :, y::down, x::wide][:, :, : layer.out_height, : layer.out_width]
+    return found.reshape(images, blocks, -1)
 
 
 def _padded(layer: ConvLayer) -> tuple[int, int]:

@@ -36,9 +36,25 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
             state = torch.load(path, map_location=device, weights_only=True)
         if not isinstance(state, dict) or not isinstance(state["config"], dict):
             raise ValueError("no state of a run")
+        if not all(isinstance(each, PLAIN) for each in _leaves(state["config"])):
+            raise ValueError("a configuration holds values that no option takes")
     except archive.DAMAGED as error:
         raise damaged(path, error) from None
     return state
+
+
+PLAIN = (str, int, float, type(None))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What lists and mappings in each other hold."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if not isinstance(value, list | tuple):
+        yield value
+        return
+    for each in value:
+        yield from _leaves(each)
 
 
 def require_fit(

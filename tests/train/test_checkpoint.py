@@ -83,6 +83,7 @@ STATES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no time": (lambda s: s.update(seconds=float("nan")), "seconds"),
     "no generator": (lambda s: s.update(generator=torch.zeros(3)), "not a whole checkpoint"),
     "config a list": (lambda s: s.update(config=[]), "no state of a run"),
+    "tensors as options": (lambda s: s["config"].update(lr=torch.zeros(0)), "that no option takes"),
     "something missing": (lambda s: s.pop("shuffler"), "not a whole checkpoint"),
 }
 

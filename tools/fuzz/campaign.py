@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -198,6 +199,8 @@ def _again(folder: Path, scratch: Path) -> int:
     kind = KINDS[saved.kind_of(folder)]
     base = scratch / kind.name
     (base / "in").mkdir(parents=True)
+    for name in kind.imports:
+        import_module(name)
     verdict = saved.again(Bench(kind, base, scratch), folder)
     print(f"{verdict.what}: {verdict.where}\n{verdict.detail}")
     return 1 if verdict.failed else 0

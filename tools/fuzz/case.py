@@ -69,7 +69,8 @@ class Kind:
 
     ``prepare`` fills a folder with sound inputs, once. ``draw`` makes a case of them: it is given a
     generator of random numbers, that folder and the case's own, whose ``in`` it fills. ``share`` of
-    the campaign's time; ``seconds`` after which a run hangs; ``drawn``: for the report.
+    the campaign's time; ``seconds`` after which a run hangs; ``drawn``: for the report;
+    ``imports``: what ``prepare`` imports for all runs.
     """
 
     name: str
@@ -78,3 +79,4 @@ class Kind:
     prepare: Prepare
     draw: Draw
     seconds: float = 10.0
+    imports: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import warnings
 import zipfile
 from functools import cache
 from importlib import import_module
@@ -139,7 +140,8 @@ def _members(path: Path) -> dict[str, bytes]:
 def _pack(path: Path, members: dict[str, bytes], how: int = zipfile.ZIP_STORED) -> None:
     with zipfile.ZipFile(path, "w", how) as archive:
         for name, contents in members.items():
-            archive.writestr(name, contents)
+            # Names in archives are UTF-8, or code page 437.
+            archive.writestr(name.encode(errors="replace").decode(), contents)
 
 
 def _npy(array: Any, pickled: bool = False) -> bytes:
@@ -218,7 +220,7 @@ def _archive(random: Random, path: Path) -> str:
         _pack(path, members, zipfile.ZIP_DEFLATED)
     elif how == "twice":
         _pack(path, members)
-        with zipfile.ZipFile(path, "a") as archive:
+        with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings(action="ignore"):
             archive.writestr(zipfile.ZipInfo(name), _npy(np.zeros(3)))
     elif how == "nothing":
         _pack(path, {})
@@ -302,4 +304,5 @@ KIND = Kind(
     prepare,
     draw,
     seconds=60.0,
+    imports=("torch", "hwsim.train.loop"),
 )
