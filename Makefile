@@ -8,7 +8,7 @@ UNIT   := tests/arch tests/trace tests/energy tests/oracle tests/plots tests/run
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
 .PHONY: setup demo test unit test-slow test-modes notebooks docs verify fuzz faults mutate bench anchors negative-result campaign gpu-campaign \
-        results iverilog rtl-test rtl-synth rtl-energy lint clean
+        results iverilog rtl-test rtl-wave rtl-synth rtl-energy lint clean
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
@@ -69,6 +69,15 @@ iverilog:
 # where it cannot be run.
 rtl-test: $(VENV)/.rtl iverilog
 	$(PY) -m pytest -q -rs -m "slow or not slow" tests/rtl $(MODELS)
+
+# The waves of one tile of a layer in out/rtl-wave, with GTKWave's list of signals and the tile's timeline:
+# make rtl-wave LAYER=layer4.1.conv1 TILE=0 IMAGE=0 ARGS="--trace mine.h5 --arch mine.yaml --scheme unstructured".
+TILE  ?= 0
+IMAGE ?= 0
+rtl-wave:
+	@test -n "$(LAYER)" || { echo "usage: make rtl-wave LAYER=NAME [TILE=K] [IMAGE=N] [ARGS=\"--trace FILE ...\"]"; exit 2; }
+	@$(MAKE) --no-print-directory $(VENV)/.rtl iverilog
+	$(PY) -m tools.rtl_wave --layer "$(LAYER)" --tile $(TILE) --image $(IMAGE) $(ARGS)
 
 rtl-synth:
 	@command -v yosys > /dev/null || { $(APT) update -qq && $(APT) install -y -qq yosys; } \

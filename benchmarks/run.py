@@ -17,6 +17,7 @@ from hwsim.cli import OneLineParser
 from hwsim.errors import UserError
 
 from . import report, results
+from .axes import axes
 from .limits import loops, popcounts, references
 from .masks import Settings, traces_of
 from .measure import Figure
@@ -35,6 +36,7 @@ SECTIONS: dict[str, Callable[[Settings], Iterator[Figure]]] = {
     "scaling": scaling,
     "startup": startup,
     "sweep": sweep,
+    "axes": axes,
 }
 
 

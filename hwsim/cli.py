@@ -191,6 +191,18 @@ def add_traces(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+DEFAULT_TRACE = "resnet18-cifar10-scdg.h5"
+"""Of commands that take one trace."""
+
+
+def add_trace(parser: argparse.ArgumentParser) -> None:
+    """--trace, of one file; :func:`hwsim.trace.files.find_one` finds it."""
+    parser.add_argument(
+        "--trace", default=DEFAULT_TRACE, metavar="FILE",
+        help=f"one trace (default: the shipped {DEFAULT_TRACE})",
+    )  # fmt: skip
+
+
 def add_images(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=images, metavar="N", help="only the first N images of each trace"

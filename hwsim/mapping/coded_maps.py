@@ -15,7 +15,7 @@ import numpy as np
 from hwsim.mapping.pixel_tiles import pooled_ends
 from hwsim.mapping.run_length import coded_bytes
 from hwsim.mapping.tiles import Mapping, Tiles, arrivals
-from hwsim.mapping.touched import rows_of
+from hwsim.mapping.touched import sum_touched
 
 
 class Segments(NamedTuple):
@@ -97,12 +97,11 @@ class CodedMap:
         begins = np.flatnonzero(np.diff(row, prepend=-1))
         of_row = np.add.reduceat(self.codes.sum(axis=1), begins, axis=1)
         starts, counts = reader.pixel_cuts
-        first, last = starts // layer.out_width, (starts + counts - 1) // layer.out_width
+        first, stop = starts // layer.out_width, (starts + counts - 1) // layer.out_width + 1
         if reader.input == "whole":
             # With all tiles before it; what it adds to them is what it brings.
             first = np.zeros_like(first)
-        touched = [rows_of(layer, np.arange(a, b + 1)) for a, b in zip(first, last, strict=True)]
-        brought = np.stack([of_row[:, rows].sum(axis=1) for rows in touched], axis=1)
+        brought = sum_touched(layer, of_row, first, stop)
         if reader.input == "whole":
             brought = np.diff(brought, prepend=0)
         moved: np.ndarray = brought[:, tiles.pixel_tile] * arrivals(reader, tiles.pixel_tile)

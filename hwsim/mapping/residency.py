@@ -66,9 +66,7 @@ def map_network(
 
     ``shapes``: the array's shape in each layer, without it always the array's own.
     """
-    layouts = tensor_layouts(network, arch, images)
-    sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
-    places = list(_residency(network, sizes, _activation_room(arch)))
+    layouts, places = _places(network, arch, images)
     layers = list(zip(network.layers, places, strict=True))
     from_dram = {tensor for layer, place in layers for tensor in place.from_dram(layer)}
     mappings = []
@@ -108,13 +106,21 @@ def map_network(
     return tuple(_ordered(mapping, following) for mapping, following in _with_next(mappings))
 
 
+@lru_cache(maxsize=64)
+def _places(
+    network: Network, arch: ArchConfig, images: int
+) -> tuple[dict[str, Layout], tuple[Place, ...]]:
+    """How tensors lie, and where they are in each layer: the same with gates as without."""
+    layouts = tensor_layouts(network, arch, images)
+    sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
+    return layouts, tuple(_residency(network, sizes, _activation_room(arch)))
+
+
 def shapes_held(
     network: Network, arch: ArchConfig, images: int, gating: Gating, shape: Shape
 ) -> tuple[bool, ...]:
     """Whether each layer finds room in the buffers with the array in ``shape``."""
-    layouts = tensor_layouts(network, arch, images)
-    sizes = {tensor: layout.stored_bytes(images, arch) for tensor, layout in layouts.items()}
-    places = _residency(network, sizes, _activation_room(arch))
+    _, places = _places(network, arch, images)
     shaped, held = arch.shaped(shape), []
     for layer, place in zip(network.layers, places, strict=True):
         gated, instance = _of_layer(layer, gating)

@@ -42,13 +42,47 @@ def touches_all_rows(layer: ConvLayer) -> bool:
     return bool(whole[0] == layer.in_height)
 
 
-def rows_of(layer: ConvLayer, flat_rows: np.ndarray) -> np.ndarray:
-    """Distinct flat input rows (image * in_height + row) that flat output rows touch."""
-    image, row = np.divmod(flat_rows[:, None], layer.out_height)
+def sum_touched(
+    layer: ConvLayer, of_row: np.ndarray, starts: np.ndarray, stops: np.ndarray
+) -> np.ndarray:
+    """Sums over the input rows that output rows from each of ``starts`` to before ``stops`` touch.
+
+    ``of_row``: int64 (batches, images * in_height); rows of all images are numbered through. int64
+    (batches, len(starts)).
+    """
+    high = layer.out_height
+    by_image = of_row.reshape(len(of_row), -1, layer.in_height)
+    image, begin = np.divmod(starts, high)
+    last_image, last = np.divmod(stops - 1, high)
+
+    def within(image: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Of output rows of one image; few of them differ."""
+        pairs, which = np.unique(np.stack([begin, end], axis=1), axis=0, return_inverse=True)
+        sums = by_image @ _touched(layer, *pairs.T).T
+        found: np.ndarray = sums[:, image, which.ravel()]
+        return found
+
+    found = within(image, begin, np.where(image == last_image, last + 1, high))
+    # Where they end in another image: whole ones between, and part of the last.
+    (after,) = np.nonzero(image < last_image)
+    whole = by_image @ _touched(layer, np.zeros(1, np.int64), np.full(1, high))[0]
+    up_to = np.pad(np.cumsum(whole, axis=1), ((0, 0), (1, 0)))
+    found[:, after] += up_to[:, last_image[after]] - up_to[:, image[after] + 1]
+    found[:, after] += within(last_image[after], np.zeros_like(after), last[after] + 1)
+    return found
+
+
+def _touched(layer: ConvLayer, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """int64 (ranges, in_height): 1 where a range of an image's output rows touches an input row."""
+    touches = np.zeros((layer.out_height + 1, layer.in_height), np.int64)
     top, *_ = layer.edges
-    source = row * layer.strides[0] - top + np.arange(layer.kernel[0]) * layer.dilations[0]
-    inside = (source >= 0) & (source < layer.in_height)
-    return np.unique((image * layer.in_height + source)[inside])
+    row = np.arange(layer.out_height)
+    for tap in range(layer.kernel[0]):
+        source = row * layer.strides[0] - top + tap * layer.dilations[0]
+        inside = (source >= 0) & (source < layer.in_height)
+        touches[row[inside] + 1, source[inside]] = 1
+    up_to = np.cumsum(touches, axis=0)
+    return (up_to[ends] > up_to[begins]).astype(np.int64)
 
 
 class _Taps(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from hwsim.model.skip_plan import with_lanes
 from hwsim.model.stalls import BETWEEN, stalls_of
 from hwsim.trace.active_channels import Channels
 from hwsim.trace.format.packing import unpack_bits
+
+if TYPE_CHECKING:
+    from hwsim.model.reference.observer import Observer
 
 
 def run_channels(
@@ -62,6 +65,10 @@ def run_kernel(
 
     And what each visit takes, int64 (batches, visits). ``by_tile``: of one batch, a row per visit.
     """
+    if packed is None and inputs is None and not by_tile:
+        rows = (np.broadcast_to(each, (batches, len(each))) for each in plan.fixed)
+        computed, cycles, counts = rows
+        return cycles, counts, computed
     results = _results(len(plan.tiles) if by_tile else batches, by_tile)
     computed, skipping, ahead = np.empty((batches, len(plan.tiles)), np.int64), None, plan.ahead
     if inputs is None and not by_tile:
@@ -99,11 +106,16 @@ def _kernel_tiles(
     return cycles, counts
 
 
-def _reference_tiles(
-    plan: LayerPlan, packed: np.ndarray | None, inputs: np.ndarray | None, transfers: Transfers
+def run_reference(
+    plan: LayerPlan,
+    packed: np.ndarray | None,
+    inputs: np.ndarray | None,
+    transfers: Transfers,
+    observer: Observer | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """SimPy is loaded only where it is used."""
     from hwsim.model.reference.machine import run_layer
+    from hwsim.model.reference.observer import NOBODY
     from hwsim.model.reference.tile import Layer
 
     mapping, layer, masks, operands = plan.mapping, plan.mapping.layer, None, None
@@ -118,6 +130,7 @@ def _reference_tiles(
         np.concatenate([transfers.first[0], transfers.loads[0, 1:], transfers.ahead[0]]),
         transfers.stores[0],
         transfers.exposed[0],
+        observer or NOBODY,
     )
 
 
@@ -131,7 +144,7 @@ class _RunLayer(Protocol):
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
 
-ENGINES: dict[Engine, _RunLayer] = {"kernel": _kernel_tiles, "reference": _reference_tiles}
+ENGINES: dict[Engine, _RunLayer] = {"kernel": _kernel_tiles, "reference": run_reference}
 """Each model's run of a layer and one batch: cycles (visits, CAUSES), counters (visits, COUNTERS).
 
 The packed masks and input bits of the batch's images are None where none are used.

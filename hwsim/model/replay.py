@@ -191,14 +191,7 @@ def _work(segment: Segment, trace: MaskTrace, bits: Bits, memories: Memories | N
     positions, computed = [], []
     for position, plan in enumerate(segment.plans):
         if isinstance(plan, LayerPlan):
-            key = trace, segment.start, segment.batches, plan.name, plan.seen
-            done = memories.layers.get(key) if memories else None
-            if done is None:
-                own = segment.of_layer(bits, plan)
-                done = run_kernel(plan, *own, segment.batches, by_tile=False)
-                if memories:
-                    memories.layers.keep(key, done, sum(array.nbytes for array in done))
-            cycles, counts, visits = done
+            cycles, counts, visits = _layer(segment, trace, bits, plan, memories)
             counters[plan.row] += segment.moved_counts(bits, position)
             positions.append(position)
             computed.append(visits)
@@ -211,6 +204,21 @@ def _work(segment: Segment, trace: MaskTrace, bits: Bits, memories: Memories | N
     rows = np.array([segment.plans[position].row for position in positions])
     moved = segment.moved(bits, positions)
     return Work(totals, rows, np.concatenate(computed, axis=1), moved)
+
+
+def _layer(
+    segment: Segment, trace: MaskTrace, bits: Bits, plan: LayerPlan, memories: Memories | None
+) -> LayerRun:
+    """The kernel's run of a layer, or what a machine that looks the same to it made of it."""
+    own = segment.of_layer(bits, plan)
+    if memories is None or (own[0] is None and own[1] is None):
+        return run_kernel(plan, *own, segment.batches, by_tile=False)
+    key = trace, segment.start, segment.batches, plan.name, plan.seen
+    done = memories.layers.get(key)
+    if done is None:
+        done = run_kernel(plan, *own, segment.batches, by_tile=False)
+        memories.layers.keep(key, done, sum(array.nbytes for array in done))
+    return done
 
 
 def _by_reference(segment: Segment, bits: Bits) -> Totals:

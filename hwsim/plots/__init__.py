@@ -10,7 +10,8 @@ from hwsim.plots.energy import energy_breakdown, energy_vs_sparsity
 from hwsim.plots.layers import cycles_by_cause, roofline, utilisation_by_layer
 from hwsim.plots.masks import lockstep_density, mask_overlay
 from hwsim.plots.prices import turning_points
-from hwsim.plots.style import png
+from hwsim.plots.style import png, svg
+from hwsim.plots.timeline import tile_timeline
 from hwsim.plots.tradeoffs import fronts, pareto, realised_speedup
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "png",
     "realised_speedup",
     "roofline",
+    "svg",
+    "tile_timeline",
     "turning_points",
     "two_columns",
     "utilisation_by_layer",

@@ -191,6 +191,11 @@ def panels(
     return figure, axes[:number]
 
 
+def plain_figure(width: float, height: float) -> Figure:
+    """Of so many inches, without a layout."""
+    return _figure_class()(figsize=(width, height))
+
+
 def _figure_class() -> type[Figure]:
     """Drawn to files alone: an MPLBACKEND that matplotlib does not know hurts nobody."""
     with _without("MPLBACKEND"):
@@ -257,3 +262,27 @@ def png(figure: Figure) -> bytes:
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG whose letters are text, the same for the same figure, and small."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hwsim"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    for found, instead in _SHORTER:
+        text = re.sub(found, instead, text)
+    return text
+
+
+_SHORTER = (
+    (r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}"),
+    (r"font-family: [^;]*; ", ""),
+    (r"<svg ", '<svg font-family="DejaVu Sans, sans-serif" '),
+    (r' transform="rotate\(-0 [^"]*"', ""),
+    (r'<g id="text_\d+">\s*(<text.*?</text>)\s*</g>', r"\1"),
+    (r"(?m)^ +| +$", ""),
+)
+"""What matplotlib writes again and again, and what says the same."""

@@ -61,7 +61,7 @@ def simulate(
     if isinstance(trace, Network):
         trace = MaskTrace.of_network(trace, batch or arch.batch)
     trace = trace if isinstance(trace, MaskTrace) else MaskTrace.open(trace)
-    chosen, batch = _checked(arch, trace, scheme, batch)
+    chosen, batch = checked(arch, trace, scheme, batch)
     require_model(chosen, trace, engine)
     run = partial(
         replay, arch, trace, chosen, batch, engine=engine, threads=threads, on_images=on_images,
@@ -95,7 +95,7 @@ def replay_by_tile(
     layer's last one, the reference where they fall. Counters that shapes alone decide (DRAM bytes,
     residual reads, activation writes) are 0.
     """
-    chosen, batch = _checked(arch, trace, scheme, batch)
+    chosen, batch = checked(arch, trace, scheme, batch)
     shapes = chosen_shapes(arch, trace, scheme, batch=batch, engine=engine)
     require_model(chosen, trace, engine)
     found = []
@@ -118,14 +118,15 @@ def chosen_shapes(
     engine: Engine = "kernel",
 ) -> tuple[Shape, ...]:
     """The array's shape in each layer: its own, or the fastest of those listed."""
-    chosen, batch = _checked(arch, trace, scheme, batch)
+    chosen, batch = checked(arch, trace, scheme, batch)
     run = partial(replay, arch, trace, chosen, batch, engine=engine)
     return _choose_shapes(arch, trace, chosen, batch, run)
 
 
-def _checked(
+def checked(
     arch: ArchConfig, trace: MaskTrace, scheme: str, batch: int | None
 ) -> tuple[Scheme, int]:
+    """The scheme, and images of a batch. Raises SchemeError where the trace cannot run so."""
     chosen = parse_scheme(scheme, arch)
     require_usable(chosen, arch, trace)
     require_inputs(chosen, arch, trace, trace.images)

@@ -27,6 +27,7 @@ from hwsim.cli import (
     add_images,
     add_machine,
     add_results,
+    add_trace,
     integer,
     run_command,
 )
@@ -37,7 +38,7 @@ from hwsim.sweep.study.journal import JOURNAL, SearchError, damaged, good, held_
 from hwsim.sweep.sweep import run_points
 from hwsim.sweep.workers import Workers, workers_of
 from hwsim.text_table import print_table, three_digits
-from hwsim.trace.files import find_traces
+from hwsim.trace.files import find_one
 from hwsim.trace.mask_trace import MaskTrace
 
 if TYPE_CHECKING:
@@ -54,8 +55,6 @@ MOST_SEED, SEEDS_APART = 4293, 1_000_003
 
 GENERATION = 8
 """Points proposed together, so that they can be replayed together."""
-
-DEFAULT_TRACE = "resnet18-cifar10-scdg.h5"
 
 
 def run_search(
@@ -278,7 +277,7 @@ def build_parser() -> OneLineParser:
     add = parser.add_argument
     add_machine(parser)
     add_axes(parser)
-    add("--trace", metavar="FILE", help=f"one trace (default: the shipped {DEFAULT_TRACE})")
+    add_trace(parser)
     add("--scheme", default="structured", metavar="NAME", help="default: structured")
     add("--objective", nargs="+", default=list(OBJECTIVES), metavar="NAME",
         help=f"what to make small (default: {' '.join(OBJECTIVES)})")  # fmt: skip
@@ -296,11 +295,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(options: argparse.Namespace) -> None:
     """Search, print the front."""
     axes = parse_axes(options.vary)
-    found = find_traces([options.trace or DEFAULT_TRACE])
-    if len(found) > 1:
-        raise SearchError(f"--trace {options.trace}: holds {len(found)} traces; name one file")
     rows = run_search(
-        arch_of(options), axes, options.out, trace=found[0], scheme=options.scheme,
+        arch_of(options), axes, options.out, trace=find_one(options.trace), scheme=options.scheme,
         trials=options.trials, objectives=options.objective, seed=options.seed,
         images=options.images, workers=options.workers,
     )  # fmt: skip

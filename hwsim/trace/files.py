@@ -77,6 +77,14 @@ def find_traces(names: Sequence[str | Path]) -> list[Path]:
     return paths
 
 
+def find_one(name: str | Path) -> Path:
+    """The one trace meant by ``--trace``: a file, or a folder that holds no other."""
+    found = find_traces([name])
+    if len(found) > 1:
+        raise TraceError(f"--trace {name}: holds {len(found)} traces; name one file")
+    return found[0]
+
+
 def find_distinct(names: Sequence[str | Path]) -> list[Path]:
     """The same for results, which tell traces by the names of their files.
 

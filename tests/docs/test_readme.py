@@ -32,6 +32,7 @@ PAGES = (README, GUIDE / "examples.md", GUIDE / "python.md")
 SMALL = {
     "run": ["--images", "1"],
     "sweep": ["--images", "1", "--workers", "1"],
+    "timeline": [],
     "train": [
         "--steps", "1", "--stages", "1", "--width", "32", "--images", "1", "--device", "cpu",
         "--train-images", "32", "--knn-bank", "32", "--knn-queries", "8",

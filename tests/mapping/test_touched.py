@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.errors import UserError
-from hwsim.mapping.touched import fresh_rows, tile_columns, tile_rows
+from hwsim.mapping.touched import fresh_rows, sum_touched, tile_columns, tile_rows
 from hwsim.network import ConvLayer
 
 extents, gaps = st.integers(1, 4), st.integers(1, 3)
@@ -61,6 +61,27 @@ def test_rows_of_tiles_are_the_union_of_their_pixels(
     for rows, fresh in zip(unions, fresh_rows(layer, starts, counts), strict=True):
         assert len(rows - seen) == fresh
         seen |= rows
+
+
+@settings(deadline=None)
+@given(layers(), st.integers(1, 4), st.data())
+def test_sums_over_the_rows_that_ranges_touch(
+    layer: ConvLayer | None, images: int, data: st.DataObject
+) -> None:
+    if layer is None:
+        return
+    rows = images * layer.out_height
+    ends = st.lists(st.integers(0, rows), min_size=2, max_size=2, unique=True).map(sorted)
+    ranges = data.draw(st.lists(ends, min_size=1, max_size=6))
+    of_row = np.random.default_rng(0).integers(0, 1000, (2, images * layer.in_height))
+    expected = []
+    for start, stop in ranges:
+        pixels = range(start * layer.out_width, stop * layer.out_width)
+        union = set().union(*(touched(layer, pixel)[0] for pixel in pixels))
+        places = [image * layer.in_height + row for image, row in union]
+        expected.append(of_row[:, places].sum(axis=1))
+    found = sum_touched(layer, of_row, *np.array(ranges).T)
+    assert found.tolist() == np.stack(expected, axis=1).tolist()
 
 
 @settings(deadline=None)

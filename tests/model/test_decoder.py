@@ -23,7 +23,7 @@ def decoder_of(
     memory = Bitmaps(1, sum(map(len, words)), len(words[0]), counts)
     for pixel, bit in enumerate("".join(words)):
         memory.write(pixel, [int(bit)])
-    return Decoder(env, [scan_of(memory, [0], per_cycle)], rows, counts), counts
+    return Decoder(env, [scan_of(memory, [0], per_cycle)], rows, counts, 0), counts
 
 
 def symbol_decoder(
@@ -38,7 +38,7 @@ def symbol_decoder(
     memory = SymbolLists(1, code, 4, counts)
     for pixel in pixels:
         memory.write(pixel, [1])
-    return Decoder(env, [scan_of(memory, [0], per_cycle)], rows, counts), counts
+    return Decoder(env, [scan_of(memory, [0], per_cycle)], rows, counts, 0), counts
 
 
 def hand_over_at(env: Environment, decoder: Decoder, cycle: int) -> list[int]:
@@ -137,7 +137,7 @@ def shared_decoder(env: Environment, *lists: str, rows: int, word_bits: int = 4)
     for pixel, bits in enumerate(zip(*lists, strict=True)):
         memory.write(pixel, map(int, bits))
     scans = [scan_of(memory, [number], 1) for number in range(len(lists))]
-    return Decoder(env, scans, rows, Counts())
+    return Decoder(env, scans, rows, Counts(), 0)
 
 
 def test_a_shared_decoder_serves_its_lists_one_after_the_other() -> None:
@@ -166,7 +166,7 @@ def test_a_shared_decoder_takes_its_lists_in_order() -> None:
     for pixel, bits in enumerate([(1, 0), (1, 0), (1, 0), (0, 1)]):
         memory.write(pixel, bits)
     watched = [Watched(memory, [number], 1) for number in range(2)]
-    decoder = Decoder(env, watched, 2, Counts())
+    decoder = Decoder(env, watched, 2, Counts(), 0)
     assert buffers_at(env, decoder, 3 * EMISSION) == [[0, 1], [3]]
     assert buffers_at(env, decoder, 4 * EMISSION) == [[2], []]
     assert served == [(0, 0), (1, 0), (2, 1), (3, 0)]

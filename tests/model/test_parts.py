@@ -92,5 +92,5 @@ def test_the_output_stage_takes_all_columns_of_a_pixel_at_once() -> None:
 
 def test_dma_transfers_follow_one_another() -> None:
     env = Environment()
-    env.run(until=env.process(dma(env, 5, 0, 7)))
+    env.run(until=env.process(dma(env, store=5, exposed=0, load=7)))
     assert env.now == 12

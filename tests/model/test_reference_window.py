@@ -186,7 +186,7 @@ def test_a_decoder_keeps_what_it_does_not_hand_over() -> None:
     memory = Bitmaps(1, 8, 8, counts)
     for pixel in range(8):
         memory.write(pixel, [1])
-    decoder = Decoder(env, [scan_of(memory, [0], 1)], 3, counts)
+    decoder = Decoder(env, [scan_of(memory, [0], 1)], 3, counts, 0)
     env.run(until=decoder.ready)
     assert env.now == 3
     assert decoder.hand_over(2) == [[0, 1]]

@@ -231,12 +231,15 @@ def _consecutive_pass(
     """One pass over consecutive pixels where ``run`` is 1, ``groups`` equal pointer lists."""
     steps = steps_of(beats)
     rounds = run * -(-visits.pixels // machine.rows)
-    busy = busy[visits.order if len(busy) > 1 else 0, visits.pixel_tile]
+    # Tile by tile, which several visits share; one of fewer pixels has fewer rounds.
+    pixels = np.zeros(busy.shape[1], np.int64)
+    pixels[visits.pixel_tile] = visits.pixels
+    there = np.arange(busy.shape[2]) < -(-pixels // machine.rows)[:, None]
     taken = round_cycles(machine, busy, machine.columns)
-    there = np.arange(busy.shape[1]) < rounds[:, None]
+    own = visits.order if len(busy) > 1 else 0, visits.pixel_tile
     cycles[:, cause] += rounds * steps
-    cycles[:, _BANK_STALL] += (there * (busy - steps)).sum(axis=1)
-    cycles[:, _DRAIN] += (there * (taken - busy)).sum(axis=1)
+    cycles[:, _BANK_STALL] += run * (there * (busy - steps)).sum(axis=2)[own]
+    cycles[:, _DRAIN] += run * (there * (taken - busy)).sum(axis=2)[own]
     if not machine.systolic:
         cycles[:, _DRAIN] += run * machine.rows
     words = run * visits.pixels * (beats.full + beats.short)

@@ -10,6 +10,7 @@ from simpy import Environment
 
 from hwsim.model.reference.index_memory import Bitmaps, IndexMemory, SymbolLists
 from hwsim.model.reference.latencies import LATENCIES
+from hwsim.model.reference.observer import NOBODY, Observer
 from hwsim.model.reference.parts import Counts, Steps
 
 
@@ -18,16 +19,23 @@ class Decoder:
 
     In every slot it takes the lists in their order, each until its buffer is full or the list is at
     its end; then ``ready`` has happened, and it stops until the buffers are handed over.
-    ``buffers`` may be looked at then.
+    ``buffers`` may be looked at then. ``first``: the lane group of the first list.
     """
 
     def __init__(
-        self, env: Environment, scans: Sequence[BitmapScan | SymbolScan], rows: int, counts: Counts
+        self,
+        env: Environment,
+        scans: Sequence[BitmapScan | SymbolScan],
+        rows: int,
+        counts: Counts,
+        first: int,
+        observer: Observer = NOBODY,
     ) -> None:
         self.ready = env.event()
         self._emptied = env.event()
         self.buffers: list[list[int]] = [[] for _ in scans]
         self._env, self._scans, self._rows, self._counts = env, scans, rows, counts
+        self._first, self._observer = first, observer
         env.process(self._decode())
 
     def hand_over(self, below: float = inf) -> list[list[int]]:
@@ -47,12 +55,15 @@ class Decoder:
 
     def _decode(self) -> Steps:
         while True:
-            for scan, buffer in zip(self._scans, self.buffers, strict=True):
+            lists = zip(self._scans, self.buffers, strict=True)
+            for group, (scan, buffer) in enumerate(lists, self._first):
                 while not scan.ended and len(buffer) < self._rows:
+                    since = self._env.now
                     cycles, pixels = scan.step(self._rows - len(buffer))
                     yield self._env.timeout(cycles)
                     self._counts["decoder_cycles"] += cycles
                     buffer += pixels
+                    self._observer.decoded(group, pixels, since, self._env.now)
             self.ready.succeed()
             if self._finished():
                 break

@@ -21,6 +21,7 @@ from hwsim.mapping.pointers import beat_offsets, pixel_addresses
 from hwsim.model.reference.decoder import Decoder, scan_of
 from hwsim.model.reference.feed import Broadcast, Retire, Systolic
 from hwsim.model.reference.latencies import LATENCIES
+from hwsim.model.reference.observer import NOBODY, Observer, Round
 from hwsim.model.reference.operands import Operands, take
 from hwsim.model.reference.parts import Banks, Entries, Steps, dma, output_stage
 from hwsim.model.reference.tile import Layer, Tile
@@ -28,7 +29,11 @@ from hwsim.network import ConvLayer
 
 
 def run_layer(
-    layer: Layer, loads: np.ndarray, stores: np.ndarray, exposed: np.ndarray
+    layer: Layer,
+    loads: np.ndarray,
+    stores: np.ndarray,
+    exposed: np.ndarray,
+    observer: Observer = NOBODY,
 ) -> tuple[np.ndarray, np.ndarray]:
     """One layer and batch, from its first load to its last store.
 
@@ -44,7 +49,7 @@ def run_layer(
     if isinstance(mapping.layer, ConvLayer):
         addresses = pixel_addresses(mapping.pointers)
     work = [Tile(layer, number, addresses) for number in range(len(layer.tiles))]
-    ledger = Ledger(env)
+    ledger = Ledger(env, observer)
     sequencer = Sequencer(env, layer, ledger)
     transfers = loads.tolist(), stores.tolist(), exposed.tolist()
     env.run(env.process(_layer(env, work, sequencer, ledger, *transfers)))
@@ -58,8 +63,8 @@ def run_layer(
 class Ledger:
     """Books every cycle once, on what the machine waited for."""
 
-    def __init__(self, env: Environment) -> None:
-        self.booked = 0
+    def __init__(self, env: Environment, observer: Observer) -> None:
+        self.booked, self.observer = 0, observer
         self._env = env
         self._cycles: Counter[str] = Counter()
 
@@ -69,8 +74,10 @@ class Ledger:
 
     def spent_on(self, cause: str) -> None:
         """The cycles since the last booking, if any, went to ``cause``."""
-        self._cycles[cause] += self._env.now - self.booked
-        self.booked = self._env.now
+        now = self._env.now
+        self._cycles[cause] += now - self.booked
+        self.observer.spent(cause, self.booked, now)
+        self.booked = now
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class Sequencer:
     """Runs the passes of a tile: fills rounds from the decoders, and the array with rounds."""
 
     def __init__(self, env: Environment, layer: Layer, ledger: Ledger) -> None:
-        self._env, self._ledger = env, ledger
+        self._env, self._ledger, self._observer = env, ledger, ledger.observer
         self._scheme, self._mapping, self._arch = layer.scheme, layer.mapping, layer.mapping.arch
         self._rows, self._columns = self._arch.array.rows, self._arch.array.columns
         self._operands = None if layer.inputs is None else Operands(layer.mapping, layer.inputs)
@@ -104,10 +111,10 @@ class Sequencer:
         activation = self._arch.activation
         # Rows that wait for nobody have banks that give all that is asked for.
         conflicts = "none" if self._free_rows else activation.bank_conflicts
-        self._banks = Banks(env, activation.banks, conflicts)
+        self._banks = Banks(env, activation.banks, conflicts, self._observer)
         self._run_ahead = activation.run_ahead if conflicts == "exact" else None
-        systolic = self._arch.array.feed == "systolic"
-        self._feed = Systolic(env) if systolic else Broadcast(env, self._rows)
+        feed = Systolic if self._arch.array.feed == "systolic" else Broadcast
+        self._feed = feed(env, self._rows, self._observer)
 
     def run(self, tile: Tile) -> Steps:
         """A dense pass, or a base and a conditional pass, or one of them; none for a map."""
@@ -137,9 +144,11 @@ class Sequencer:
 
     def _compare(self, tile: Tile) -> Steps:
         """The decisions of an instance gate, when the whole map has its base sums."""
+        since = self._env.now
         for pixel in range(tile.pixels):
             yield self._env.timeout(LATENCIES.compared_pixel)
             tile.compare(pixel)
+        self._observer.compared(tile.pixels, since, self._env.now)
         self._ledger.spent_on("drain")
 
     def _masked_pass(self, tile: Tile) -> Steps:
@@ -190,7 +199,10 @@ class Sequencer:
         index = self._arch.index
         scans = [scan_of(tile.memory, lists, index.indices_per_cycle) for lists in tile.followed]
         served = [scans] if index.decoders == "shared" else [[scan] for scan in scans]
-        return [Decoder(self._env, few, self._rows, tile.counts) for few in served]
+        return [
+            Decoder(self._env, few, self._rows, tile.counts, first, self._observer)
+            for first, few in enumerate(served)
+        ]
 
     def _round(self, tile: Tile, a_pass: Pass, lists: Sequence[Sequence[int]]) -> Steps:
         """Compute one list of pixels per lane group, and let their sums leave as the feed has it.
@@ -199,6 +211,7 @@ class Sequencer:
         when the first one starts, for those before it, too. A beat ends when its words are there.
         With idealised banks they ask for all words at once, and it is the round that ends so.
         """
+        since = self._env.now
         self._feed.start(a_pass.retire)
         pointers = [(group, pixel) for group, pixels in enumerate(lists) for pixel in pixels]
         words = Counter(tile.addresses[pixel] for _, pixel in pointers)
@@ -225,6 +238,8 @@ class Sequencer:
         self._ledger.spent_on("bank_stall")
         yield from self._feed.finish_round(self._rows_of(lists), a_pass.columns, a_pass.retire)
         self._ledger.spent_on("drain")
+        done = Round(a_pass.cause, a_pass.beats, lists, words, lanes, lit)
+        self._observer.ran(done, since, self._env.now)
 
     def _stretches(
         self, a_pass: Pass, pixels: Sequence[int]
@@ -293,19 +308,21 @@ def _layer(
 
     There is one slot more than visits: in the last nothing is left to compute or to load.
     """
+    observer = ledger.observer
     ledger.open(work[0])
-    yield env.process(dma(env, loads[0]))
+    yield env.process(dma(env, observer, first_load=loads[0]))
     ledger.spent_on("dram_stall")
     slots = zip(
         [*work, None], [None, *work], [*exposed, 0], [0, *stores], [*loads[1:], 0], strict=True
     )
-    for tile, finished, unhidden, store, load in slots:
+    for number, (tile, finished, unhidden, store, load) in enumerate(slots):
+        since = env.now
         if tile:
             ledger.open(tile)
-        yield env.process(dma(env, unhidden))
+        yield env.process(dma(env, observer, exposed=unhidden))
         ledger.spent_on("dram_stall")
-        moved = env.process(dma(env, store, load))
-        emptied = env.process(_empty(env, finished))
+        moved = env.process(dma(env, observer, store=store, load=load))
+        emptied = env.process(_empty(env, finished, observer))
         if finished and finished.sums_stored:
             finished.store_sums()
         if tile:
@@ -316,12 +333,13 @@ def _layer(
         ledger.spent_on("output_stall")
         yield moved
         ledger.spent_on("dram_stall")
+        observer.visited(number, since, env.now)
 
 
-def _empty(env: Environment, tile: Tile | None) -> Steps:
+def _empty(env: Environment, tile: Tile | None, observer: Observer) -> Steps:
     if tile and tile.finishes:
         words = 0 if tile.is_map else len(tile.lanes)
-        yield from output_stage(env, tile.pixels, tile.width, words, tile.counts)
+        yield from output_stage(env, tile.pixels, tile.width, words, tile.counts, observer)
 
 
 def _in_order(names: Sequence[str], found: Counter[str]) -> list[int]:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from simpy import Environment, Event
 
 from hwsim.model.reference.latencies import LATENCIES
+from hwsim.model.reference.observer import NOBODY, Observer
 
 Steps = Generator[Event, Any, None]
 """What a process yields: the events that it waits for."""
@@ -40,6 +41,10 @@ class Fetch:
     filled: Event
 
 
+Word = tuple[Fetch, int, int]
+"""A word of a beat: its address, and how many pointers wait for it."""
+
+
 class Banks:
     """The activation banks behind one arbiter; each serves one distinct word per cycle.
 
@@ -52,14 +57,13 @@ class Banks:
         env: Environment,
         banks: int,
         conflicts: Literal["exact", "bandwidth", "none"] = "exact",
+        observer: Observer = NOBODY,
     ) -> None:
         exact = conflicts == "exact"
-        self._queues: list[deque[tuple[Fetch, int]]] = [
-            deque() for _ in range(banks if exact else 1)
-        ]
+        self._queues: list[deque[Word]] = [deque() for _ in range(banks if exact else 1)]
         self._together = banks if conflicts == "bandwidth" else maxsize
         self._granted = self._one_per_bank if exact else self._any
-        self._counts = Counts()
+        self._counts, self._observer = Counts(), observer
         self._env, self._asked = env, env.event()
         env.process(self._arbitrate())
 
@@ -72,50 +76,66 @@ class Banks:
         fetch = Fetch(len(words), self._env.event())
         queues, number = self._queues, len(self._queues)
         for address, pointers in words.items():
-            queues[(address + offset) % number].append((fetch, pointers))
+            place = address + offset
+            queues[place % number].append((fetch, place, pointers))
         self._counts = counts
         if not self._asked.triggered:
             self._asked.succeed()
         return fetch.filled
 
     def _arbitrate(self) -> Steps:
+        number = len(self._queues)
         while True:
             yield self._asked
             while any(self._queues):
                 yield self._env.timeout(0)  # the requests of this instant are all in
                 granted = self._granted()
+                self._observer.serving(granted, number, self._env.now)
                 yield self._env.timeout(LATENCIES.bank_word)
+                fetches, _, pointers = zip(*granted, strict=True)
                 self._counts["activation_word_reads"] += len(granted)
-                for fetch, pointers in granted:
-                    self._counts["line_fills"] += pointers
+                self._counts["line_fills"] += sum(pointers)
+                for fetch in fetches:
                     fetch.missing -= 1
                     if not fetch.missing:
                         fetch.filled.succeed()
             self._asked = self._env.event()
 
-    def _one_per_bank(self) -> list[tuple[Fetch, int]]:
+    def _one_per_bank(self) -> list[Word]:
         return [queue.popleft() for queue in self._queues if queue]
 
-    def _any(self) -> list[tuple[Fetch, int]]:
+    def _any(self) -> list[Word]:
         (queue,) = self._queues
         return [queue.popleft() for _ in range(min(len(queue), self._together))]
 
 
-def drain(env: Environment, bank: Sequence[Entries], retire: Callable[[Entries], None]) -> Steps:
+def drain(
+    env: Environment,
+    bank: Sequence[Entries],
+    retire: Callable[[Entries], None],
+    observer: Observer = NOBODY,
+) -> Steps:
     """Empty an accumulator bank, one row of all columns at a time; empty rows take their turn."""
+    since = env.now
     for entries in bank:
         yield env.timeout(LATENCIES.drained_row)
         if entries:
             retire(entries)
+    observer.drained(bank, since, env.now)
 
 
 def wave(
-    env: Environment, bank: Sequence[Entries], columns: int, retire: Callable[[Entries], None]
+    env: Environment,
+    bank: Sequence[Entries],
+    columns: int,
+    retire: Callable[[Entries], None],
+    observer: Observer = NOBODY,
 ) -> Steps:
     """The last operands of a systolic round go from column to column, row behind row.
 
     A row has its sums when they have passed its last column, one hop after the row before.
     """
+    since = env.now
     for _ in range(columns - 1):
         yield env.timeout(LATENCIES.hop)
     for row, entries in enumerate(bank):
@@ -123,19 +143,29 @@ def wave(
             yield env.timeout(LATENCIES.hop)
         if entries:
             retire(entries)
+    observer.drained(bank, since, env.now)
 
 
 def output_stage(
-    env: Environment, pixels: int, width: int, lane_groups: int, counts: Counts
+    env: Environment,
+    pixels: int,
+    width: int,
+    lane_groups: int,
+    counts: Counts,
+    observer: Observer = NOBODY,
 ) -> Steps:
     """Scale, add, activate, requantise and pool a finished half, pixel by pixel."""
+    since = env.now
     for _ in range(pixels):
         yield env.timeout(LATENCIES.output_pixel)
         counts["psum_output_reads"] += lane_groups
         counts["output_ops"] += width
+    observer.emptied(pixels, width, since, env.now)
 
 
-def dma(env: Environment, *transfers: int) -> Steps:
+def dma(env: Environment, observer: Observer = NOBODY, **transfers: int) -> Steps:
     """One transfer after the other, each given in cycles: bytes and bandwidth are shared inputs."""
-    for cycles in transfers:
+    for name, cycles in transfers.items():
+        since = env.now
         yield env.timeout(cycles)
+        observer.moved(name, since, env.now)
