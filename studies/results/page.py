@@ -8,7 +8,6 @@ The page's text is written by hand; between `<!-- NAME -->` and `<!-- end of NAM
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from hwsim.files import write_whole
 from hwsim.text_table import markdown_table
 from hwsim.trace.statistics import ALL_LAYERS
 from studies import poster_table
+from studies.palette import with_palette
 from studies.paths.__main__ import ALL_LAYERS as ALL_PATHS
 from studies.paths.figure import path_maps
 from studies.training_figures import accuracy_against_cost, learning_curves
@@ -240,19 +240,6 @@ def page_pictures(page: str) -> dict[str, bytes]:
         figure, colours = PICTURES[kind]
         found[file] = with_palette(plots.png(figure(name)), colours)
     return found
-
-
-def with_palette(picture: bytes, colours: int) -> bytes:
-    """A PNG with as many colours: a third of its bytes, and the same to the eye."""
-    from PIL import Image
-
-    small = io.BytesIO()
-    with Image.open(io.BytesIO(picture)) as image:
-        # Which loses no colour of few pixels, as the median cut does.
-        method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
-        few = image.convert("RGB").quantize(colours, method, dither=dither)
-    few.save(small, "PNG", optimize=True)
-    return small.getvalue()
 
 
 MARKED = re.compile(r"(<!-- (?P<name>[\w ]+) -->\n).*?(<!-- end of (?P=name) -->)", re.DOTALL)

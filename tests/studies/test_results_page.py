@@ -17,6 +17,7 @@ from torch.nn import functional
 from hwsim.plots.style import METHODS, png
 from hwsim.train import options
 from hwsim.train.networks.models import ResNet18, network_of
+from studies.palette import with_palette
 from studies.results import campaign, page
 from studies.results import replay as module
 from studies.results.claims import Claim, compared
@@ -188,7 +189,7 @@ def test_a_palette_keeps_every_colour_of_the_methods() -> None:
             ]
         )
     )
-    drawn = page.with_palette(png(figure), 64)
+    drawn = with_palette(png(figure), 64)
     assert len(drawn) < len(png(figure)) / 2
     with Image.open(io.BytesIO(drawn)) as image:
         colours = np.array([colour for _, colour in image.convert("RGB").getcolors()])
