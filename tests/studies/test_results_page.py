@@ -196,3 +196,10 @@ def test_a_palette_keeps_every_colour_of_the_methods() -> None:
     for style in METHODS.values():
         own = [int(style.colour[at : at + 2], 16) for at in (1, 3, 5)]
         assert np.abs(colours - own).max(axis=1).min() <= 5
+
+
+def test_noise_stays_as_it_is() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    drawn = io.BytesIO()
+    Image.fromarray(noise).save(drawn, "PNG")
+    assert with_palette(drawn.getvalue(), 16) == drawn.getvalue()
