@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 PIP    := $(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 MODELS := $(addprefix tests/model/test_,by_hand.py closed_forms.py laws_of_models.py)
-UNIT   := tests/arch tests/trace tests/energy tests/oracle tests/plots tests/run $(wildcard tests/test_*.py)
+UNIT   := tests/arch tests/trace tests/energy tests/oracle tests/plots tests/run tests/diff $(wildcard tests/test_*.py)
 APT    := $(if $(filter 0,$(shell id -u)),,sudo )apt-get
 
 .PHONY: setup demo test unit test-slow test-modes notebooks docs verify fuzz faults mutate bench anchors negative-result campaign gpu-campaign \

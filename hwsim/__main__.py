@@ -28,6 +28,7 @@ COMMANDS = {
     "sweep": Command("hwsim.sweep.__main__", "replay masks on many machines"),
     "search": Command("hwsim.sweep.search", "find the machines that trade energy, time, area best"),
     "equal-area": Command("hwsim.sweep.equal_area", "compare each scheme's best machines"),
+    "diff": Command("hwsim.diff.__main__", "what changed between two machines, runs or sweeps"),
     "timeline": Command("hwsim.timeline.__main__", "one layer, cycle by cycle, for Perfetto"),
     "trace": Command("hwsim.trace.__main__", "inspect, verify, measure and draw mask traces"),
     "network": Command("hwsim.run.network", "show, check and derive layer lists"),

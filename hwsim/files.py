@@ -80,6 +80,16 @@ def _sync(path: Path) -> None:
         os.fsync(written.fileno())
 
 
+def require_place(option: str, target: str | Path) -> None:
+    """Raise UserError, before long work, where no file of that name can be written."""
+    path = Path(target)
+    told = f"{option} {target}"
+    if path.is_dir():
+        raise UserError(f"{told}: is a folder; expected a file name")
+    if not path.parent.is_dir():
+        raise UserError(f"{told}: no such folder: {path.parent}")
+
+
 def write_whole(path: Path, contents: str | bytes) -> None:
     """Text goes in as UTF-8."""
     with whole(path) as temporary:

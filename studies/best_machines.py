@@ -160,8 +160,9 @@ def figure_of(found: pd.DataFrame) -> Figure:
     axes[0].set_yticks(range(len(names)), names)
     axes[0].set_ylim(len(names) - 0.5, -0.5)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    look.head(figure, (), "Each scheme on its best machine of equal area", "line: dense's best")
+    look.legend_below(figure, dict(zip(labels, handles, strict=True)))
+    note = "each scheme on its best machine of equal area; line: the best dense one"
+    look.head(figure, (), sentences(found)[0].removesuffix("."), note)
     return figure
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hwsim.arch.load import load_arch
+from hwsim.plots.style import scheme_style, text_on
 from hwsim.run.comparison import compare
 from hwsim.trace.files import open_traces
 
@@ -23,18 +24,13 @@ STYLE = """\
     .bg { fill: #ffffff; stroke: #d0d7de; }
     text { fill: #1f2328; font-size: 13px; }
     .name { font-size: 15px; font-weight: bold; }
-    .share { fill: #ffffff; font-weight: bold; }
+    .share { font-weight: bold; }
     .mark { text-anchor: middle; font-size: 12px; }
-    .cdg { fill: #c44f00; }
-    .scdg { fill: #0072b2; }
     .line { stroke: #1f2328; stroke-width: 1.2; }
     .promise { stroke: #1f2328; stroke-width: 2; stroke-dasharray: 5 4; }
     @media (prefers-color-scheme: dark) {
       .bg { fill: #0d1117; stroke: #30363d; }
       text { fill: #e6edf3; }
-      .share { fill: #0d1117; }
-      .cdg { fill: #f0a03c; }
-      .scdg { fill: #56b4e9; }
       .line, .promise { stroke: #e6edf3; }
     }
 """
@@ -45,7 +41,6 @@ class Bar(NamedTuple):
 
     method: str
     scheme: str
-    colour: str
     masks: str
     hardware: str
 
@@ -59,19 +54,19 @@ class Panel(NamedTuple):
 
 
 BARS = (
-    Bar("cdg", "unstructured", "cdg", "CDG: a decision per channel", "each channel skips alone"),
-    Bar("cdg", "lockstep-8", "cdg", "CDG: a decision per channel", "8 channels skip together"),
-    Bar("scdg", "structured-8x", "scdg", "SCDG: one per 8 channels", "8 channels skip together"),
-    Bar("cdg", "clock-gated", "cdg", "CDG: a decision per channel", "switched off, not skipped"),
+    Bar("cdg", "unstructured", "CDG: a decision per channel", "each channel skips alone"),
+    Bar("cdg", "lockstep-8", "CDG: a decision per channel", "8 channels skip together"),
+    Bar("scdg", "structured-8x", "SCDG: one per 8 channels", "8 channels skip together"),
+    Bar("cdg", "clock-gated", "CDG: a decision per channel", "switched off, not skipped"),
 )
 
 PANELS = (
     Panel("time", "cycles_per_image", 256),
-    Panel("DRAM traffic", "dram_bytes_per_image", 466),
-    Panel("energy", "energy_uj_per_image", 676),
+    Panel("DRAM traffic", "dram_bytes_per_image", 462),
+    Panel("energy", "energy_uj_per_image", 668),
 )
 
-FULL = 166
+FULL = 154
 """Pixels of 100 %."""
 
 TOP, STEP, THICK = 92, 52, 34
@@ -114,11 +109,15 @@ def _panel(panel: Panel, of: dict[tuple[str, str], dict[str, Any]], bottom: int)
         row = of[bar.method, bar.scheme]
         share = row[panel.metric] / of[bar.method, "dense"][panel.metric]
         y = TOP + STEP * at
+        colour = scheme_style(bar.scheme).colour
         yield (
-            f'  <rect class="{bar.colour}" x="{panel.left}" y="{y}" '
+            f'  <rect fill="{colour}" x="{panel.left}" y="{y}" '
             f'width="{FULL * share:.1f}" height="{THICK}"/>'
         )
-        yield f'  <text class="share" x="{panel.left + 10}" y="{y + 22}">{100 * share:.0f} %</text>'
+        yield (
+            f'  <text class="share" style="fill: {text_on(colour)}" x="{panel.left + 10}" '
+            f'y="{y + 22}">{100 * share:.0f} %</text>'
+        )
     yield _line("line", panel.left + FULL, bottom)
     yield f'  <text class="mark" x="{panel.left + FULL}" y="74">dense</text>'
     if panel.metric == "cycles_per_image":
@@ -126,7 +125,7 @@ def _panel(panel: Panel, of: dict[tuple[str, str], dict[str, Any]], bottom: int)
         middle = panel.left + FULL * promised
         yield _line("promise", middle, bottom)
         label = f"FLOPs promise {100 * promised:.0f} %"
-        yield f'  <text class="mark" x="{middle:.1f}" y="74">{label}</text>'
+        yield f'  <text class="mark" x="{middle - 12:.1f}" y="74">{label}</text>'
 
 
 def _line(kind: str, x: float, bottom: int) -> str:

@@ -5,6 +5,7 @@ colour differs by marker, line or hatch as well. Every figure takes a frame of
 the comparison, of results or of mask statistics, and raises UserError where a column is missing.
 """
 
+from hwsim.plots.columns import two_columns
 from hwsim.plots.energy import energy_breakdown, energy_vs_sparsity
 from hwsim.plots.layers import cycles_by_cause, roofline, utilisation_by_layer
 from hwsim.plots.masks import lockstep_density, mask_overlay
@@ -27,5 +28,6 @@ __all__ = [
     "svg",
     "tile_timeline",
     "turning_points",
+    "two_columns",
     "utilisation_by_layer",
 ]

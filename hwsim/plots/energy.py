@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from hwsim.analysis import break_even
 from hwsim.energy.prices import COMPONENT_LABELS
 from hwsim.plots import style as look
+from hwsim.plots.findings import least_energy, least_recorded_energy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +20,14 @@ BREAK_EVENS = {"dense": "X", "dense-zero-gated": "P"}
 """Machines to break even with, and the marker of the crossing."""
 
 COLUMNS = 3
+
+NEAR_ZERO = 0.3
+"""Share of the largest energy below which the axis begins at zero."""
+
+SMALL = 0.01
+"""Components below this share of every bar are drawn as one."""
+
+OTHERS = "#B0B0B0"
 
 ASSUMED = {"operand_network": " (assumed price)"}
 """What the legend says behind a component's name."""
@@ -53,7 +63,9 @@ def energy_vs_sparsity(frame: pd.DataFrame) -> Figure:
         panel.set_title(f"masks of {name}", fontsize=look.HEADING_POINTS)
         panel.set_xlabel("sparsity of the conditional path, MAC-weighted (%)")
         panel.set_ylabel("energy per image (µJ)")
-        panel.set_ylim(bottom=0)
+        # Of lines that stay far above zero the gap below says nothing.
+        low, high = (frame["energy_uj_per_image"].agg(end) for end in ("min", "max"))
+        panel.set_ylim(bottom=0 if low < NEAR_ZERO * high else 0.85 * low)
         panel.grid(alpha=0.3)
         # Below the panel: inside, some line would run through it.
         _legend(panel)
@@ -61,8 +73,7 @@ def energy_vs_sparsity(frame: pd.DataFrame) -> Figure:
     note = "large markers: the recorded network"
     if crossings:
         note += "; crosses: break-even, on straight lines between the points"
-    title = f"Energy against sparsity, batch {frame['batch'].iloc[0]}"
-    look.head(figure, frame["label"], title, note)
+    look.head(figure, frame["label"], least_recorded_energy(frame, names), note)
     return figure
 
 
@@ -126,10 +137,13 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
     batches = list(frame["batch"].unique())
     longest = max(len(frame[frame["batch"] == batch]) for batch in batches)
     figure, axes = look.panels(len(batches), 6.8, 0.36 * longest + 2.2, 2)
+    drawn, others = _components(frame)
     for panel, batch in zip(axes, batches, strict=True):
         bars = frame[frame["batch"] == batch].iloc[::-1]
+        alone = int((bars["scheme"] == "dense").sum()) == 1
         left = pd.Series(0.0, index=bars.index)
-        for component, (colour, hatch) in look.COMPONENT_COLOURS.items():
+        for component in drawn:
+            colour, hatch = look.COMPONENT_COLOURS[component]
             width = bars[f"{component}_uj"]
             panel.barh(
                 range(len(bars)),
@@ -141,6 +155,11 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
                 edgecolor="white",
                 linewidth=0.5,
             )
+            left = left + width
+        if others:
+            width = bars[[f"{component}_uj" for component in others]].sum(axis=1)
+            told = textwrap.fill(", ".join(COMPONENT_LABELS[name] for name in others), 32)
+            panel.barh(range(len(bars)), width, left=left, color=OTHERS, label=told)
             left = left + width
         for position, total in enumerate(left):
             panel.annotate(
@@ -156,7 +175,7 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
         panel.set_yticks(
             range(len(bars)),
             [
-                scheme if scheme == "dense" else f"{names[trace]}: {scheme}"
+                scheme if scheme == "dense" and alone else f"{names[trace]}: {scheme}"
                 for trace, scheme in zip(bars["trace"], bars["scheme"], strict=True)
             ],
         )
@@ -165,7 +184,7 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
         panel.grid(axis="x", alpha=0.3)
         panel.set_axisbelow(True)
     handles, labels = axes[0].get_legend_handles_labels()
-    columns_of_legend = 3 if len(batches) == 1 else 5
+    columns_of_legend = 3 if len(batches) == 1 else 4
     figure.legend(
         handles,
         labels,
@@ -173,5 +192,14 @@ def energy_breakdown(frame: pd.DataFrame) -> Figure:
         ncols=columns_of_legend,
         fontsize=look.TEXT_POINTS,
     )
-    look.head(figure, frame["label"], "Energy by component")
+    look.head(figure, frame["label"], least_energy(frame, names))
     return figure
+
+
+def _components(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Those that can be seen in some bar, and those that cannot, where they are several."""
+    columns = {name: f"{name}_uj" for name in look.COMPONENT_COLOURS}
+    totals = frame[list(columns.values())].sum(axis=1)
+    small = [name for name, column in columns.items() if (frame[column] < SMALL * totals).all()]
+    others = small if len(small) > 1 else []
+    return [name for name in columns if name not in others], others

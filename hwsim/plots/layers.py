@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSE_LABELS, CAUSES, DRAM_COUNTERS
 from hwsim.errors import UserError
 from hwsim.plots import style as look
+from hwsim.plots.findings import best_utilisation, largest_loss, row_at, share_of_roof
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 RUN = ("trace", "method", "label", "scheme", "batch", "layer")
 """Columns that say of which run and layer a row is."""
+
+IN_LEGENDS = {CAUSE_LABELS["base"]: "base, or all of a dense pass"}
+"""What a legend calls a cause by more than its name."""
 
 MOST_LAYERS_NAMED = 60
 """Of a longer network every second, third, ... layer is named on the axis."""
@@ -33,7 +37,7 @@ def cycles_by_cause(frame: pd.DataFrame) -> Figure:
     causes = [f"{cause}_cycles" for cause in CAUSES]
     look.require_columns("cycles_by_cause", frame, (*RUN, "images", "cycles", *causes))
     names = look.run_names(frame)
-    runs = list(frame.groupby(["trace", "scheme", "batch"], sort=False))
+    runs = list(_told_apart(frame.groupby(["trace", "scheme", "batch"], sort=False)))
     shared = _one_network(run["layer"] for _, run in runs)
     figure, axes, columns = _panels_of_layers(frame, len(runs), 1.8, shared)
     most = max((run["cycles"] / run["images"]).max() for _, run in runs)
@@ -41,6 +45,8 @@ def cycles_by_cause(frame: pd.DataFrame) -> Figure:
         edges = np.arange(len(run) + 1) - 0.5
         below = np.zeros(len(run))
         for cause, (colour, hatch) in look.CAUSE_COLOURS.items():
+            if not frame[f"{cause}_cycles"].any():
+                continue
             above = below + (run[f"{cause}_cycles"] / run["images"]).to_numpy(float)
             panel.stairs(
                 above,
@@ -56,14 +62,34 @@ def cycles_by_cause(frame: pd.DataFrame) -> Figure:
             below = above
         panel.vlines(edges, 0, most, color="white", linewidth=1)
         panel.set_ylim(0, 1.08 * most)
-        panel.set_title(f"{names[trace]}: {scheme}, batch {batch}", fontsize=look.HEADING_POINTS)
+        masks = "" if trace is None else f"{names[trace]}: "
+        panel.set_title(f"{masks}{scheme}, batch {batch}", fontsize=look.HEADING_POINTS)
         panel.set_ylabel("cycles per image")
         panel.yaxis.set_major_formatter("{x:,.0f}")
         _name_layers(panel, list(run["layer"]))
     look.label_outer(axes, columns)
     _legend(figure, axes, 4)
-    look.head(figure, frame["label"], "Cycles by cause, layer by layer")
+    look.head(figure, frame["label"], largest_loss(frame, names))
     return figure
+
+
+def _told_apart(runs: Iterable[tuple[Any, pd.DataFrame]]) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Each run with its trace, scheme and batch; one dense run for all traces that give it equal
+    cycles, without a trace where they are several."""
+    listed = list(runs)
+    dense = [(key[2], _cycles(run)) for key, run in listed if key[1] == "dense"]
+    seen = set()
+    for (trace, scheme, batch), run in listed:
+        alike = (batch, _cycles(run))
+        if scheme != "dense":
+            yield (trace, scheme, batch), run
+        elif alike not in seen:
+            seen.add(alike)
+            yield (None if dense.count(alike) > 1 else trace, scheme, batch), run
+
+
+def _cycles(run: pd.DataFrame) -> tuple[Any, ...]:
+    return tuple(run["layer"]), tuple(run["cycles"] / run["images"])
 
 
 def utilisation_by_layer(frame: pd.DataFrame) -> Figure:
@@ -72,7 +98,8 @@ def utilisation_by_layer(frame: pd.DataFrame) -> Figure:
     ``frame`` as :func:`hwsim.layers_frame` gives it, with ``utilisation`` as a share. One
     panel per trace and batch. Layers without MACs have no utilisation and are left out.
     """
-    look.require_columns("utilisation_by_layer", frame, (*RUN, "dense_macs", "utilisation"))
+    columns_needed = (*RUN, "dense_macs", "cycles", "utilisation")
+    look.require_columns("utilisation_by_layer", frame, columns_needed)
     frame = _with_macs("utilisation_by_layer", frame, frame["dense_macs"])
     names = look.run_names(frame)
     groups = list(frame.groupby(["trace", "batch"], sort=False))
@@ -99,7 +126,7 @@ def utilisation_by_layer(frame: pd.DataFrame) -> Figure:
         panel.grid(alpha=0.3)
     look.label_outer(axes, columns)
     _legend(figure, axes, 3)
-    look.head(figure, frame["label"], "Utilisation by executed MACs, layer by layer")
+    look.head(figure, frame["label"], best_utilisation(frame, names))
     return figure
 
 
@@ -145,6 +172,7 @@ def roofline(frame: pd.DataFrame, arch: ArchConfig, macs: MacsCounted = "execute
                 clip_on=False,
                 label=scheme,
             )
+        _name_slowest(panel, group)
         panel.set_xscale("log", base=2)
         panel.set_yscale("log", base=2)
         panel.set_xlim(left, right)
@@ -158,11 +186,30 @@ def roofline(frame: pd.DataFrame, arch: ArchConfig, macs: MacsCounted = "execute
         panel.grid(alpha=0.3)
     look.label_outer(axes, 2)
     _legend(figure, axes, 3)
-    note = f"roofs: {compute} PEs, {bandwidth:.3g} DRAM bytes per cycle; a point per layer"
+    note = f"roofs: {compute} PEs, {bandwidth:.3g} DRAM bytes per cycle; a point per layer, the "
+    note += "slowest named"
     if macs == "dense-equivalent":
         note += "; above the roof: MACs skipped"
-    look.head(figure, frame["label"], f"Roofline of {arch.name}, {macs} MACs", note)
+    found = share_of_roof(points, bandwidth, compute)
+    title = f"Roofline of {arch.name}, {macs} MACs: {found} or less"
+    look.head(figure, frame["label"], title, note)
     return figure
+
+
+def _name_slowest(panel: Axes, points: pd.DataFrame) -> None:
+    """The layer of fewest MACs per cycle, of all schemes, and the one of fewest per byte."""
+    lowest, left = (
+        row_at(points, points[column].to_numpy().argmin())
+        for column in ("macs_per_cycle", "macs_per_dram_byte")
+    )
+    for row in (lowest,) if lowest["layer"] == left["layer"] else (lowest, left):
+        panel.annotate(
+            look.literal(row["layer"], look.LONGEST_LAYER),
+            (row["macs_per_dram_byte"], row["macs_per_cycle"]),
+            xytext=(7, -3),
+            textcoords="offset points",
+            fontsize=look.TEXT_POINTS - 1,
+        )
 
 
 def _with_macs(figure: str, frame: pd.DataFrame, macs: pd.Series) -> pd.DataFrame:
@@ -212,11 +259,15 @@ def _legend(figure: Figure, axes: list[Axes], columns: int) -> None:
     entries: dict[Any, Any] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    figure.legend(
-        entries.values(),
-        entries,
-        loc="outside lower center",
-        ncols=columns,
-        fontsize=look.TEXT_POINTS,
-    )
+            entries.setdefault(IN_LEGENDS.get(label, label), handle)
+    spare = next((panel for panel in figure.axes if not panel.get_visible()), None)
+    if spare is None:
+        look.legend_below(figure, entries, columns)
+        return
+    # Where a last row is not full, its empty place.
+    spare.set_visible(True)
+    spare.set_axis_off()
+    spare.legend(
+        list(entries.values()), list(entries), loc="center", fontsize=look.TEXT_POINTS,
+        ncols=2 if len(entries) > 4 else 1,
+    )  # fmt: skip

@@ -76,9 +76,10 @@ def mask_overlay(
     look.label_outer(axes, len(images))
     bar = figure.colorbar(drawn, ax=axes, shrink=0.9)
     bar.set_label("open gates (%)")
-    look.head(
-        figure, [trace.header.label], f"Gates open in {layer}, masks of {trace.header.method}"
-    )
+    open_shares = sorted(round(float(share.mean())) for share in shares)
+    span = " to ".join(dict.fromkeys(f"{open_shares[at]}" for at in (0, -1)))
+    title = f"{span} % of the gates of {layer} open, masks of {trace.header.method}"
+    look.head(figure, [trace.header.label], title)
     return figure
 
 
@@ -108,10 +109,10 @@ def lockstep_density(frame: pd.DataFrame) -> Figure:
     figure, (panel,) = look.panels(1, 7.2, 4.8, 1)
     most = min(1.0, 1.25 * float(frame["density"].max())) or 1.0
     _lines_of_expectation(panel, most, sorted(set(frame["lists_per_lane_group"])))
-    for at, (trace, name) in enumerate(look.run_names(frame).items()):
+    names = look.run_names(frame)
+    for (trace, name), (colour, marker) in zip(names.items(), _styles(frame), strict=True):
         of_trace = frame[frame["trace"] == trace]
         together = of_trace["layer"] == ALL_LAYERS
-        colour, marker = COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)]
         # The large one is hollow, because layers lie under it.
         for rows, size, fill, label in (
             (of_trace[~together], 5, colour, name),
@@ -135,8 +136,23 @@ def lockstep_density(frame: pd.DataFrame) -> Figure:
     figure.legend(loc="outside lower center", ncols=2, fontsize=look.TEXT_POINTS)
     lanes = " or ".join(map(str, sorted(set(frame["lanes"]))))
     note = "small markers: a layer each; large: all gated layers"
-    look.head(figure, frame["label"], f"Lockstep density, lane groups of {lanes} channels", note)
+    title = f"Lockstep density, lane groups of {lanes} channels"
+    if len(whole := frame[frame["layer"] == ALL_LAYERS]):
+        shares = [
+            f"{100 * row['lockstep_density']:.0f} % ({names[row['trace']]})"
+            for row in whole.to_dict("records")
+        ]
+        title = f"Lane groups of {lanes} channels run at {' and '.join(shares[:3])} of the pixels"
+    look.head(figure, frame["label"], title, note)
     return figure
+
+
+def _styles(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """Colour and marker of each trace: its method's, or by its place where some share one."""
+    methods = list(frame.groupby("trace", sort=False)["method"].first())
+    if len(set(methods)) == len(methods) and set(methods) <= set(look.METHODS):
+        return [look.method_style(method)[:2] for method in methods]
+    return [(COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)]) for at in range(len(methods))]
 
 
 def _lines_of_expectation(panel: Axes, most: float, lists: Sequence[int]) -> None:

@@ -49,7 +49,10 @@ def turning_points(frame: pd.DataFrame, widest: float = 16) -> Figure:
     )
     places = range(len(names))
     for name, (label, colour, marker) in FACTORS.items():
-        left.plot(factors.loc[shown, name], places, marker, color=colour, label=label, markersize=6)
+        if factors.loc[shown, name].notna().any():
+            left.plot(
+                factors.loc[shown, name], places, marker, color=colour, label=label, markersize=6
+            )
     _, colour, marker = SHARE
     right.plot(shares[shown], places, marker, color=colour, markersize=6)
     left.set_xscale("log", base=2)
@@ -61,11 +64,12 @@ def turning_points(frame: pd.DataFrame, widest: float = 16) -> Figure:
     right.set_xlabel("share of a MAC that\na gated PE takes")
     for panel in (left, right):
         _rows(panel, names)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=look.TEXT_POINTS)
+    handles, labels = left.get_legend_handles_labels()
+    if labels:
+        look.legend_below(figure, dict(zip(labels, handles, strict=True)), 4)
     labels = pd.concat([frame["less_label"], frame["more_label"]])
-    look.head(
-        figure, labels, "Prices that turn the order of two energies", "<: takes less energy now"
-    )
+    title = f"Prices turn the order of {len(names)} of {len(frame)} pairs of energies"
+    look.head(figure, labels, title, "<: takes less energy now")
     return figure
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import textwrap
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,6 +43,22 @@ LANE_GROUPS = {
     "lockstep": {"2": "<", "4": ">", "16": "d", "32": "H"},
 }
 """Markers of schemes of other lane groups than the usual, which differ by them alone."""
+
+SKIPPING_LINES = {"-skip-bound": ":", "-skip": "-."}
+"""Lines of schemes that skip zeros; else they are drawn as without."""
+
+METHODS = {
+    "dense": SchemeStyle("#000000", "x", "--"),
+    "cdg": SchemeStyle("#0072B2", "o"),
+    "scdg": SchemeStyle("#009E73", "D"),
+    "cgnet": SchemeStyle("#56B4E9", "s"),
+    "broadcast": SchemeStyle("#D55E00", "^"),
+    "fbs": SchemeStyle("#CC79A7", "v"),
+    "dgc": SchemeStyle("#E69F00", "P"),
+}
+"""By gating method: the colour of the scheme that its masks are made for, where there is one."""
+
+OTHER_METHOD = SchemeStyle("#999999", "*")
 
 CAUSE_COLOURS = {
     "base": ("#0072B2", ""),
@@ -87,13 +103,37 @@ TEXT_POINTS = 9
 
 def scheme_style(scheme: str) -> SchemeStyle:
     """Raises UserError for what is no scheme."""
-    if scheme in SCHEMES:
-        return SCHEMES[scheme]
-    kind, _, lane_group = scheme.partition("-")
-    if kind not in SCHEMES:
+    suffix = next((each for each in SKIPPING_LINES if scheme.endswith(each)), "")
+    plain = scheme.removesuffix(suffix)
+    kind, _, lane_group = plain.partition("-")
+    style = SCHEMES.get(plain) or SCHEMES.get(kind)
+    if style is None:
         raise UserError(f"no scheme {escaped(scheme)!r}{nearest(scheme, SCHEMES)}")
-    style = SCHEMES[kind]
-    return style._replace(marker=LANE_GROUPS.get(kind, {}).get(lane_group, style.marker))
+    marker = LANE_GROUPS.get(kind, {}).get(lane_group, style.marker)
+    return SchemeStyle(style.colour, marker, SKIPPING_LINES.get(suffix, style.line))
+
+
+def method_style(method: str) -> SchemeStyle:
+    """One of METHODS, or the one that all others share."""
+    return METHODS.get(method, OTHER_METHOD)
+
+
+def in_order(schemes: Iterable[str]) -> list[str]:
+    """Schemes as every legend lists them: as in SCHEMES, then by name."""
+    kinds = list(SCHEMES)
+
+    def place(scheme: str) -> tuple[int, int, str]:
+        kind = scheme if scheme in SCHEMES else scheme.partition("-")[0]
+        at = kinds.index(kind) if kind in SCHEMES else len(kinds)
+        return at, len(scheme), scheme
+
+    return sorted(dict.fromkeys(schemes), key=place)
+
+
+def text_on(colour: str) -> str:
+    """Black or white, whichever is easier to read on the colour (its luma)."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "white"
 
 
 def require_columns(figure: str, frame: pd.DataFrame, columns: Iterable[str]) -> None:
@@ -184,6 +224,17 @@ def label_outer(axes: list[Axes], columns: int) -> None:
             panel.set_xlabel("")
 
 
+def legend_below(figure: Figure, entries: Mapping[str, Any], columns: int = 3) -> None:
+    """One legend for all panels, below them: what was drawn, by its name."""
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=TEXT_POINTS,
+    )
+
+
 def head(figure: Figure, labels: Iterable[str], title: str, note: str = "") -> None:
     """The heading: title, note, and whatever the labels of the traces shown must not hide.
 
@@ -191,10 +242,16 @@ def head(figure: Figure, labels: Iterable[str], title: str, note: str = "") -> N
     """
     labels = list(labels)
     notes = [known for known in NOTES if any(known in label for label in labels)]
-    characters = int(13 * figure.get_figwidth())
+    characters = int(11.5 * figure.get_figwidth())
     parts = (escaped(title, LONGEST_TITLE), note, "; ".join(notes))
-    lines = [_no_formula(line) for part in parts for line in textwrap.wrap(part, characters)]
+    lines = [_no_formula(line) for part in parts for line in _wrapped(part, characters)]
     figure.suptitle("\n".join(lines), fontsize=HEADING_POINTS)
+
+
+def _wrapped(text: str, characters: int) -> list[str]:
+    """Lines of so many characters; no number is parted from its unit."""
+    bound = re.sub(r"(?<=\d) (?=%|µJ|cycles)", "\u00a0", text)
+    return [line.replace("\u00a0", " ") for line in textwrap.wrap(bound, characters)]
 
 
 def png(figure: Figure) -> bytes:

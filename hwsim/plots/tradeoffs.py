@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from hwsim.analysis import pareto_front
-from hwsim.errors import UserError, nearest
+from hwsim.errors import UserError, escaped, nearest
 from hwsim.plots import style as look
+from hwsim.plots.findings import best_within_budget, fastest, on_the_front
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LEAST = {
@@ -32,6 +34,10 @@ MOST = {
     "tops_per_w_dense_equivalent": "TOPS/W (dense-equivalent)",
 }
 """Metrics of which more is better."""
+
+
+MOST_NAMED = 8
+"""Points of a front that are named; of more, names would lie on each other."""
 
 
 def metric_name(figure: str, metric: str) -> str:
@@ -57,9 +63,10 @@ def pareto(
     look.require_columns("pareto", frame, ("scheme", "label", x, y))
     least = [metric for metric in (x, y) if metric in LEAST]
     front = pareto_front(frame, least, [metric for metric in (x, y) if metric in MOST])
-    figure, (panel,) = look.panels(1, 7.2, 4.8, 1)
-    for scheme, points in frame.groupby("scheme", sort=False):
-        style = look.scheme_style(str(scheme))
+    figure, (panel,) = look.panels(1, 7.2, 5.0, 1)
+    for scheme in look.in_order(frame["scheme"]):
+        points = frame[frame["scheme"] == scheme]
+        style = look.scheme_style(scheme)
         beaten = points[~front[points.index]]
         best = points[front[points.index]]
         shared: dict[str, Any] = {"color": style.colour, "marker": style.marker, "linestyle": ""}
@@ -84,6 +91,8 @@ def pareto(
             linestyle="",
             label="baseline machine",
         )
+    _name_front(panel, stairs, frame, x, y)
+    panel.margins(x=0.12)
     panel.locator_params(axis="x", nbins=6)
     panel.set_xlabel(names[0])
     panel.set_ylabel(names[1])
@@ -91,11 +100,28 @@ def pareto(
         if frame[metric].max() >= 1000:
             axis.set_major_formatter("{x:,.0f}")
     panel.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", fontsize=look.TEXT_POINTS)
-    look.head(
-        figure, frame["label"], "Design points", "large markers: the front, no other beats them"
-    )
+    handles, labels = panel.get_legend_handles_labels()
+    look.legend_below(figure, dict(zip(labels, handles, strict=True)))
+    title = on_the_front(frame, front, names)
+    look.head(figure, frame["label"], title, "large markers: the front, no other beats them")
     return figure
+
+
+def _name_front(panel: Axes, stairs: pd.DataFrame, frame: pd.DataFrame, x: str, y: str) -> None:
+    """Beside the points of a short front: the keys in which they differ, else their scheme."""
+    distinct = stairs.drop_duplicates([x, y])
+    if len(distinct) > MOST_NAMED:
+        return
+    keys = [name for name in frame.columns if "." in str(name) and distinct[name].nunique() > 1]
+    for row in distinct.to_dict("records"):
+        told = [f"{str(key).rpartition('.')[2].replace('_', ' ')} {row[key]}" for key in keys]
+        panel.annotate(
+            look.literal("\n".join(map(escaped, told)) if told else row["scheme"]),
+            (row[x], row[y]),
+            xytext=(7, 5),
+            textcoords="offset points",
+            fontsize=look.TEXT_POINTS - 1,
+        )
 
 
 def fronts(frame: pd.DataFrame) -> Figure:
@@ -133,11 +159,9 @@ def fronts(frame: pd.DataFrame) -> Figure:
         panel.set_ylabel(LEAST[y])
         panel.grid(alpha=0.3, which="both")
     look.label_outer(axes, 2)
-    figure.legend(
-        drawn.values(), drawn, loc="outside lower center", ncols=3, fontsize=look.TEXT_POINTS
-    )
+    look.legend_below(figure, {family: drawn[family] for family in look.in_order(drawn)})
     note = "hollow: the machine to start from"
-    look.head(figure, frame["label"], "Best machines within one budget", note)
+    look.head(figure, frame["label"], best_within_budget(frame, names), note)
     return figure
 
 
@@ -160,7 +184,7 @@ def realised_speedup(frame: pd.DataFrame) -> Figure:
     batches = list(frame["batch"].unique())
     most = max(frame.groupby("batch").size())
     figure, axes = look.panels(len(batches), 6.4, 0.42 * most + 0.7, 1, sharex=True)
-    inside: dict[str, Any] = {"va": "center", "color": "white", "fontsize": look.TEXT_POINTS}
+    inside: dict[str, Any] = {"va": "center", "fontsize": look.TEXT_POINTS}
     for panel, batch in zip(axes, batches, strict=True):
         runs = frame[frame["batch"] == batch].iloc[::-1]
         rows = np.arange(len(runs))
@@ -170,7 +194,8 @@ def realised_speedup(frame: pd.DataFrame) -> Figure:
         for row, (ideal, share) in enumerate(
             zip(runs["ideal_speedup_network"], runs["share_realised"], strict=True)
         ):
-            panel.text(0.03, row, f"{runs['speedup'].iloc[row]:.2f}x", **inside)
+            told = f"{runs['speedup'].iloc[row]:.2f}x"
+            panel.text(0.03, row, told, color=look.text_on(colours[row]), **inside)
             told = "" if pd.isna(share) else f" {round(100 * share)} %"
             panel.text(ideal, row, told, va="center", fontsize=look.TEXT_POINTS)
         panel.axvline(1, color="#555555", linestyle=":", linewidth=1)
@@ -179,7 +204,8 @@ def realised_speedup(frame: pd.DataFrame) -> Figure:
         panel.set_xlim(0, 1.15 * frame[["ideal_speedup_network", "speedup"]].max().max())
         panel.set_title(f"batch {batch}", fontsize=look.HEADING_POINTS)
         panel.grid(alpha=0.3, axis="x")
+        panel.set_axisbelow(True)
     axes[-1].set_xlabel("speed-up over dense (x)")
     note = "black lines: what the masks allow; %: share of that saving realised"
-    look.head(figure, frame["label"], "Speed-up promised and realised", note)
+    look.head(figure, frame["label"], fastest(frame, names), note)
     return figure

@@ -20,7 +20,7 @@ from hwsim.arch.config import ArchConfig
 from hwsim.arch.load import arch_of, find_arch
 from hwsim.cli import OneLineParser, add_images, add_machine, add_traces, positive, run_command
 from hwsim.errors import UserError, one_line
-from hwsim.files import made, write_together, write_whole
+from hwsim.files import made, require_place, write_together, write_whole
 from hwsim.model import Engine
 from hwsim.run.inputs import add_network, traces_of
 from hwsim.trace.mask_trace import MaskTrace
@@ -150,15 +150,10 @@ def _say_which_machine(name: str) -> None:
 
 def _check_json(options: argparse.Namespace) -> None:
     """Raise UserError now rather than after the replay."""
-    target = options.json
-    if target == "-" and (options.tables or options.layers):
+    if options.json == "-" and (options.tables or options.layers):
         raise UserError("--json -: prints the summary alone; leave --tables and --layers out")
-    if target and target != "-":
-        path = Path(target)
-        if path.is_dir():
-            raise UserError(f"--json {target}: is a folder; expected a file name, or - to print")
-        if not path.parent.is_dir():
-            raise UserError(f"--json {target}: no such folder: {path.parent}")
+    if options.json not in (None, "-"):
+        require_place("--json", options.json)
 
 
 def _warn_of_time(

@@ -8,8 +8,10 @@ Exit status 0; 2 for bad input, with one line that says what is wrong.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hwsim.arch.load import arch_of
 from hwsim.cli import (
@@ -24,7 +26,8 @@ from hwsim.cli import (
     run_command,
     seed,
 )
-from hwsim.errors import one_line
+from hwsim.errors import escaped, nearest, one_line, shown
+from hwsim.files import require_place, write_whole
 from hwsim.sweep.axes import (
     BESIDE,
     MOST_POINTS,
@@ -40,6 +43,9 @@ from hwsim.sweep.sweep import ImpossibleError, SweepError, run_points
 from hwsim.sweep.workers import workers_of
 from hwsim.text_table import counted
 from hwsim.trace.files import open_traces
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN, MOST_LISTED = ("speedup", "energy_uj_per_image", "area_mm2"), 50
 """Columns shown unasked, and of how many points."""
@@ -62,6 +68,10 @@ def build_parser() -> OneLineParser:
     add("--show", nargs="+", default=[], metavar="COLUMN",
         help=f"columns to print, beside what differs (default: {' '.join(SHOWN)}, of up to "
         f"{MOST_LISTED} points)")  # fmt: skip
+    add("--plot", action="append", default=[], metavar="X,Y",
+        help="draw column Y of the rows over column X, such as activation.banks,speedup, into a "
+        "PNG file in --out; may be repeated")  # fmt: skip
+    add("--csv", type=Path, metavar="FILE", help="write the rows shown, with all their digits")
     add("--scheduler", metavar="ADDRESS", help="run on a Dask cluster: tcp://host:8786")
     add("--skip-impossible", action="store_true",
         help="list machines that cannot hold a layer, with the reason; run the others")  # fmt: skip
@@ -87,6 +97,9 @@ def _command(options: argparse.Namespace) -> None:
     from hwsim.sweep.rows import listing, require_columns
 
     require_columns(options.show)
+    pairs = [_pair(text) for text in options.plot]
+    if options.csv:
+        require_place("--csv", options.csv)
     choice = Choice(
         traces,
         options.scheme,
@@ -108,12 +121,57 @@ def _command(options: argparse.Namespace) -> None:
         f"there, {done.impossible:,} impossible; rows in {folder.path}"
     )
     print(one_line(told))
-    if options.show or done.points <= MOST_LISTED:
-        varied = [*BESIDE, "batch", *(key for key in points[0].keys if "." in key)]
-        rows = folder.read([point.key for point in points])
-        print(listing(rows[rows["impossible"].isna()], options.show or SHOWN, varied), end="")
-    else:
+    listed = bool(options.show) or done.points <= MOST_LISTED
+    if not listed:
         print("--show COLUMN ... prints columns of them, such as speedup and energy_uj_per_image")
+    if listed or pairs or options.csv:
+        rows = folder.read([point.key for point in points])
+        rows = rows[rows["impossible"].isna()]
+        columns = options.show or SHOWN
+        varied = [*BESIDE, "batch", *(key for key in points[0].keys if "." in key)]
+        if listed:
+            print(listing(rows, columns, varied), end="")
+        if options.csv:
+            keys = [key for key in varied if key in axes or rows[key].nunique(dropna=False) > 1]
+            columns = list(dict.fromkeys(["method", *BESIDE, "batch", *keys, *columns]))
+            write_whole(options.csv, rows[columns].to_csv(index=False))
+            print(one_line(f"wrote {options.csv}"))
+        for x, y in pairs:
+            _draw(rows, x, y, options.out)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """The two columns of a --plot. Raises SweepError for what no row has, and text as Y."""
+    import pyarrow as pa
+
+    from hwsim.sweep.rows import SCHEMA
+
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2:
+        raise SweepError(
+            f"--plot {escaped(text)}: expected two columns, such as activation.banks,speedup"
+        )
+    for name in names:
+        if name not in SCHEMA.names:
+            raise SweepError(
+                f"--plot {escaped(text)}: no column {shown(name)}{nearest(name, SCHEMA.names)}"
+            )
+    kind = SCHEMA.field(names[1]).type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        raise SweepError(f"--plot {text}: {names[1]} is no number; expected X,Y with numbers as Y")
+    return names[0], names[1]
+
+
+def _draw(rows: pd.DataFrame, x: str, y: str, folder: Path) -> None:
+    """A figure; one without a row to draw is told and left out."""
+    from hwsim import plots
+
+    if rows[[x, y]].dropna().empty:
+        print(f"hwsim sweep: --plot {x},{y}: no row has both, no figure", file=sys.stderr)
+        return
+    path = folder / f"_{x}_{y}.png"
+    write_whole(path, plots.png(plots.two_columns(rows, x, y)))
+    print(one_line(f"wrote {path}"))
 
 
 def _settings(options: argparse.Namespace, axes: Axes) -> Iterable[Settings]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -23,6 +23,7 @@ from hwsim.files import write_whole
 from hwsim.text_table import markdown_table
 from hwsim.trace.statistics import ALL_LAYERS
 from studies import poster_table
+from studies.palette import with_palette
 from studies.paths.__main__ import ALL_LAYERS as ALL_PATHS
 from studies.paths.figure import path_maps
 from studies.training_figures import accuracy_against_cost, learning_curves
@@ -205,12 +206,29 @@ def tables() -> dict[str, Callable[[], str]]:
     return found
 
 
-PICTURES: dict[str, tuple[Callable[[Any], Figure], Callable[[Any], Any]]] = {
-    "learning": (learning_curves, learning),
-    "accuracy": (accuracy_against_cost, points),
-    "paths": (path_maps, path_maps_of),
+CHANCE_PERCENT = {"cifar10": 10.0, "imagenet100-64": 1.0}
+"""By the data of a group: what a guess names right."""
+
+
+def learning_picture(group: str) -> Figure:
+    return learning_curves(learning(group), CHANCE_PERCENT[GROUPS[group].data])
+
+
+def accuracy_picture(group: str) -> Figure:
+    chance = CHANCE_PERCENT[GROUPS[group].data]
+    return accuracy_against_cost(points(group), chance_percent=chance)
+
+
+def paths_picture(run: str) -> Figure:
+    return path_maps(path_maps_of(run))
+
+
+PICTURES: dict[str, tuple[Callable[[str], Figure], int]] = {
+    "learning": (learning_picture, 64),
+    "accuracy": (accuracy_picture, 64),
+    "paths": (paths_picture, 256),
 }
-"""How images/KIND_NAME.png is drawn, and of what: NAME is a group's or a run's."""
+"""How images/KIND_NAME.png is drawn, NAME being a group's or a run's, and in how many colours."""
 
 IMAGE_LINK = re.compile(r"\(\.\./images/((\w+?)_([\w-]+)\.png)\)")
 
@@ -219,8 +237,8 @@ def page_pictures(page: str) -> dict[str, bytes]:
     """The pictures that the page shows, as PNG, by file name in docs/images."""
     found = {}
     for file, kind, name in IMAGE_LINK.findall(page):
-        figure, data = PICTURES[kind]
-        found[file] = plots.png(figure(data(name)))
+        figure, colours = PICTURES[kind]
+        found[file] = with_palette(plots.png(figure(name)), colours)
     return found
 
 

@@ -426,6 +426,7 @@ def test_frames_of_real_runs_are_drawn(baseline: ArchConfig, trace_folder: Path)
     assert ends == pytest.approx(list(totals))
     assert len(plots.pareto(rows).axes) == 1
     assert len(plots.realised_speedup(rows).axes) == 2
-    assert sum(panel.get_visible() for panel in plots.cycles_by_cause(layers).axes) == 20
+    # Of twenty runs, a dense one of each batch is that of both traces.
+    assert sum(panel.get_visible() for panel in plots.cycles_by_cause(layers).axes) == 18
     assert len(plots.utilisation_by_layer(layers).axes) == 4
     assert len(plots.roofline(layers, baseline).axes) == 4

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional
 
+from hwsim.plots.style import METHODS, png
 from hwsim.train import options
 from hwsim.train.networks.models import ResNet18, network_of
+from studies.palette import with_palette
 from studies.results import campaign, page
 from studies.results import replay as module
 from studies.results.claims import Claim, compared
@@ -20,6 +25,7 @@ from studies.results.kept import figures_of, learning, runs_with_paths
 from studies.results.replay import HARDWARE, MASKS, merge
 from studies.results.runs import GROUPS, KEPT, Run, runs_of
 from studies.results.zeros import record_open
+from studies.training_figures import accuracy_against_cost
 
 RUNS = [run for run in runs_of() if (KEPT / run.name).exists()]
 
@@ -171,3 +177,29 @@ def test_masks_are_those_of_the_gated_methods() -> None:
     rows = pd.read_csv(MASKS)
     gated = {r.name for r in RUNS if r.method in ("cdg", "scdg", "cgnet", "broadcast")}
     assert set(rows["run"]) == gated
+
+
+def test_a_palette_keeps_every_colour_of_the_methods() -> None:
+    """Also one of few pixels, to within what nobody sees."""
+    figure = accuracy_against_cost(
+        pd.DataFrame(
+            [
+                {"method": method, "scheme": "dense", "knn_percent": 30.0, "cycles_per_image": at}
+                for at, method in enumerate(METHODS)
+            ]
+        )
+    )
+    drawn = with_palette(png(figure), 64)
+    assert len(drawn) < len(png(figure)) / 2
+    with Image.open(io.BytesIO(drawn)) as image:
+        colours = np.array([colour for _, colour in image.convert("RGB").getcolors()])
+    for style in METHODS.values():
+        own = [int(style.colour[at : at + 2], 16) for at in (1, 3, 5)]
+        assert np.abs(colours - own).max(axis=1).min() <= 5
+
+
+def test_noise_stays_as_it_is() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    drawn = io.BytesIO()
+    Image.fromarray(noise).save(drawn, "PNG")
+    assert with_palette(drawn.getvalue(), 16) == drawn.getvalue()
