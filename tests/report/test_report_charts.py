@@ -12,7 +12,15 @@ from parsed_page import data_of, read_page
 from hwsim.arch.config import ArchConfig
 from hwsim.counters import CAUSES
 from hwsim.network import Network
-from hwsim.report.figures.chart import packed, rounded, text
+from hwsim.plots.style import (
+    CAUSE_COLOURS,
+    COMPONENT_COLOURS,
+    LANE_GROUPS,
+    SCHEMES,
+    SKIPPING_LINES,
+    scheme_style,
+)
+from hwsim.report.figures.chart import filled, packed, rounded, scheme_line, scheme_marker, text
 from hwsim.report.figures.masks import layers_shown, mask_charts
 from hwsim.report.figures.priced import Priced, runs_of
 from hwsim.run.comparison import compare
@@ -126,3 +134,17 @@ def test_texts_and_figures_are_plain() -> None:
     assert text("n" * 99) == "n" * 24 + "..." + "n" * 13
     assert rounded([123456.7, None, float("nan"), float("inf")]) == [123460, None, None, None]
     assert packed(np.array([[1, 2]], np.uint8)) == {"dtype": "u1", "bdata": "AQI=", "shape": "1, 2"}
+
+
+def test_every_look_of_a_scheme_is_known_to_plotly() -> None:
+    """Markers, lines and hatches of hwsim.plots, of every lane group, with zeros skipped or not."""
+    of_lanes = [f"{kind}-{group}" for kind, groups in LANE_GROUPS.items() for group in groups]
+    for scheme in [*SCHEMES, *of_lanes]:
+        for suffix in ("", *SKIPPING_LINES):
+            style = scheme_style(scheme + suffix)
+            assert scheme_marker(scheme + suffix)["color"] == style.colour
+            assert scheme_line(scheme + suffix)["dash"] in ("solid", "dash", "dot", "dashdot")
+    hatched = [*COMPONENT_COLOURS.values(), *CAUSE_COLOURS.values()]
+    patterns = [filled(*look).get("pattern", {}).get("shape") for look in hatched]
+    assert len(patterns) == len(hatched)
+    assert set(patterns) <= {None, "/", "\\", "x", "."}

@@ -23,7 +23,7 @@ SYMBOLS = {
 }  # fmt: skip
 """Plotly's names of matplotlib's markers."""
 
-DASHES = {"-": "solid", "--": "dash", ":": "dot"}
+DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 
 HATCHES = {"": "", "///": "/", "\\\\\\": "\\", "\\\\": "\\", "xxx": "x", "...": "."}
 

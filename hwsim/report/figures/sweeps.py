@@ -52,9 +52,14 @@ def _name(own: pd.DataFrame, trace: str) -> str:
     return f"masks of {own['method'].iloc[0]} ({trace}{f'; {note}' if note else ''})"
 
 
+def _by_scheme(own: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """In the order of every legend."""
+    return [(scheme, own[own["scheme"] == scheme]) for scheme in look.in_order(own["scheme"])]
+
+
 def scatter(points: Points, own: pd.DataFrame, trace: str, pairs: Sequence[str]) -> Chart:
     """A trace's points, two figures of each; the front of each scheme is a staircase."""
-    schemes = [(str(scheme), rows) for scheme, rows in own.groupby("scheme", sort=False)]
+    schemes = _by_scheme(own)
     common: list[Data] = []
     for scheme, rows in schemes:
         told = [text(points.told(row), look.LONGEST_TITLE) for _, row in rows.iterrows()]
@@ -93,7 +98,7 @@ def _pair(schemes: Sequence[tuple[str, pd.DataFrame]], x: str, y: str) -> Data:
 
 def over_key(points: Points, own: pd.DataFrame, trace: str, figures: Sequence[str]) -> Chart:
     """A trace's points over the values of one key."""
-    schemes = [(str(scheme), rows) for scheme, rows in own.groupby("scheme", sort=False)]
+    schemes = _by_scheme(own)
     common: list[Data] = [
         {
             "type": "scatter", "mode": "markers", "name": text(scheme), "legendgroup": scheme,
