@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from tools.fuzz.case import Case
+from tools.fuzz.kinds import KINDS
+from tools.fuzz.report import Found, report
 from tools.fuzz.runner import Ended, run
-from tools.fuzz.verdict import LINE, RIGHT, judge
+from tools.fuzz.trial import Trial
+from tools.fuzz.verdict import LINE, NOT_DRAWN, RIGHT, Verdict, judge
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,3 +99,16 @@ def test_a_run_is_bounded_and_alone(tmp_path: Path) -> None:
 def test_a_run_that_waits_for_nothing_is_stopped(tmp_path: Path) -> None:
     (tmp_path / "call.py").write_text("import time\ntime.sleep(1000)\n")
     assert run(("python", "call.py"), tmp_path, 0.5).hung
+
+
+def test_seeds_that_gave_no_input_are_told_apart() -> None:
+    """They are no inputs, and no failures of hwsim's."""
+    found = Found(seed=1, workers=1)
+    for verdict in (Verdict(LINE, "", ""), Verdict(NOT_DRAWN, "IndexError", "networks/1/2: empty")):
+        found.add(Trial("networks", "networks/1/2", "", (), verdict, 0.1), None)
+    assert found.line() == "1 inputs, 0 failures of 0 sorts, 1 not drawn"
+    page = report(found, [KINDS["networks"]], 60.0)
+    assert "1 inputs of seed 1 in 60 s" in page
+    assert "| networks | 1 | 0 | 1 | 0 |" in page
+    assert "- 1 not drawn, a fault of what draws: IndexError, networks/1/2: empty" in page
+    assert page.endswith("## Failures\n\nNone.\n")

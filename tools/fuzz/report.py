@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from tools.fuzz.case import Kind
 from tools.fuzz.trial import Trial
-from tools.fuzz.verdict import LINE, RIGHT
+from tools.fuzz.verdict import LINE, NOT_DRAWN, RIGHT
 
 SHOWN = 100
 """Characters of a command on the page."""
@@ -46,17 +46,30 @@ class Found:
 
     @property
     def inputs(self) -> int:
-        return sum(each.total() for each in self.outcomes.values())
+        """All but what could not be drawn."""
+        return sum(each.total() - each[NOT_DRAWN] for each in self.outcomes.values())
+
+    @property
+    def failed(self) -> dict[tuple[str, str, str], Failure]:
+        """Failures of inputs."""
+        return {group: each for group, each in self.failures.items() if group[1] != NOT_DRAWN}
+
+    @property
+    def undrawn(self) -> list[Failure]:
+        """Seeds that gave no input: a fault of what draws."""
+        return [each for group, each in self.failures.items() if group[1] == NOT_DRAWN]
 
     def line(self) -> str:
-        failed = sum(failure.count for failure in self.failures.values())
-        return f"{self.inputs:,} inputs, {failed:,} failures of {len(self.failures)} sorts"
+        failed = sum(failure.count for failure in self.failed.values())
+        undrawn = sum(each.count for each in self.undrawn)
+        told = f"{self.inputs:,} inputs, {failed:,} failures of {len(self.failed)} sorts"
+        return told + f", {undrawn} not drawn" * (undrawn > 0)
 
 
 def report(found: Found, kinds: Sequence[Kind], seconds: float) -> str:
     """The page: what is drawn, what became of it, the distinct failures."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("hwsim", "numpy", "h5py"))
-    failed = sum(failure.count for failure in found.failures.values())
+    failed = sum(failure.count for failure in found.failed.values())
     lines = [
         "# Fuzzing",
         "",
@@ -66,11 +79,12 @@ def report(found: Found, kinds: Sequence[Kind], seconds: float) -> str:
         "",
         f"{found.inputs:,} inputs of seed {found.seed} in {_duration(seconds)}, "
         f"{found.workers} processes on {os.cpu_count()} cores; the slowest took "
-        f"{found.slowest:.1f} s. {failed:,} failures of {len(found.failures)} sorts. Python",
+        f"{found.slowest:.1f} s. {failed:,} failures of {len(found.failed)} sorts. Python",
         f"{platform.python_version()}, {packages}.",
         "",
         *_table(found, kinds),
         "",
+        *_undrawn(found),
         "## What is drawn",
         "",
         "| kind | drawn |",
@@ -91,7 +105,8 @@ def _duration(seconds: float) -> str:
 
 def _table(found: Found, kinds: Sequence[Kind]) -> list[str]:
     """Inputs by kind and outcome."""
-    sorts = sorted({what for each in found.outcomes.values() for what in each} - {RIGHT, LINE})
+    told = {what for each in found.outcomes.values() for what in each}
+    sorts = sorted(told - {RIGHT, LINE, NOT_DRAWN})
     heads = ["kind", "inputs", RIGHT, LINE, *(sorts or ["failures"])]
     lines = [_row(heads), _row(["---"] * len(heads))]
     total: Counter[str] = Counter()
@@ -103,7 +118,17 @@ def _table(found: Found, kinds: Sequence[Kind]) -> list[str]:
 
 
 def _numbers(counts: Counter[str], heads: Sequence[str]) -> list[str]:
-    return [f"{number:,}" for number in (counts.total(), *(counts[head] for head in heads))]
+    inputs = counts.total() - counts[NOT_DRAWN]
+    return [f"{number:,}" for number in (inputs, *(counts[head] for head in heads))]
+
+
+def _undrawn(found: Found) -> list[str]:
+    """Seeds that gave no input are told, and end the campaign with status 1 like a failure."""
+    lines = []
+    for each in found.undrawn:
+        why = f"{each.example.verdict.where}, {each.example.verdict.detail}"
+        lines.append(f"- {each.count:,} not drawn, a fault of what draws: {_code(why)}")
+    return [*lines, ""] if lines else []
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -112,7 +137,7 @@ def _row(cells: Sequence[str]) -> str:
 
 def _failures(found: Found) -> list[str]:
     lines = []
-    ordered = sorted(found.failures.items(), key=lambda each: (each[0][0], -each[1].count))
+    ordered = sorted(found.failed.items(), key=lambda each: (each[0][0], -each[1].count))
     for (kind, what, where), failure in ordered:
         example = failure.example
         command = " ".join(map(_quoted, example.argv))

@@ -149,7 +149,7 @@ def _changed(random: Random) -> tuple[str, Any]:
         at = random.randrange(len(listed))
         layer, key = listed[at], random.choice(KEYS)
         how = random.choice(("value", "value", "small", "small", "small", "gone", "key", "layer"))
-        if how == "gone":
+        if how == "gone" and layer:
             layer.pop(random.choice(list(layer)), None)
         elif how == "key":
             layer[hostile.text(random)] = hostile.plain(random)
