@@ -67,6 +67,10 @@ def require_fit(
 
     Shapes come first: a tensor of any size may be a view of a few bytes.
     """
+    # A tensor can be asked for a name, and torch warns.
+    named = [state["model"], state["shuffler"], *state["optimisers"]]
+    if not all(isinstance(each, dict) for each in named):
+        raise ValueError("no state of a run")
     own = model.state_dict()
     if state["model"].keys() != own.keys():
         raise ValueError("the model has other parameters")

@@ -84,6 +84,11 @@ STATES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no generator": (lambda s: s.update(generator=torch.zeros(3)), "not a whole checkpoint"),
     "config a list": (lambda s: s.update(config=[]), "no state of a run"),
     "tensors as options": (lambda s: s["config"].update(lr=torch.zeros(0)), "that no option takes"),
+    "a tensor as the shuffler": (lambda s: s.update(shuffler=torch.zeros(3)), "no state of a run"),
+    "tensors as optimisers": (
+        lambda s: s.update(optimisers=torch.zeros(2, 1)),
+        "no state of a run",
+    ),
     "something missing": (lambda s: s.pop("shuffler"), "not a whole checkpoint"),
 }
 

@@ -7,6 +7,7 @@ import json
 import pickle
 import warnings
 import zipfile
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -93,7 +94,8 @@ def draw(random: Random, base: Path, folder: Path) -> Case:
     copy_tree(base / INPUTS, folder / INPUTS)
     drawn = random.random()
     if drawn < 0.15:
-        return of_commands(random, SOUND)
+        # A run goes on in its own folder.
+        return replace(of_commands(random, SOUND), changes=(RUN,))
     if drawn < 0.55:
         return _weights(random, base, folder)
     run = folder / RUN
