@@ -80,14 +80,31 @@ def _sync(path: Path) -> None:
         os.fsync(written.fileno())
 
 
-def require_place(option: str, target: str | Path) -> None:
-    """Raise UserError, before long work, where no file of that name can be written."""
+def require_place(option: str, target: str | Path, given: Mapping[str, Any]) -> None:
+    """Raise UserError, before long work, where no file of that name can be written.
+
+    Nor where another option names it: what a command reads it does not replace. ``given``: all
+    options by name.
+    """
     path = Path(target)
     told = f"{option} {target}"
     if path.is_dir():
         raise UserError(f"{told}: is a folder; expected a file name")
     if not path.parent.is_dir():
         raise UserError(f"{told}: no such folder: {path.parent}")
+    for name, value in given.items():
+        if name == option.removeprefix("--"):
+            continue
+        for other in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(other, str | Path) and _same_file(path, other):
+                raise UserError(f"{told}: is read by this command; expected another file")
+
+
+def _same_file(path: Path, other: str | Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # Not there, or no name of a file at all.
+        return False
 
 
 def write_whole(path: Path, contents: str | bytes) -> None:

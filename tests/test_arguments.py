@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,3 +157,16 @@ def test_an_option_of_several_values_that_is_given_again_takes_more() -> None:
     }  # fmt: skip
     assert parser.parse_args(["--trace", "x", "--trace"]).trace == ["x"]
     assert parser.parse_args([]).what == ["all"]
+
+
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_what_a_command_reads_it_does_not_replace(
+    command: str, trace_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = Path(shutil.copy(trace_folder / "small-cdg.h5", tmp_path / "t.h5"))
+    before = trace.read_bytes()
+    options = {"run": ["--json"], "sweep": ["--out", str(tmp_path / "out"), "--csv"]}[command]
+    given = ["--trace", str(trace), "--scheme", "dense", *options, str(tmp_path / "." / "t.h5")]
+    told = refusal(capsys, main_of(f"hwsim.{command}"), given)
+    assert "is read by this command; expected another file" in told
+    assert trace.read_bytes() == before

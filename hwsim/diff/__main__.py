@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(options: argparse.Namespace) -> bool:
     """Whether they differ."""
     if options.json not in (None, "-"):
-        require_place("--json", options.json)
+        require_place("--json", options.json, vars(options))
     a, b = _sides(options.a, options.b)
     from hwsim.diff.differences import differences
     from hwsim.diff.tables import as_json, print_differences

@@ -10,7 +10,7 @@ from pathlib import Path
 from hwsim.arch.load import arch_of
 from hwsim.cli import OneLineParser, add_images, add_machine, run_command
 from hwsim.errors import UserError, escaped, one_line
-from hwsim.files import write_whole
+from hwsim.files import require_place, write_whole
 
 PROGRAM = "hwsim report"
 
@@ -57,10 +57,7 @@ def _command(options: argparse.Namespace) -> None:
     from hwsim.report.page import page_of, require_libraries
 
     require_libraries()
-    if options.out.is_dir():
-        raise UserError(f"--out {options.out}: is a folder; expected a file such as report.html")
-    if not options.out.parent.is_dir():
-        raise UserError(f"--out {options.out}: no such folder: {options.out.parent}")
+    require_place("--out", options.out, vars(options))
     arch = arch_of(options)
     found = given(options.inputs)
     _require_replay(options, found.replayed, bool(found.traces))

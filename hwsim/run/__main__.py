@@ -153,7 +153,7 @@ def _check_json(options: argparse.Namespace) -> None:
     if options.json == "-" and (options.tables or options.layers):
         raise UserError("--json -: prints the summary alone; leave --tables and --layers out")
     if options.json not in (None, "-"):
-        require_place("--json", options.json)
+        require_place("--json", options.json, vars(options))
 
 
 def _warn_of_time(

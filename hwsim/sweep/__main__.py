@@ -99,7 +99,7 @@ def _command(options: argparse.Namespace) -> None:
     require_columns(options.show)
     pairs = [_pair(text) for text in options.plot]
     if options.csv:
-        require_place("--csv", options.csv)
+        require_place("--csv", options.csv, vars(options))
     choice = Choice(
         traces,
         options.scheme,

@@ -20,7 +20,7 @@ from hwsim.cli import (
     run_command,
 )
 from hwsim.errors import UserError, nearest, one_line
-from hwsim.files import write_whole
+from hwsim.files import require_place, write_whole
 from hwsim.text_table import counted
 from hwsim.trace.files import find_one
 from hwsim.trace.mask_trace import MaskTrace
@@ -76,8 +76,7 @@ def _run(options: argparse.Namespace) -> None:
         raise UserError(
             f"--out {options.out}: unknown suffix {suffix!r}{nearest(suffix, SUFFIXES)}"
         )
-    if not options.out.parent.is_dir():
-        raise UserError(f"--out {options.out}: no such folder: {options.out.parent}")
+    require_place("--out", options.out, vars(options))
     arch, trace = arch_of(options), MaskTrace.open(find_one(options.trace))
     # Numba and SimPy are loaded once the input is known to be good.
     from hwsim.timeline.observed import observe, own_scheme
