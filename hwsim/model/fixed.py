@@ -11,13 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from hwsim.counters import CAUSES, COUNTERS, C
-from hwsim.mapping.pixel_tiles import PixelTiles
 from hwsim.mapping.pointers import Pointers
-from hwsim.mapping.tiles import Mapping, Tiles
+from hwsim.mapping.tiles import Mapping, Tiles, Tiling
 from hwsim.model.beats import Kind, beats_of, consecutive_words
 from hwsim.model.kernel import passes
 from hwsim.model.memory import Memory
-from hwsim.network import AnyLayer, MapLayer
+from hwsim.network import MapLayer
 
 DECODING = dict.fromkeys(
     ("lockstep", "indices_per_cycle", "shared", "format", "symbol_bits", "window"), 0
@@ -31,12 +30,9 @@ class Setting(NamedTuple):
     ``pointers``: None of a layer without passes.
     """
 
-    layer: AnyLayer
-    gating: bool
-    instance: bool
-    pointers: Pointers | None
-    cut: PixelTiles
+    tiling: Tiling
     tiles: Tiles
+    pointers: Pointers | None
     machine: passes.Machine
     mask_group: int
     clock_gated: bool
@@ -50,14 +46,11 @@ class Setting(NamedTuple):
         mask_group: int,
         clock_gated: bool,
     ) -> Setting:
-        tiling, clock_gated = mapping.tiling, clock_gated and mapping.gating
+        clock_gated = clock_gated and mapping.gating
         return cls(
-            tiling.layer,
-            mapping.gating,
-            mapping.instance,
-            None if isinstance(mapping.layer, MapLayer) else mapping.pointers,
-            tiling.pixel_tiles,
+            mapping.tiling,
             tiles,
+            None if isinstance(mapping.layer, MapLayer) else mapping.pointers,
             _without_decoding(machine, clock_gated),
             mask_group * mapping.gating,
             clock_gated,
@@ -65,12 +58,12 @@ class Setting(NamedTuple):
 
     @property
     def first_kind(self) -> Kind:
-        return "base" if self.gating else "dense"
+        return "base" if self.tiling.gating else "dense"
 
     @property
     def visits(self) -> passes.TileArrays:
         """The visits as the kernel has them."""
-        return _visits(self.layer, self.gating, self.instance, self.pointers, self.tiles)
+        return _visits(self.tiling, self.tiles, self.pointers)
 
 
 @lru_cache(maxsize=1024)
@@ -112,10 +105,10 @@ def fixed_by_visit(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
     if pointers is None:
         counts[:, C["output_ops"]] = visits.width * visits.pixels
         return cycles, counts
-    words = consecutive_words(pointers, setting.cut, machine.rows)
+    words = consecutive_words(pointers, setting.tiling.pixel_tiles, machine.rows)
     first, first_sequence, _ = beats_of(pointers, setting.first_kind)
     busy = passes.busy_of(machine, first, first_sequence, words)
-    if not setting.gating:
+    if not setting.tiling.gating:
         passes.fixed_dense(machine, first, visits, busy, cycles, counts)
     elif setting.clock_gated:
         conditional, sequence, _ = beats_of(pointers, "conditional")
@@ -130,16 +123,14 @@ def fixed_by_visit(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=2048)
-def _visits(
-    layer: AnyLayer, gating: bool, instance: bool, pointers: Pointers | None, tiles: Tiles
-) -> passes.TileArrays:
+def _visits(tiling: Tiling, tiles: Tiles, pointers: Pointers | None) -> passes.TileArrays:
     order = np.zeros_like(tiles.pixels)
-    if gating and pointers is not None:
-        order = beats_of(pointers, "conditional").order[block_of(layer, tiles, gating)]
+    if tiling.gating and pointers is not None:
+        order = beats_of(pointers, "conditional").order[block_of(tiling, tiles)]
     flags = (
-        tiles.first & ~(gating and layer.zeroes),
+        tiles.first & ~(tiling.gating and tiling.layer.zeroes),
         tiles.finishes,
-        tiles.finishes & instance,
+        tiles.finishes & tiling.instance,
         tiles.psum_load_bytes > 0,
         tiles.psum_store_bytes > 0,
     )
@@ -153,7 +144,8 @@ def _visits(
     )
 
 
-def block_of(layer: AnyLayer, tiles: Tiles, gating: bool) -> np.ndarray:
+def block_of(tiling: Tiling, tiles: Tiles) -> np.ndarray:
     """int64 (visits,): the block of each visit's output channels; in a dense pass the group."""
-    blocks = layer.blocks if gating else layer.conv_groups
+    layer = tiling.layer
+    blocks = layer.blocks if tiling.gating else layer.conv_groups
     return tiles.channel_start // (layer.out_channels // blocks)

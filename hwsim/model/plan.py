@@ -10,9 +10,8 @@ import numpy as np
 
 from hwsim.arch.config import ArchConfig, Shape
 from hwsim.arch.schemes import Gating, Scheme, parse_scheme
-from hwsim.mapping.pixel_tiles import PixelTiles
 from hwsim.mapping.residency import map_network
-from hwsim.mapping.tiles import Mapping, Tiles, tile_layer
+from hwsim.mapping.tiles import Mapping, Tiles, Tiling, tile_layer
 from hwsim.model.beats import NO_PASS, Kind, beats_of, blocks_of, consecutive_words, pixels_in_banks
 from hwsim.model.fixed import Fixed, Setting, block_of, fixed_of
 from hwsim.model.kernel import decoders, passes
@@ -22,7 +21,7 @@ from hwsim.model.kernel.run_ahead import Ahead, BeatSequence, ahead_of
 from hwsim.model.kernel.window import Lists, room_for_lists
 from hwsim.model.skip_plan import Pass, SkipPlan, walk_of
 from hwsim.model.transfers import Moves, moves_of
-from hwsim.network import AnyLayer, ConvLayer, Network
+from hwsim.network import ConvLayer, Network
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class LayerPlan:
     @property
     def seen(self) -> Hashable:
         """All of the machine that decides what the layer's visits take, beside masks and inputs."""
-        return self.scheme, self.setting, self.machine, self.mask_group
+        return self.scheme, self.setting, self.machine
 
     @property
     def fixed(self) -> Fixed:
@@ -104,7 +103,7 @@ class LayerPlan:
             mapping=mapping,
             machine=machine,
             visits=self.visits,
-            group=block_of(mapping.layer, self.tiles, mapping.gating),
+            group=block_of(mapping.tiling, self.tiles),
             words=consecutive_words(mapping.pointers, mapping.pixel_tiles, machine.rows),
             first=_skipping_pass(mapping, self.setting.first_kind),
             conditional=_skipping_pass(mapping, "conditional"),
@@ -114,12 +113,14 @@ class LayerPlan:
 
     @cached_property
     def words(self) -> TileWords:
-        return _words(self.setting.cut, self.mapping.images, self.setting.layer, self.mask_group)
+        return _words(self.setting.tiling, self.mask_group)
 
 
 @lru_cache(maxsize=1024)
-def _words(cut: PixelTiles, images: int, layer: AnyLayer, mask_group: int) -> TileWords:
-    return TileWords(cut, images, layer.out_pixels, layer.out_channels // mask_group)
+def _words(tiling: Tiling, mask_group: int) -> TileWords:
+    layer = tiling.layer
+    lists = layer.out_channels // mask_group
+    return TileWords(tiling.pixel_tiles, tiling.images, layer.out_pixels, lists)
 
 
 @lru_cache(maxsize=64)

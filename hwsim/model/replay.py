@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -110,11 +111,12 @@ def replay(
         least, most = (limit // per_image for limit in SEGMENT_BYTES)
         at_once = max(least, min(most, -(-trace.images // threads)))
     cut = segments(arch, trace, scheme, batch, shapes, at_once)
+    run = partial(_run, engine, trace, memories)
     # Nothing to overlap; and a reference in a thread could not be interrupted.
     if at_once >= trace.images or engine == "reference":
-        done = _one_by_one(cut, trace, engine, memories)
+        done = _one_by_one(cut, trace, run)
     else:
-        done = _overlapped(cut, trace, threads, memories)
+        done = _overlapped(cut, trace, run, threads)
     runs, works = [], []
     for segment, (totals, work) in done:
         runs.append(totals)
@@ -131,21 +133,21 @@ Run = tuple[Totals, Work | None]
 
 
 def _one_by_one(
-    cut: Iterable[Segment], trace: MaskTrace, engine: Engine, memories: Memories | None
+    cut: Iterable[Segment], trace: MaskTrace, run: Callable[[Segment, Bits], Run]
 ) -> Iterator[tuple[Segment, Run]]:
     for segment in cut:
-        yield segment, _run(engine, segment, trace, segment.read(trace), memories)
+        yield segment, run(segment, segment.read(trace))
 
 
 def _overlapped(
-    cut: Iterable[Segment], trace: MaskTrace, threads: int, memories: Memories | None
+    cut: Iterable[Segment], trace: MaskTrace, run: Callable[[Segment, Bits], Run], threads: int
 ) -> Iterator[tuple[Segment, Run]]:
-    """The kernel's runs in order, so many at once, while one thread reads."""
+    """The runs in order, so many at once, while one thread reads."""
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as workers:
         running: deque[tuple[Segment, Future[Run]]] = deque()
         for segment in cut:
             reading = reader.submit(segment.read, trace)
-            work = workers.submit(_run_when_read, segment, trace, reading, memories)
+            work = workers.submit(_run_when_read, run, segment, reading)
             running.append((segment, work))
             if len(running) > threads:
                 done, result = running.popleft()
@@ -155,9 +157,9 @@ def _overlapped(
 
 
 def _run_when_read(
-    segment: Segment, trace: MaskTrace, reading: Future[Bits], memories: Memories | None
+    run: Callable[[Segment, Bits], Run], segment: Segment, reading: Future[Bits]
 ) -> Run:
-    return _run("kernel", segment, trace, reading.result(), memories)
+    return run(segment, reading.result())
 
 
 def _sum(runs: Iterable[Totals]) -> Totals:
@@ -174,7 +176,7 @@ def _sum(runs: Iterable[Totals]) -> Totals:
 
 
 def _run(
-    engine: Engine, segment: Segment, trace: MaskTrace, bits: Bits, memories: Memories | None
+    engine: Engine, trace: MaskTrace, memories: Memories | None, segment: Segment, bits: Bits
 ) -> Run:
     """A segment, layer by layer."""
     if engine == "reference":
