@@ -17,6 +17,8 @@ from hwsim.arch.load import load_arch
 from hwsim.cli import OneLineParser, integer, run_command, share
 from hwsim.errors import UserError, escaped
 from hwsim.files import require_place, write_whole
+from hwsim.run.provenance import holds_run
+from hwsim.sweep.folder import PARTS
 
 if TYPE_CHECKING:
     from hwsim.diff.results import Results
@@ -109,8 +111,7 @@ def _kind(name: str) -> str:
     path = Path(name)
     if not path.is_dir():
         return "a machine"
-    runs = any((path / file).exists() for file in ("provenance.json", "summary.json"))
-    swept = any(path.glob("part-*.parquet"))
+    runs, swept = holds_run(path), any(path.glob(PARTS))
     if runs and swept:
         raise UserError(
             f"{escaped(name)}: holds a run and the parts of a sweep; expected a folder of one"

@@ -17,9 +17,9 @@ from hwsim.errors import UserError, escaped
 from hwsim.files import open_file
 from hwsim.network import first_mistake
 from hwsim.network.written import read_mapping
-from hwsim.run.__main__ import MANIFEST
+from hwsim.run.provenance import MANIFEST, SUMMARY
 
-SUMMARY, LAYERS = "summary.json", "layers.parquet"
+LAYERS = "layers.parquet"
 
 DERIVED = (
     "images_per_s",

@@ -18,8 +18,8 @@ from hwsim.energy.table import table_names
 from hwsim.errors import UserError, nearest, one_line, shown
 from hwsim.files import read_text
 from hwsim.report.runs import RunData
+from hwsim.run.provenance import MANIFEST, SUMMARY
 
-MANIFEST, SUMMARY = "provenance.json", "summary.json"
 LAYERS, SPARSITY = "layers.csv", "energy_vs_sparsity.csv"
 
 

@@ -12,11 +12,10 @@ from hwsim.network.file import SUFFIXES
 from hwsim.report.figures.masks import Pictures, has_maps, pictures_of
 from hwsim.report.figures.parts import Part
 from hwsim.run.inputs import open_trace
+from hwsim.run.provenance import holds_run
+from hwsim.sweep.folder import PARTS
 from hwsim.trace.files import find_distinct, open_network
 from hwsim.trace.mask_trace import MaskTrace
-
-MANIFEST, PARTS = "provenance.json", "part-*.parquet"
-"""By which folders of runs and of sweeps are known."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,7 @@ def given(names: Sequence[str]) -> Given:
 
 def _sort_folder(path: Path, found: Given, traces: list[str]) -> bool:
     """Whether the folder is of any kind."""
-    kinds = [
-        (found.runs, (path / MANIFEST).exists() or (path / "summary.json").exists()),
-        (found.sweeps, any(path.glob(PARTS))),
-    ]
+    kinds = [(found.runs, holds_run(path)), (found.sweeps, any(path.glob(PARTS)))]
     for paths, is_one in kinds:
         if is_one:
             paths.append(path)

@@ -23,6 +23,7 @@ from hwsim.errors import UserError, one_line
 from hwsim.files import made, require_place, write_together, write_whole
 from hwsim.model import Engine
 from hwsim.run.inputs import add_network, traces_of
+from hwsim.run.provenance import MANIFEST, SUMMARY
 from hwsim.trace.mask_trace import MaskTrace
 
 if TYPE_CHECKING:
@@ -41,9 +42,6 @@ TABLES = {
     "layers": "every layer of every scheme (also --layers)",
 }
 """Tables beside the first, by name."""
-
-MANIFEST = "provenance.json"
-"""Of a run's folder: with it, the files that it names are those of one run."""
 
 EXAMPLES = """\
 examples:
@@ -132,7 +130,7 @@ def _replay(options: argparse.Namespace, arch: ArchConfig, traces: Sequence[Mask
     if options.json and options.json != "-":
         write_whole(Path(options.json), report)
     if options.out:
-        files = _files(options, arch, traces, record) | {"summary.json": report}
+        files = _files(options, arch, traces, record) | {SUMMARY: report}
         write_together(options.out, files, MANIFEST, record.summary()["provenance"])
         if options.json != "-":
             print(one_line(f"wrote {', '.join(sorted([*files, MANIFEST]))} in {options.out}"))

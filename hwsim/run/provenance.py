@@ -7,9 +7,18 @@ import json
 import platform
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from hwsim.arch.config import ArchConfig
+
+MANIFEST, SUMMARY = "provenance.json", "summary.json"
+"""Of the folder that ``hwsim run --out`` leaves; the manifest names files of one run, no other."""
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether ``hwsim run --out`` wrote there, to the end or not."""
+    return (folder / MANIFEST).exists() or (folder / SUMMARY).exists()
 
 
 def provenance(arch: ArchConfig, traces: Mapping[str, str | None]) -> dict[str, Any]:

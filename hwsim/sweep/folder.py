@@ -26,6 +26,9 @@ MOST_BYTES, MOST_CELL_BYTES = 1 << 24, 1 << 30
 """Of a part's file, and of that times its rows: all that repeated values can become. A part of a
 sweep has some 40 kB and 60 rows."""
 
+PARTS = "part-*.parquet"
+"""All parts of a folder."""
+
 NAMES_ONLY = ("trace",)
 """Columns that the key says nothing of: equal masks may be in two files."""
 
@@ -86,7 +89,7 @@ class ResultsFolder:
 
     def _tables(self) -> list[pa.Table]:
         """Every part file; each is read once, since none is written twice."""
-        parts = sorted(self.path.glob("part-*.parquet"))
+        parts = sorted(self.path.glob(PARTS))
         for part in parts:
             if part not in self._read:
                 table = _read(part, self._schema)
