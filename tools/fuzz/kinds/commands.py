@@ -48,7 +48,7 @@ SOUND: dict[str, tuple[tuple[str, ...], ...]] = {
 }  # fmt: skip
 """Command lines that end well, by subcommand."""
 
-WRITTEN = ("out", "json", "cache")
+WRITTEN = ("out", "json", "csv", "cache")
 """Options of names that are written to."""
 
 COSTLY = (
